@@ -1,0 +1,5 @@
+"""MSA R-CNN: multi-person 2D pose estimation in one network (Moon, Chang, Lee; CVPRW 2019).
+
+The package imports nothing heavy: `msarcnn.images`, `.coco`, `.skeleton`, `.config` and `.resources`
+work without torch, so the window may use them.
+"""

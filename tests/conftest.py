@@ -1,0 +1,36 @@
+"""Qt without a display, decided before anything imports it; and what only some machines have."""
+
+import os
+import shutil
+from pathlib import Path
+
+import pytest
+
+os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared"
+
+
+def missing(what: str) -> None:
+    """Skips a test with a reason; where everything must be there (CI) it fails instead."""
+    if os.environ.get("CI"):
+        pytest.fail(f"{what}: CI must have it")
+    pytest.skip(what)
+
+
+@pytest.fixture(scope="session")
+def coco_photos() -> Path:
+    """Folder of real COCO photos (`images`) and labels (`annotations`), which never are part of the product."""
+    path = SHARED / "data" / "coco"
+    if not path.is_dir():
+        missing("the development machines' real photos are not here")
+    return path
+
+
+@pytest.fixture(scope="session")
+def xvfb_path() -> str:
+    """The virtual display's program."""
+    path = shutil.which("Xvfb")
+    if path is None:
+        missing("Xvfb is not installed (Debian package xvfb)")
+    return str(path)
