@@ -1,0 +1,182 @@
+"""Model files: safetensors whose metadata rebuild the network; nothing in a model file is ever executed."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from msarcnn.atomic_files import atomic_writer
+from msarcnn.config import DEFAULT_MODEL, PRESETS, ConfigError, ModelConfig
+from msarcnn.model import MSARCNN, build_model
+from msarcnn.resources import resource_path
+from msarcnn.skeleton import load_skeleton
+
+FORMAT = "msarcnn/1"
+
+
+class CheckpointError(ValueError):
+    """A model file that cannot be used; the message names the file, the reason and the cure."""
+
+    def __init__(self, path: Path | str, reason: str, cure: str) -> None:
+        super().__init__(f"{path}: {reason}. {cure}.")
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Turns the peak of a heatmap into a confidence: sigmoid(slope * logit(peak) + intercept).
+
+    threshold is tau: a prediction's joint becomes a visible label from this confidence on.
+    """
+
+    slope: float = 1.0
+    intercept: float = 0.0
+    threshold: float = 0.3
+
+    def confidence(self, peaks: Tensor) -> Tensor:
+        """Peaks in 0..1, any shape -> confidences in 0..1, the same shape."""
+        return torch.sigmoid(self.slope * torch.logit(peaks, eps=1e-6) + self.intercept)
+
+
+@dataclass(frozen=True)
+class CheckpointInfo:
+    """What a model file says about itself.
+
+    Attributes:
+        config: The network's configuration.
+        keypoint_names: K names in heatmap order.
+        calibration: From peak to confidence.
+        lineage: Where the weights come from: parent's hash, data hash, settings, step (plain data).
+        metrics: Figures at the time of saving (plain data).
+    """
+
+    config: ModelConfig
+    keypoint_names: tuple[str, ...] = field(default_factory=lambda: load_skeleton().keypoints)
+    calibration: Calibration = Calibration()
+    lineage: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+    def to_metadata(self) -> dict[str, str]:
+        return {
+            "format": FORMAT,
+            "config": json.dumps(self.config.to_dict()),
+            "keypoint_names": json.dumps(self.keypoint_names),
+            "calibration": json.dumps(vars(self.calibration)),
+            "lineage": json.dumps(self.lineage),
+            "metrics": json.dumps(self.metrics),
+        }
+
+    @classmethod
+    def from_metadata(cls, path: Path, metadata: Mapping[str, str] | None) -> "CheckpointInfo":
+        if not metadata or metadata.get("format") != FORMAT:
+            raise CheckpointError(
+                path, "not a model of this program (no configuration inside)", "Choose a file written by `train`"
+            )
+        try:
+            return cls(
+                ModelConfig.from_dict(json.loads(metadata["config"])),
+                tuple(json.loads(metadata["keypoint_names"])),
+                Calibration(**json.loads(metadata["calibration"])),
+                json.loads(metadata["lineage"]),
+                json.loads(metadata["metrics"]),
+            )
+        except (KeyError, TypeError, json.JSONDecodeError, ConfigError) as error:
+            raise CheckpointError(path, f"its description is damaged ({error})", "Choose another file") from error
+
+
+def save_checkpoint(path: Path, model: MSARCNN, info: CheckpointInfo, half: bool = False) -> None:
+    """Writes a model file atomically, in half precision for shipping. Raises OSError."""
+    state = {
+        key: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
+        for key, value in model.state_dict().items()
+    }
+    with atomic_writer(path) as file:
+        file.write(save(state, info.to_metadata()))
+
+
+def load_checkpoint(path: Path, device: str = "cpu") -> tuple[MSARCNN, CheckpointInfo]:
+    """Rebuilds a network from its file, in single precision. Raises CheckpointError; the file is never executed."""
+    state, metadata = read_tensors(path)
+    info = CheckpointInfo.from_metadata(path, metadata)
+    model = build_model(info.config)
+    try:
+        model.load_state_dict({key: value.float() for key, value in state.items()})
+    except RuntimeError as error:
+        raise CheckpointError(
+            path, f"its weights do not fit the architecture {info.config.name} ({_first_line(error)})", "Choose another"
+        ) from error
+    return model.to(device), info
+
+
+def read_tensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str] | None]:
+    """Reads a safetensors file: tensors by name, and its metadata. Raises CheckpointError."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118
+    except FileNotFoundError as error:
+        raise CheckpointError(path, "no such file", "Check the path, or list models with `models`") from error
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            path, f"not a readable safetensors file ({_first_line(error)})", "Copy it again, or choose another"
+        ) from error
+
+
+def find_model(model: str | Path | None) -> Path:
+    """The file behind a model's name: None or a preset's name means bundled weights; else a path.
+
+    Raises CheckpointError when a preset ships no weights, or the file does not exist.
+    """
+    name = str(model) if model is not None else DEFAULT_MODEL
+    if name in PRESETS:
+        try:
+            return resource_path("weights", f"{name}.safetensors")
+        except FileNotFoundError as error:
+            raise CheckpointError(name, "no weights of this model are bundled", "Name a file instead") from error
+    path = Path(name)
+    if not path.is_file():
+        known = ", ".join(PRESETS)
+        raise CheckpointError(path, "no such file and no such model", f"Known models: {known}")
+    return path
+
+
+_ORIGINS = {
+    "msa_rcnn_mobilenet_v2": "bundled; trained by this project (docs/model_card.md)",
+    "msa_rcnn_resnet50_fpn": "train it, or name a file of your own",
+    "mask_rcnn_resnet50_fpn": "the paper's baseline: train it, or name a file of your own",
+}
+
+
+def describe_models() -> list[dict[str, Any]]:
+    """Every preset: name, path of its bundled weights (or None), their hash, and where weights come from."""
+    facts = []
+    for name in PRESETS:
+        try:
+            path = find_model(name)
+        except CheckpointError:
+            path = None
+        facts.append(
+            {
+                "name": name,
+                "weights": str(path) if path else None,
+                "hash": file_hash(path) if path else None,
+                "origin": _ORIGINS[name],
+            }
+        )
+    return facts
+
+
+def file_hash(path: Path) -> str:
+    """Identity of a model file: the first 12 hexadecimal digits of its SHA-256."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
+
+
+def _first_line(error: BaseException) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return (lines[1] if len(lines) > 1 else lines[0]) if lines else type(error).__name__

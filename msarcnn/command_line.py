@@ -1,0 +1,201 @@
+"""The command line: `python -m msarcnn COMMAND`; results on stdout, progress and errors on stderr."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from msarcnn.coco import CocoError
+from msarcnn.config import DEFAULT_MODEL, PRESETS, preset
+from msarcnn.images import ImageError
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def build_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="msarcnn", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    _add_predict(commands)
+    _add_evaluate(commands)
+    _add_train(commands)
+    _add_summary(commands)
+    models = commands.add_parser("models", help="known models and where their weights are")
+    models.add_argument("--json", action="store_true")
+    models.set_defaults(function=_models)
+    return parser
+
+
+def _add_predict(commands: Commands) -> None:
+    predict = commands.add_parser("predict", help="pre-fill images; write a COCO file")
+    predict.add_argument("paths", type=Path, nargs="*", metavar="IMAGES", help="files and folders")
+    predict.add_argument("--annotations", type=Path, help="COCO file whose images (and ids) to use, with --images")
+    predict.add_argument("--images", type=Path)
+    predict.add_argument("--output", type=Path, required=True)
+    predict.add_argument("--format", choices=["coco", "results"], default="coco")
+    predict.add_argument("--threshold", type=float, help="lowest score kept (default: 0.3 for coco, 0.05 for results)")
+    predict.add_argument("--model", help=f"name or file (default {DEFAULT_MODEL})")
+    predict.add_argument("--device", default="cpu")
+    predict.add_argument("--json", action="store_true")
+    predict.set_defaults(function=_predict)
+
+
+def _add_evaluate(commands: Commands) -> None:
+    evaluate = commands.add_parser("evaluate", help="COCO keypoint AP/AR and person box AP")
+    evaluate.add_argument("--annotations", type=Path, required=True)
+    evaluate.add_argument("--images", type=Path, help="image folder (not needed with --predictions)")
+    evaluate.add_argument("--model", help=f"name or file (default {DEFAULT_MODEL})")
+    evaluate.add_argument("--predictions", type=Path, help="COCO results JSON to judge instead of a model")
+    evaluate.add_argument("--device", default="cpu")
+    evaluate.add_argument("--json", action="store_true")
+    evaluate.set_defaults(function=_evaluate)
+
+
+def _add_summary(commands: Commands) -> None:
+    summary = commands.add_parser("summary", help="parameters, shapes, multiply-adds")
+    summary.add_argument("--model", choices=list(PRESETS), default=DEFAULT_MODEL)
+    summary.add_argument("--aggregation", choices=["sum", "concat"])
+    summary.add_argument("--json", action="store_true")
+    summary.set_defaults(function=_summary)
+
+
+def _add_train(commands: Commands) -> None:
+    train = commands.add_parser("train", help="train or fine-tune a model; resumable")
+    data = train.add_argument_group("data")
+    data.add_argument("--annotations", type=Path, action="append", help="COCO keypoint JSON; repeat for more files")
+    data.add_argument("--images", type=Path, action="append", help="its image folder; repeat for more")
+    data.add_argument("--val-annotations", type=Path, help="COCO keypoint JSON to judge the model on")
+    data.add_argument("--val-images", type=Path)
+    data.add_argument("--val-fraction", type=float, default=0.0, help="share of the images to hold out instead")
+    run = train.add_argument_group("run")
+    run.add_argument("--output", type=Path, required=True, help="run folder")
+    run.add_argument("--resume", action="store_true", help="continue the run in --output")
+    run.add_argument("--device", default="cpu")
+    start = train.add_argument_group("model")
+    start.add_argument("--init", help="model file or name to start from")
+    start.add_argument("--model", choices=list(PRESETS), help=f"architecture without --init (default {DEFAULT_MODEL})")
+    start.add_argument("--backbone-weights", type=Path, help="safetensors of torchvision's mobilenet_v2 features")
+    recipe = train.add_argument_group("recipe (see msarcnn.config.TrainConfig)")
+    recipe.add_argument("--epochs", type=float, help="instead of --iterations")
+    recipe.add_argument("--iterations", type=int)
+    recipe.add_argument("--batch", dest="batch_size", type=int)
+    recipe.add_argument("--lr", dest="learning_rate", type=float)
+    recipe.add_argument("--optimizer", choices=["sgd", "adamw"])
+    recipe.add_argument("--schedule", choices=["step", "cosine"])
+    recipe.add_argument("--warmup", type=int)
+    recipe.add_argument("--weight-decay", type=float)
+    recipe.add_argument("--train", choices=["heads", "all"])
+    recipe.add_argument("--sizes", type=int, nargs="+")
+    recipe.add_argument("--crop", type=int)
+    recipe.add_argument("--jitter", type=float, nargs=2)
+    recipe.add_argument("--color", type=float)
+    recipe.add_argument("--no-flip", dest="flip", action="store_false", default=None)
+    recipe.add_argument("--select", choices=["keypoints", "all"], help="which images to train on")
+    recipe.add_argument("--pseudo-weight", type=float)
+    recipe.add_argument("--average", type=float)
+    recipe.add_argument("--mixed-precision", action="store_true", default=None)
+    recipe.add_argument("--seed", type=int)
+    recipe.add_argument("--evaluate-every", type=int)
+    recipe.add_argument("--checkpoint-every", type=int)
+    recipe.add_argument("--log-every", type=int)
+    recipe.add_argument("--workers", type=int)
+    train.set_defaults(function=_train)
+
+
+def _predict(arguments: argparse.Namespace) -> int:
+    from msarcnn.predictor import Predictor
+    from msarcnn.prefill import prefill
+
+    if not arguments.paths and not (arguments.annotations and arguments.images):
+        raise ValueError("name images or folders, or --annotations with --images")
+    as_results = arguments.format == "results"
+    threshold = arguments.threshold if arguments.threshold is not None else (0.05 if as_results else 0.3)
+    outcome = prefill(
+        Predictor.load(arguments.model, arguments.device),
+        arguments.paths,
+        arguments.annotations,
+        arguments.images,
+        arguments.output,
+        as_results,
+        threshold,
+        _show_progress,
+    )
+    for problem in outcome.problems:
+        print(problem, file=sys.stderr)
+    facts = {
+        "output": str(arguments.output),
+        "images": outcome.images,
+        "people": outcome.people,
+        "problems": list(outcome.problems),
+    }
+    _show(facts, arguments.json, f"{outcome.people} people in {outcome.images} images -> {arguments.output}")
+    return 0 if outcome.images else 1
+
+
+def _show_progress(done: int, total: int, seconds: float) -> None:
+    end = "\n" if done == total else "\r"
+    print(f"{done}/{total} images, {seconds:.0f} s left   ", end=end, file=sys.stderr, flush=True)
+
+
+def _evaluate(arguments: argparse.Namespace) -> int:
+    from msarcnn.evaluation import evaluate_files
+
+    figures, problems = evaluate_files(
+        arguments.annotations,
+        arguments.images,
+        arguments.model,
+        arguments.predictions,
+        arguments.device,
+        _show_progress,
+    )
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    lines = [f"{kind:>9}  " + "  ".join(f"{k} {v:.3f}" for k, v in values.items()) for kind, values in figures.items()]
+    _show(figures, arguments.json, "\n".join(lines))
+    return 0
+
+
+def _summary(arguments: argparse.Namespace) -> int:
+    from msarcnn.summary import summarise
+
+    changes = {"aggregation": arguments.aggregation} if arguments.aggregation else {}
+    facts = summarise(preset(arguments.model, **changes))
+    lines = [f"{name:>22} {count / 1e6:9.2f} M" for name, count in facts["parts"].items()]
+    lines.append(f"{'total without rpn':>22} {facts['total_without_rpn'] / 1e6:9.2f} M")
+    lines += [f"{name:>22} {count / 1e9:9.2f} G multiply-adds" for name, count in facts["multiply_adds"].items()]
+    _show(facts, arguments.json, "\n".join(lines))
+    return 0
+
+
+def _models(arguments: argparse.Namespace) -> int:
+    from msarcnn.checkpoint import describe_models
+
+    facts = describe_models()
+    lines = [
+        f"{fact['name']:<28} {fact['weights'] or 'no weights on disk'}\n{'':<28} {fact['origin']}" for fact in facts
+    ]
+    _show({"models": facts}, arguments.json, "\n".join(lines))
+    return 0
+
+
+def _show(facts: dict[str, Any], as_json: bool, text: str) -> None:
+    print(json.dumps(facts) if as_json else text)
+
+
+def _train(arguments: argparse.Namespace) -> int:
+    from msarcnn.train_command import train
+
+    status = train(arguments)
+    print(status)
+    return 0 if status != "failed" else 1
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Runs a command; returns the exit status. What the user can mend is one line on stderr, never a traceback."""
+    arguments = build_parser().parse_args(argv)
+    try:
+        status: int = arguments.function(arguments)
+        return status
+    except (ValueError, OSError, CocoError, ImageError) as error:
+        print(f"msarcnn {arguments.command}: {error}", file=sys.stderr)
+        return 2

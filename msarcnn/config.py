@@ -1,0 +1,247 @@
+"""What a model is made of: one frozen dataclass, its named presets, and nothing heavy (no torch)."""
+
+import math
+from dataclasses import asdict, dataclass, fields, replace
+from typing import Any, Literal, get_args, get_origin, get_type_hints
+
+IMAGENET_MEAN = (0.485, 0.456, 0.406)
+IMAGENET_STD = (0.229, 0.224, 0.225)
+
+
+class ConfigError(ValueError):
+    """A configuration that no model can be built from; the message says which field and why."""
+
+
+def _with_tuples(data: dict[str, Any]) -> dict[str, Any]:
+    """JSON has no tuples: lists become them again."""
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class ModelConfig:
+    """Every choice that shapes the network, so that a checkpoint can rebuild it from its metadata.
+
+    Attributes:
+        name: Preset the configuration started from.
+        backbone: torchvision backbone below the FPN.
+        norm_eps: epsilon of the frozen BatchNorm (0 for torchvision's COCO_V1 weights).
+        fpn_channels: Channels of P2..P6.
+        pooling: "ms_roi_align" aggregates every level for every box (paper, section 3.2); "roi_align" picks
+            one level a box as in FPN; "roi_align_p2" takes P2 only for the keypoints (Table 1).
+        aggregation: How MS-RoIAlign joins the levels (Table 2).
+        box_head_width: Width of the two fully connected layers.
+        keypoint_head: "ms_kpsnet" (section 3.3) or "convs" (eight convolutions, the Mask R-CNN baseline).
+        keypoint_width: Channels of the keypoint head's convolutions.
+        keypoint_output: "deconv_conv" (deconvolution, ReLU, 1x1 convolution) or "deconv" straight to K maps.
+        decoding: "top2" averages the two most probable cells; "argmax" is the baseline's.
+        keypoints: K, the number of heatmaps.
+        min_size, max_size: Test size in pixels: shortest side, and limit of the longest.
+        image_mean, image_std: Normalisation of RGB in 0..1.
+        anchor_sizes: Anchor side in pixels on P2..P6.
+        rpn_pre_nms_train, rpn_post_nms_train, rpn_pre_nms_test, rpn_post_nms_test: Proposals a level
+            before NMS, and an image after it.
+        rpn_batch_per_image, box_batch_per_image: Sampled anchors and RoIs an image.
+        keypoint_batch_per_image: Bound on the positive RoIs an image that train the keypoint head.
+        box_score_threshold, box_nms, detections_per_image: Post-processing of the boxes.
+    """
+
+    name: str = "msa_rcnn_resnet50_fpn"
+    backbone: Literal["resnet50", "resnet101", "resnext101_32x8d", "mobilenet_v2"] = "resnet50"
+    norm_eps: float = 1e-5
+    fpn_channels: int = 256
+    pooling: Literal["ms_roi_align", "roi_align", "roi_align_p2"] = "ms_roi_align"
+    aggregation: Literal["sum", "concat"] = "sum"
+    box_head_width: int = 1024
+    keypoint_head: Literal["ms_kpsnet", "convs"] = "ms_kpsnet"
+    keypoint_width: int = 512
+    keypoint_output: Literal["deconv_conv", "deconv"] = "deconv_conv"
+    decoding: Literal["top2", "argmax"] = "top2"
+    keypoints: int = 17
+    min_size: int = 800
+    max_size: int = 1333
+    image_mean: tuple[float, ...] = IMAGENET_MEAN
+    image_std: tuple[float, ...] = IMAGENET_STD
+    anchor_sizes: tuple[int, ...] = (32, 64, 128, 256, 512)
+    rpn_pre_nms_train: int = 2000
+    rpn_post_nms_train: int = 2000
+    rpn_pre_nms_test: int = 1000
+    rpn_post_nms_test: int = 1000
+    rpn_batch_per_image: int = 256
+    box_batch_per_image: int = 512
+    keypoint_batch_per_image: int = 128
+    box_score_threshold: float = 0.05
+    box_nms: float = 0.5
+    detections_per_image: int = 100
+
+    def __post_init__(self) -> None:
+        for name, hint in get_type_hints(ModelConfig).items():
+            value = getattr(self, name)
+            if get_origin(hint) is Literal and value not in get_args(hint):
+                raise ConfigError(f"{name} = {value!r}: choose one of {', '.join(map(str, get_args(hint)))}")
+            if hint is int and (not isinstance(value, int) or value <= 0):
+                raise ConfigError(f"{name} = {value!r}: a positive whole number is needed")
+            if hint is float and not (isinstance(value, int | float) and value >= 0):
+                raise ConfigError(f"{name} = {value!r}: a number >= 0 is needed")
+        if len(self.anchor_sizes) != 5:
+            raise ConfigError("anchor_sizes needs five entries, one for each of P2..P6")
+        if len(self.image_mean) != 3 or len(self.image_std) != 3:
+            raise ConfigError("image_mean and image_std need three entries (RGB)")
+        if self.keypoint_head == "ms_kpsnet" and self.pooling == "roi_align":
+            raise ConfigError("ms_kpsnet needs 16x16 RoIs: choose pooling roi_align_p2 or ms_roi_align")
+
+    @property
+    def heatmap_size(self) -> int:
+        """S, the side of a heatmap in cells: four times the keypoint RoI's."""
+        return 64 if self.keypoint_head == "ms_kpsnet" else 56
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "ModelConfig":
+        """Rebuilds a configuration; raises ConfigError on an unknown field or value."""
+        known = {field.name for field in fields(cls)}
+        unknown = sorted(set(data) - known)
+        if unknown:
+            raise ConfigError(f"unknown fields {', '.join(unknown)}: written by a newer version? Update this one")
+        return cls(**_with_tuples(data))
+
+
+PRESETS: dict[str, ModelConfig] = {
+    "msa_rcnn_resnet50_fpn": ModelConfig(),
+    "mask_rcnn_resnet50_fpn": ModelConfig(
+        name="mask_rcnn_resnet50_fpn",
+        pooling="roi_align",
+        keypoint_head="convs",
+        keypoint_output="deconv",
+        decoding="argmax",
+        norm_eps=0.0,
+    ),
+    "msa_rcnn_mobilenet_v2": ModelConfig(
+        name="msa_rcnn_mobilenet_v2",
+        backbone="mobilenet_v2",
+        fpn_channels=128,
+        box_head_width=512,
+        keypoint_width=192,
+        min_size=480,
+        max_size=640,
+        image_mean=(0.5, 0.5, 0.5),
+        image_std=(0.5, 0.5, 0.5),
+        rpn_pre_nms_train=300,
+        rpn_post_nms_train=300,
+        rpn_pre_nms_test=200,
+        rpn_post_nms_test=150,
+        rpn_batch_per_image=128,
+        box_batch_per_image=64,
+        keypoint_batch_per_image=12,
+        anchor_sizes=(24, 48, 96, 192, 384),
+    ),
+}
+"""Configurations by the name used on the command line and in checkpoints."""
+
+DEFAULT_MODEL = "msa_rcnn_mobilenet_v2"
+"""The preset whose weights are bundled."""
+
+
+def preset(name: str, **changes: Any) -> ModelConfig:
+    """Returns a preset with some fields changed; raises ConfigError naming the known presets."""
+    if name not in PRESETS:
+        raise ConfigError(f"unknown model {name!r}: known are {', '.join(PRESETS)}")
+    return replace(PRESETS[name], **changes)
+
+
+@dataclass(frozen=True, slots=True)
+class TrainConfig:
+    """A training run's settings (paper section 4; model section 10). Defaults are the fine-tuning ones.
+
+    Attributes:
+        iterations: Optimizer steps.
+        batch_size: B, images a step.
+        learning_rate: 0 means the linear rule: 0.02 * B / 16 for SGD, 0.0008 * B / 16 for AdamW.
+        optimizer, momentum, weight_decay: SGD with momentum is the paper's.
+        schedule: "step" divides by ten at 2/3 and 8/9 of the iterations (the paper's 60k and 80k of 90k);
+            "cosine" falls to zero.
+        warmup: Steps of linear warm-up from a third; never more than a fifth of the run.
+        train: "all" (stem and C2 stay frozen), or "heads": RPN and both heads, the backbone and FPN kept.
+        sizes: Shortest side in pixels, drawn anew for each image; the longest is bounded by the model's max_size
+            in the same proportion. Empty means the model's test size and 20 % around it.
+        crop: Side of a square window in pixels cut from the resized image (0: whole images).
+        jitter: Range of a factor on the drawn size; (1, 1) is none.
+        color: Strength of brightness, contrast and saturation changes, 0..1.
+        flip: Whether half of the images are mirrored, left and right joints swapped.
+        select: "keypoints" takes images with a labelled keypoint (paper); "all" takes box-only people and
+            images with nobody as well.
+        pseudo_weight: Loss weight of keypoints whose source letter is "p" (a model's, not a person's).
+        gradient_clip: Bound of the gradient's norm.
+        average: Decay of an exponential moving average of the weights, which is what is evaluated and saved; 0: none.
+        mixed_precision: bfloat16 autocast.
+        seed: Augmentation and sampling depend on (seed, step, image) only.
+        evaluate_every, checkpoint_every, log_every: In steps; evaluation also happens before and after.
+        workers: Processes that load images (0: the training process itself).
+    """
+
+    iterations: int = 200
+    batch_size: int = 2
+    learning_rate: float = 0.0
+    optimizer: Literal["sgd", "adamw"] = "adamw"
+    momentum: float = 0.9
+    weight_decay: float = 1e-4
+    schedule: Literal["step", "cosine"] = "cosine"
+    warmup: int = 500
+    train: Literal["all", "heads"] = "all"
+    sizes: tuple[int, ...] = ()
+    crop: int = 0
+    jitter: tuple[float, float] = (1.0, 1.0)
+    color: float = 0.2
+    flip: bool = True
+    select: Literal["keypoints", "all"] = "all"
+    pseudo_weight: float = 1.0
+    gradient_clip: float = 10.0
+    average: float = 0.0
+    mixed_precision: bool = False
+    seed: int = 0
+    evaluate_every: int = 100
+    checkpoint_every: int = 50
+    log_every: int = 5
+    workers: int = 0
+
+    def __post_init__(self) -> None:
+        for name, hint in get_type_hints(TrainConfig).items():
+            value = getattr(self, name)
+            if get_origin(hint) is Literal and value not in get_args(hint):
+                raise ConfigError(f"{name} = {value!r}: choose one of {', '.join(map(str, get_args(hint)))}")
+        for name in ("iterations", "batch_size", "evaluate_every", "checkpoint_every", "log_every"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} = {getattr(self, name)}: at least 1 is needed")
+        if not 0 <= self.average < 1:
+            raise ConfigError(f"average = {self.average}: a decay in [0, 1) is needed")
+        if not 0 < self.jitter[0] <= self.jitter[1]:
+            raise ConfigError(f"jitter = {self.jitter}: two positive factors, the smaller first, are needed")
+
+    @property
+    def base_learning_rate(self) -> float:
+        """The learning rate after warm-up: as given, or by the linear rule."""
+        if self.learning_rate > 0:
+            return self.learning_rate
+        return (0.02 if self.optimizer == "sgd" else 0.0008) * self.batch_size / 16
+
+    def learning_rate_at(self, step: int) -> float:
+        """The learning rate of a step, counted from 0."""
+        rate = self.base_learning_rate
+        warmup = min(self.warmup, self.iterations // 5)
+        if step < warmup:
+            rate *= 1 / 3 + 2 / 3 * step / warmup
+        if self.schedule == "cosine":
+            return rate * 0.5 * (1 + math.cos(math.pi * step / self.iterations))
+        done = step / self.iterations
+        return rate * (1.0 if done < 2 / 3 else 0.1 if done < 8 / 9 else 0.01)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data for JSON."""
+        return asdict(self)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "TrainConfig":
+        """Rebuilds settings; raises TypeError on an unknown field, ConfigError on a wrong value."""
+        return cls(**_with_tuples(data))

@@ -1,0 +1,258 @@
+"""From COCO files to training samples: who is taught, who is ignored, and in which order."""
+
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import Dataset
+
+from msarcnn.augmentation import augment
+from msarcnn.coco import CocoDataset, CocoImage, CocoPerson, read_coco
+from msarcnn.config import ModelConfig, TrainConfig
+from msarcnn.images import ImageError, load_image
+from msarcnn.roi_heads import Target
+from msarcnn.skeleton import load_skeleton
+
+
+@dataclass(frozen=True)
+class LabelledImage:
+    """An image and its people, in pixels of the upright image.
+
+    boxes [N, 4] xyxy; keypoints [N, K, 3] (x, y, v); keypoint_weights [N, K], 0 where a joint must not be
+    taught; ignore_boxes [M, 4] xyxy: crowds, and regions in which nothing is known about people. float32.
+    labelled_size is the (width, height) that the labels were made for, None when unknown: it decides when a
+    camera's orientation mark and the labels disagree.
+    """
+
+    image_id: int
+    root: Path
+    file_name: str
+    boxes: np.ndarray
+    keypoints: np.ndarray
+    keypoint_weights: np.ndarray
+    ignore_boxes: np.ndarray
+    labelled_size: tuple[int, int] | None = None
+
+    @property
+    def path(self) -> Path:
+        return self.root / self.file_name
+
+    def load(self) -> np.ndarray:
+        """The pixels, [H, W, 3] uint8 RGB. Raises ImageError."""
+        return load_image(self.path, self.root, labelled_size=self.labelled_size).pixels
+
+    def target(self) -> Target:
+        return {
+            "boxes": torch.from_numpy(self.boxes),
+            "labels": torch.ones(len(self.boxes), dtype=torch.int64),
+            "keypoints": torch.from_numpy(self.keypoints),
+            "keypoint_weights": torch.from_numpy(self.keypoint_weights),
+            "ignore_boxes": torch.from_numpy(self.ignore_boxes),
+        }
+
+
+@dataclass(frozen=True)
+class Sample:
+    """What the training loop gets: image [3, h, w] float in 0..1 and its target, or a problem to report."""
+
+    image: Tensor
+    target: Target
+    problem: str = ""
+
+
+class DataError(ValueError):
+    """Data that cannot be trained on or evaluated; the message names the file and the cure."""
+
+
+def labelled_images(data: CocoDataset, roots: Sequence[Path], pseudo_weight: float = 1.0) -> list[LabelledImage]:
+    """Turns a validated COCO file into labelled images (model section 8).
+
+    A crowd is never a person: its box is ignored. A person without keypoints is taught as a box only.
+
+    Args:
+        data: The file.
+        roots: Image folders; an image's `image_root` picks one.
+        pseudo_weight: Factor on the weight of joints whose source letter is "p".
+
+    Raises:
+        DataError: an image names a root that was not given.
+    """
+    people = data.people_by_image()
+    return [_labelled_image(data, image, people[image.id], roots, pseudo_weight) for image in data.images]
+
+
+def _labelled_image(
+    data: CocoDataset, image: CocoImage, people: list[CocoPerson], roots: Sequence[Path], pseudo_weight: float
+) -> LabelledImage:
+    if not 0 <= image.image_root < len(roots):
+        raise DataError(
+            f"{data.path}: images[{image.index}].image_root is {image.image_root}, but {len(roots)} image folder(s) "
+            f"were given; repeat --images for every one"
+        )
+    singles = [person for person in people if not person.iscrowd]
+    ignored = [person.bbox for person in people if person.iscrowd] + list(image.ignore_regions)
+    count = len(load_skeleton().keypoints)
+    return LabelledImage(
+        image.id,
+        roots[image.image_root],
+        image.file_name,
+        _corners([person.bbox for person in singles]),
+        np.array([p.keypoints for p in singles], dtype=np.float32).reshape(-1, count, 3),
+        np.array([_weights(p, pseudo_weight) for p in singles], dtype=np.float32).reshape(-1, count),
+        _corners(ignored),
+        (image.width, image.height) if image.width and image.height else None,
+    )
+
+
+def _corners(boxes: Sequence[Sequence[float]]) -> np.ndarray:
+    array = np.array(boxes, dtype=np.float32).reshape(-1, 4)
+    array[:, 2:] += array[:, :2]
+    return array
+
+
+def _weights(person: CocoPerson, pseudo_weight: float) -> np.ndarray:
+    weights = np.array(person.keypoint_weights or np.ones(len(person.keypoints)), dtype=np.float32)
+    if person.keypoint_sources:
+        weights[[letter == "p" for letter in person.keypoint_sources]] *= pseudo_weight
+    return weights * (person.keypoints[:, 2] > 0)
+
+
+def chosen_for_training(images: list[LabelledImage], config: TrainConfig) -> list[LabelledImage]:
+    """Keeps the images that the settings want: all, or those with a labelled keypoint."""
+    if config.select == "all":
+        return images
+    return [image for image in images if (image.keypoint_weights > 0).any()]
+
+
+def read_labelled_images(
+    annotations: Sequence[Path], roots: Sequence[Path], pseudo_weight: float = 1.0
+) -> tuple[list[LabelledImage], list[str]]:
+    """Reads one COCO file with its image folders, or several files with one folder each.
+
+    Returns:
+        The labelled images, and what was repaired, quarantined or odd in the files (to be shown).
+
+    Raises:
+        CocoError: a file cannot be read as COCO.
+        DataError: the numbers of files and folders do not fit.
+    """
+    if len(annotations) == 1:
+        pairs = [(annotations[0], list(roots))]
+    elif len(annotations) == len(roots):
+        pairs = [(path, [root]) for path, root in zip(annotations, roots, strict=True)]
+    else:
+        raise DataError(f"{len(annotations)} annotation files need {len(annotations)} --images, not {len(roots)}")
+    images: list[LabelledImage] = []
+    notes: list[str] = []
+    for path, folders in pairs:
+        data = read_coco(path, keep_raw=False)
+        images += labelled_images(data, folders, pseudo_weight)
+        notes += [f"{path}: {note}" for note in (*data.notes, *data.quarantined)]
+    return images, notes
+
+
+def ground_truth(data: CocoDataset, image_ids: Collection[int] | None = None) -> dict[str, Any]:
+    """The clean people of a COCO file (or of some of its images) for pycocotools; the person category is 1."""
+    images = [image for image in data.images if image_ids is None or image.id in image_ids]
+    wanted = {image.id for image in images}
+    return {
+        "images": [{"id": i.id, "width": i.width, "height": i.height, "file_name": i.file_name} for i in images],
+        "annotations": [
+            {
+                "id": person.index + 1,
+                "image_id": person.image_id,
+                "category_id": 1,
+                "bbox": list(person.bbox),
+                "area": person.area,
+                "iscrowd": int(person.iscrowd),
+                "num_keypoints": person.num_keypoints,
+                "keypoints": person.keypoints.ravel().tolist(),
+            }
+            for person in data.people
+            if person.image_id in wanted
+        ],
+        "categories": [{"id": 1, "name": "person"}],
+    }
+
+
+def split_by_image(
+    images: list[LabelledImage], fraction: float, seed: int
+) -> tuple[list[LabelledImage], list[LabelledImage]]:
+    """Splits into training and held-out images, by image, the same for the same seed; both get at least one.
+
+    Raises:
+        DataError: there are fewer than two images.
+    """
+    if len(images) < 2:
+        raise DataError("holding images out needs at least two labelled images: label more, or hold none out")
+    order = np.random.default_rng(seed).permutation(len(images))
+    count = min(max(round(len(images) * fraction), 1), len(images) - 1)
+    held_out = set(order[:count].tolist())
+    training = [image for index, image in enumerate(images) if index not in held_out]
+    return training, [image for index, image in enumerate(images) if index in held_out]
+
+
+class StepSampler:
+    """Yields the batches of the remaining steps, as (step, image index) pairs.
+
+    Every epoch is a permutation that depends on (seed, epoch) only, so a resumed run sees what the
+    uninterrupted one would have seen.
+    """
+
+    def __init__(self, images: int, config: TrainConfig, first_step: int = 0) -> None:
+        self.images = images
+        self.config = config
+        self.first_step = first_step
+
+    def __len__(self) -> int:
+        return self.config.iterations - self.first_step
+
+    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
+        size, epoch, order = self.config.batch_size, -1, torch.empty(0, dtype=torch.int64)
+        for step in range(self.first_step, self.config.iterations):
+            batch = []
+            for position in range(step * size, (step + 1) * size):
+                if position // self.images != epoch:
+                    epoch = position // self.images
+                    generator = torch.Generator().manual_seed(mixed_seed(self.config.seed, epoch))
+                    order = torch.randperm(self.images, generator=generator)
+                batch.append((step, int(order[position % self.images])))
+            yield batch
+
+
+class PoseDataset(Dataset[Sample]):
+    """Augmented samples, addressed by (step, image index): the same pair always gives the same sample."""
+
+    def __init__(self, images: list[LabelledImage], config: TrainConfig, model: ModelConfig) -> None:
+        self.images = images
+        self.config = config
+        base = model.min_size
+        self.sizes = config.sizes or tuple(sorted({round(base * factor) for factor in (0.8, 0.9, 1.0, 1.1, 1.2)}))
+        self.max_ratio = model.max_size / model.min_size
+        self.flip = torch.tensor(load_skeleton().flip_permutation)
+
+    def __getitem__(self, item: tuple[int, int]) -> Sample:
+        step, index = item
+        labelled = self.images[index]
+        try:
+            pixels = torch.from_numpy(labelled.load()).permute(2, 0, 1)
+        except ImageError as error:
+            return Sample(torch.zeros(3, 32, 32), {}, f"{error} (left out of the training)")
+        generator = torch.Generator().manual_seed(mixed_seed(self.config.seed, step, labelled.image_id))
+        image, target = augment(
+            pixels, labelled.target(), self.config, self.sizes, self.max_ratio, self.flip, generator
+        )
+        return Sample(image, target)
+
+
+def mixed_seed(*numbers: int) -> int:
+    """One seed from several numbers; neighbouring ones give unrelated seeds."""
+    value = 0x9E3779B97F4A7C15
+    for number in numbers:
+        value = ((value ^ (number & 0xFFFFFFFF)) * 0xBF58476D1CE4E5B9) % 2**64
+        value ^= value >> 31
+    return value % 2**63

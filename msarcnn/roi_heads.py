@@ -1,0 +1,142 @@
+"""Proposals and heads: torchvision's, with sampling that honours ignored regions and per-joint weights."""
+
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection.roi_heads import RoIHeads, fastrcnn_loss
+from torchvision.models.detection.rpn import RegionProposalNetwork
+
+from msarcnn.keypoints import keypoint_loss, keypoints_to_cells
+
+Target = dict[str, Tensor]
+"""boxes [N, 4] xyxy, labels [N] int64 (1 = person), keypoints [N, K, 3], keypoint_weights [N, K],
+ignore_boxes [M, 4] xyxy: crowds and regions in which an unlabelled person may stand."""
+
+
+def covered_by(boxes: Tensor, regions: Tensor, share: float = 0.5) -> Tensor:
+    """Whether at least `share` of each box's area lies in one of the regions: [N, 4], [M, 4] xyxy -> [N] bool."""
+    if regions.numel() == 0 or boxes.numel() == 0:
+        return torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
+    top_left = torch.maximum(boxes[:, None, :2], regions[None, :, :2])
+    bottom_right = torch.minimum(boxes[:, None, 2:], regions[None, :, 2:])
+    shared = (bottom_right - top_left).clamp(min=0).prod(dim=-1)
+    area = (boxes[:, 2:] - boxes[:, :2]).prod(dim=-1).clamp(min=1e-6)
+    return (shared / area[:, None] >= share).any(dim=1)
+
+
+class PersonRPN(RegionProposalNetwork):
+    """torchvision's RPN, in which an anchor inside an ignored region is never a negative example."""
+
+    def assign_targets_to_anchors(
+        self, anchors: list[Tensor], targets: list[Target]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        labels, boxes = super().assign_targets_to_anchors(anchors, targets)
+        for label, anchor, target in zip(labels, anchors, targets, strict=True):
+            label[(label == 0) & covered_by(anchor, target["ignore_boxes"])] = -1
+        return labels, boxes
+
+
+class PoseRoIHeads(RoIHeads):
+    """Classification head and keypoint head over the same proposals.
+
+    Training feeds both heads the sampled proposals in parallel; inference is sequential: the keypoint head
+    sees only the refined boxes (paper section 3). The three questions are methods of their own, so that
+    the keypoint head can be asked about any box of an image that was encoded before.
+    """
+
+    def __init__(self, *args: object, keypoint_batch_per_image: int, heatmap_size: int, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)
+        self.keypoint_batch_per_image = keypoint_batch_per_image
+        self.heatmap_size = heatmap_size
+
+    def select_training_samples(
+        self, proposals: list[Tensor], targets: list[Target] | None
+    ) -> tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]:
+        """As torchvision's, but a negative inside an ignored region is left out.
+
+        Returns:
+            A tensor an image each: proposals [R, 4], matched indices [R], labels [R], regression targets [R, 4].
+        """
+        assert targets is not None
+        proposals = self.add_gt_proposals(proposals, [target["boxes"] for target in targets])
+        matched, labels = self.assign_targets_to_proposals(
+            proposals, [target["boxes"] for target in targets], [target["labels"] for target in targets]
+        )
+        for label, boxes, target in zip(labels, proposals, targets, strict=True):
+            label[(label == 0) & covered_by(boxes, target["ignore_boxes"])] = -1
+        ground_truth = []
+        for index, chosen in enumerate(self.subsample(labels)):
+            proposals[index] = proposals[index][chosen]
+            labels[index] = labels[index][chosen]
+            matched[index] = matched[index][chosen]
+            boxes = targets[index]["boxes"]
+            ground_truth.append(boxes[matched[index]] if len(boxes) else proposals[index].clone())
+        return proposals, matched, labels, list(self.box_coder.encode(ground_truth, proposals))
+
+    def losses(
+        self,
+        features: dict[str, Tensor],
+        proposals: list[Tensor],
+        image_shapes: list[tuple[int, int]],
+        targets: list[Target],
+    ) -> dict[str, Tensor]:
+        """Losses of both heads: {"loss_classifier", "loss_box_reg", "loss_keypoint"}."""
+        boxes, matched, labels, regression = self.select_training_samples(proposals, targets)
+        logits, deltas = self.box_predictor(self.box_head(self.box_roi_pool(features, boxes, image_shapes)))
+        classifier, box = fastrcnn_loss(logits.float(), deltas.float(), labels, regression)
+        return {
+            "loss_classifier": classifier,
+            "loss_box_reg": box,
+            "loss_keypoint": self._keypoint_loss(features, boxes, matched, labels, image_shapes, targets),
+        }
+
+    def _keypoint_loss(
+        self,
+        features: dict[str, Tensor],
+        proposals: list[Tensor],
+        matched: list[Tensor],
+        labels: list[Tensor],
+        image_shapes: list[tuple[int, int]],
+        targets: list[Target],
+    ) -> Tensor:
+        """A proposal trains the head only if it is positive and holds a labelled keypoint (model section 8)."""
+        boxes, cells, weights = [], [], []
+        for box, match, label, target in zip(proposals, matched, labels, targets, strict=True):
+            positive = torch.where(label > 0)[0]
+            rois, people = box[positive], match[positive]
+            cell, weight = keypoints_to_cells(
+                target["keypoints"][people], target["keypoint_weights"][people], rois, self.heatmap_size
+            )
+            useful = torch.where(weight.sum(dim=1) > 0)[0]
+            useful = useful[torch.randperm(len(useful), device=useful.device)[: self.keypoint_batch_per_image]]
+            boxes.append(rois[useful])
+            cells.append(cell[useful])
+            weights.append(weight[useful])
+        if sum(map(len, boxes)) == 0:
+            # Every parameter takes part in every step, so that optimizer state and ranks stay in line.
+            return sum((p.sum() for p in self._keypoint_parameters()), features["0"].new_zeros(())) * 0.0
+        logits = self.heatmap_logits(features, boxes, image_shapes)
+        return keypoint_loss(logits.float(), torch.cat(cells), torch.cat(weights))
+
+    def _keypoint_parameters(self) -> list[nn.Parameter]:
+        modules = (self.keypoint_roi_pool, self.keypoint_head, self.keypoint_predictor)
+        return [parameter for module in modules for parameter in module.parameters()]
+
+    def detect(
+        self, features: dict[str, Tensor], proposals: list[Tensor], image_shapes: list[tuple[int, int]]
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Refines proposals into people.
+
+        Returns:
+            A tensor an image each: boxes [N, 4] xyxy in pixels of the resized image, and scores [N], falling.
+        """
+        logits, deltas = self.box_predictor(self.box_head(self.box_roi_pool(features, proposals, image_shapes)))
+        boxes, scores, _ = self.postprocess_detections(logits.float(), deltas.float(), proposals, image_shapes)
+        return boxes, scores
+
+    def heatmap_logits(
+        self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]
+    ) -> Tensor:
+        """The keypoint head on any boxes (xyxy, resized image): [sum N, K, S, S] logits."""
+        value = self.keypoint_head(self.keypoint_roi_pool(features, boxes, image_shapes))
+        logits: Tensor = self.keypoint_predictor(value)
+        return logits

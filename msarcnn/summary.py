@@ -1,0 +1,64 @@
+"""Parameters by part, shapes and multiply-adds of a model (the paper's Table 2)."""
+
+from typing import Any
+
+import torch
+from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
+from torchvision.models.detection.image_list import ImageList
+
+from msarcnn.config import ModelConfig
+from msarcnn.model import MSARCNN, build_model
+
+
+def count_parameters(model: MSARCNN) -> dict[str, int]:
+    """Parameters by part of the figure; frozen BatchNorms count by their affine part, not their statistics."""
+    heads = model.roi_heads
+    parts: dict[str, list[nn.Module]] = {
+        "backbone": [model.backbone],
+        "ms_roi_align": [heads.box_roi_pool, heads.keypoint_roi_pool],
+        "classification_head": [heads.box_head, heads.box_predictor],
+        "keypoint_head": [heads.keypoint_head, heads.keypoint_predictor],
+        "rpn": [model.rpn],
+    }
+    return {name: sum(map(_count, modules)) for name, modules in parts.items()}
+
+
+def _count(module: nn.Module) -> int:
+    affine = sum(b.numel() for name, b in module.named_buffers() if name.endswith(("weight", "bias")))
+    return sum(p.numel() for p in module.parameters()) + affine
+
+
+def multiply_adds(model: MSARCNN, height: int, width: int, people: int = 10) -> dict[str, int]:
+    """Multiply-adds of one image's passes at test time: encode, detect, and estimate for a number of people."""
+    counts: dict[str, int] = {}
+    model.eval()
+    images = torch.zeros(1, 3, height, width)
+    size = [(height, width)]
+    boxes = [torch.tensor([[0.0, 0.0, width / 2, height / 2]]).repeat(people, 1)]
+    with torch.inference_mode():
+        with FlopCounterMode(display=False) as counter:
+            features = model.backbone(images)
+        counts["encode"] = counter.get_total_flops() // 2
+        with FlopCounterMode(display=False) as counter:
+            model.roi_heads.detect(features, model.propose(ImageList(images, size), features), size)
+        counts["detect"] = counter.get_total_flops() // 2
+        with FlopCounterMode(display=False) as counter:
+            model.roi_heads.heatmap_logits(features, boxes, size)
+        counts["estimate"] = counter.get_total_flops() // 2
+    return counts
+
+
+def summarise(config: ModelConfig) -> dict[str, Any]:
+    """{"model", "parts", "total_without_rpn", "input", "heatmaps", "multiply_adds"} of a configuration."""
+    model = build_model(config)
+    parts = count_parameters(model)
+    height, width = (-(-side // 32) * 32 for side in (config.min_size, config.max_size))
+    return {
+        "model": config.name,
+        "parts": parts,
+        "total_without_rpn": sum(parts.values()) - parts["rpn"],
+        "input": [1, 3, height, width],
+        "heatmaps": ["people", config.keypoints, config.heatmap_size, config.heatmap_size],
+        "multiply_adds": multiply_adds(model, height, width),
+    }

@@ -1,0 +1,197 @@
+"""`python -m msarcnn train`: puts a run together from files, and brings it to a well-logged end."""
+
+import argparse
+import signal
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import torch
+
+from msarcnn.backbone import mobilenet_body_state
+from msarcnn.checkpoint import CheckpointError, CheckpointInfo, find_model, load_checkpoint, read_tensors
+from msarcnn.coco import read_coco
+from msarcnn.config import DEFAULT_MODEL, ModelConfig, TrainConfig, preset
+from msarcnn.dataset import (
+    DataError,
+    LabelledImage,
+    chosen_for_training,
+    ground_truth,
+    labelled_images,
+    read_labelled_images,
+    split_by_image,
+)
+from msarcnn.evaluation import calibrate, evaluate_results, predict_images, to_coco_results
+from msarcnn.model import MSARCNN, build_model
+from msarcnn.predictor import Predictor
+from msarcnn.run_folder import RunFolder
+from msarcnn.training import Evaluate, Trainer, lineage_of
+
+
+class InterruptedRunError(RuntimeError):
+    """The process was asked to end (SIGTERM, SIGINT); the run can be continued."""
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """Everything a run starts from; stored in its config.json, so that `--resume` needs nothing else."""
+
+    annotations: list[str]
+    images: list[str]
+    val_annotations: str | None
+    val_images: str | None
+    val_fraction: float
+    init: str | None
+    backbone_weights: str | None
+    model: dict[str, Any]
+    train: dict[str, Any]
+    device: str
+
+    @property
+    def model_config(self) -> ModelConfig:
+        return ModelConfig.from_dict(self.model)
+
+    @property
+    def train_config(self) -> TrainConfig:
+        return TrainConfig.from_dict(self.train)
+
+
+def settings_from_arguments(arguments: argparse.Namespace) -> RunSettings:
+    """Turns the command line into settings with absolute paths. Raises DataError, CheckpointError, ConfigError."""
+    if not arguments.annotations or not arguments.images:
+        raise DataError("train needs --annotations and --images (or --resume with the --output of a run)")
+    init = find_model(arguments.init) if arguments.init else None
+    config = load_checkpoint(init)[1].config if init else preset(arguments.model or DEFAULT_MODEL)
+    return RunSettings(
+        annotations=[str(path.resolve()) for path in arguments.annotations],
+        images=[str(path.resolve()) for path in arguments.images],
+        val_annotations=str(arguments.val_annotations.resolve()) if arguments.val_annotations else None,
+        val_images=str(arguments.val_images.resolve()) if arguments.val_images else None,
+        val_fraction=arguments.val_fraction,
+        init=str(init.resolve()) if init else None,
+        backbone_weights=str(arguments.backbone_weights.resolve()) if arguments.backbone_weights else None,
+        model=config.to_dict(),
+        train=_train_config(arguments).to_dict(),
+        device=arguments.device,
+    )
+
+
+def _train_config(arguments: argparse.Namespace) -> TrainConfig:
+    """Fields named on the command line take their place in the defaults; epochs are counted later, in steps."""
+    given = {
+        name: value
+        for name in TrainConfig.__dataclass_fields__
+        if (value := getattr(arguments, name, None)) is not None
+    }
+    return TrainConfig.from_dict(given)
+
+
+def train(arguments: argparse.Namespace) -> str:
+    """Runs (or continues) a training; returns how it ended. Errors are logged to the run before they are raised."""
+    run = RunFolder(arguments.output)
+    if arguments.resume:
+        settings = RunSettings(**run.reopen())
+    else:
+        settings = settings_from_arguments(arguments)
+        run.create()
+    signal.signal(signal.SIGTERM, _interrupt)
+    signal.signal(signal.SIGINT, _interrupt)
+    try:
+        trainer = _build(settings, run, arguments)
+        if arguments.resume and run.resume_checkpoint.exists():
+            trainer.resume()
+        return trainer.train()
+    except InterruptedRunError:
+        message = "interrupted; continue the run with --resume"
+        run.log({"event": "end", "status": "failed", "model": None, "message": message})
+        return "failed"
+    except Exception as error:
+        # The run folder is all that a watcher sees: whatever ends the run must stand there.
+        message = str(error) or type(error).__name__
+        run.log({"event": "end", "status": "failed", "model": None, "message": message})
+        raise
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise InterruptedRunError(signal.Signals(number).name)
+
+
+def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace) -> Trainer:
+    config = settings.train_config
+    annotations, roots = [Path(p) for p in settings.annotations], [Path(p) for p in settings.images]
+    images, notes = read_labelled_images(annotations, roots, config.pseudo_weight)
+    for note in notes:
+        run.log({"event": "message", "level": "info", "text": note})
+    training, evaluate = _hold_out(settings, chosen_for_training(images, config), annotations, run)
+    if not arguments.resume:
+        if arguments.epochs:
+            steps = max(round(arguments.epochs * len(training) / config.batch_size), 1)
+            config = replace(config, iterations=steps)
+            settings = replace(settings, train=config.to_dict())
+        run.write_config(vars(settings))
+    torch.manual_seed(config.seed)
+    model, parent_info = _initial_model(settings)
+    info = CheckpointInfo(
+        settings.model_config,
+        calibration=parent_info.calibration,
+        lineage=lineage_of(Path(settings.init) if settings.init else None, annotations, config),
+    )
+    return Trainer(model.to(settings.device), info, training, config, run, evaluate(info) if evaluate else None)
+
+
+def _initial_model(settings: RunSettings) -> tuple[MSARCNN, CheckpointInfo]:
+    if settings.init:
+        return load_checkpoint(Path(settings.init))
+    config = settings.model_config
+    model = build_model(config)
+    if settings.backbone_weights:
+        path = Path(settings.backbone_weights)
+        tensors, _ = read_tensors(path)
+        if config.backbone != "mobilenet_v2":
+            raise CheckpointError(path, f"backbone weights for {config.backbone} cannot be read yet", "Use --init")
+        try:
+            model.load_state_dict(mobilenet_body_state(tensors, eps=0.0), strict=False)
+        except RuntimeError as error:
+            raise CheckpointError(
+                path, "not the weights of a mobilenet_v2 `features`", "Choose another file"
+            ) from error
+    return model, CheckpointInfo(config)
+
+
+def _hold_out(
+    settings: RunSettings, images: list[LabelledImage], annotations: list[Path], run: RunFolder
+) -> tuple[list[LabelledImage], "_Judge | None"]:
+    """Chooses what is held out: a file of its own, a share of the images, or nothing."""
+    if settings.val_annotations:
+        if not settings.val_images:
+            raise DataError("--val-annotations needs --val-images, the folder of its images")
+        data = read_coco(Path(settings.val_annotations), keep_raw=False)
+        return images, _Judge(labelled_images(data, [Path(settings.val_images)]), ground_truth(data), run)
+    if settings.val_fraction <= 0:
+        return images, None
+    if len(annotations) > 1:
+        raise DataError("--val-fraction needs a single annotation file: give --val-annotations instead")
+    training, held_out = split_by_image(images, settings.val_fraction, settings.train_config.seed)
+    truth = ground_truth(read_coco(annotations[0], keep_raw=False), {image.image_id for image in held_out})
+    return training, _Judge(held_out, truth, run)
+
+
+@dataclass(frozen=True)
+class _Judge:
+    """Evaluates and calibrates a model on held-out images."""
+
+    images: list[LabelledImage]
+    truth: dict[str, Any]
+    run: RunFolder
+
+    def __call__(self, info: CheckpointInfo) -> Evaluate:
+        def evaluate(model: MSARCNN) -> tuple[dict[str, dict[str, float]], CheckpointInfo]:
+            results = list(predict_images(Predictor(model, info), self.images, self._warn))
+            figures = evaluate_results(self.truth, to_coco_results(results))
+            return figures, replace(info, calibration=calibrate(self.truth, results, info.calibration))
+
+        return evaluate
+
+    def _warn(self, error: Exception) -> None:
+        self.run.log({"event": "message", "level": "warning", "text": str(error)})

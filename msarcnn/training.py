@@ -1,0 +1,308 @@
+"""Training and fine-tuning: one loop, exactly resumable, watched through its run folder (paper section 4)."""
+
+import json
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import save
+from torch import Tensor, nn
+from torch.utils.data import DataLoader
+
+from msarcnn.atomic_files import atomic_writer
+from msarcnn.checkpoint import CheckpointError, CheckpointInfo, file_hash, read_tensors, save_checkpoint
+from msarcnn.config import TrainConfig
+from msarcnn.dataset import LabelledImage, PoseDataset, Sample, StepSampler, mixed_seed
+from msarcnn.model import MSARCNN
+from msarcnn.run_folder import RunFolder
+
+LOSS_NAMES = {
+    "loss_objectness": "objectness",
+    "loss_rpn_box_reg": "rpn_box",
+    "loss_classifier": "classifier",
+    "loss_box_reg": "box",
+    "loss_keypoint": "keypoint",
+}
+MAX_BAD_STEPS = 5
+"""Steps in a row with a loss that is not a number, after which a run gives up."""
+
+Evaluate = Callable[[MSARCNN], tuple[dict[str, dict[str, float]], CheckpointInfo]]
+"""Figures of a model on the held-out images, and its description with confidences calibrated on them."""
+
+
+class TrainingError(RuntimeError):
+    """A run that cannot go on; the message says why and what to change."""
+
+
+@dataclass
+class Progress:
+    """Where a run stands: step counts finished steps; best is the highest figure so far (None before any)."""
+
+    step: int = 0
+    best: float | None = None
+
+
+class Trainer:
+    """One run: owns the optimizer, the averaged weights and the step counter.
+
+    Args:
+        model: The network, already initialised.
+        info: Its description; goes into the checkpoints.
+        images: What to train on.
+        config: Settings.
+        run: The folder, created or reopened.
+        evaluate: Judges a model; None when nothing is held out (the last weights are then the best).
+    """
+
+    def __init__(
+        self,
+        model: MSARCNN,
+        info: CheckpointInfo,
+        images: list[LabelledImage],
+        config: TrainConfig,
+        run: RunFolder,
+        evaluate: Evaluate | None = None,
+    ) -> None:
+        if not images:
+            raise TrainingError("no image to train on: label at least one person with keypoints, or choose all images")
+        self.model = model.to(memory_format=torch.channels_last)
+        self.info = info
+        self.config = config
+        self.run = run
+        self.evaluate = evaluate
+        self.images = images
+        self.progress = Progress()
+        self._freeze()
+        self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
+        self.optimizer = self._build_optimizer()
+        self.average = {name: p.detach().clone() for name, p in self.parameters.items()} if config.average else {}
+
+    # -- the run ---------------------------------------------------------------------------------
+
+    def train(self) -> str:
+        """Runs to the end, or until told otherwise; returns and logs the end's status.
+
+        "completed", "stopped" (asked to; the best is kept) or "cancelled" (asked to; nothing is offered).
+
+        Raises:
+            TrainingError: the loss stayed not-a-number; the last good state is on disk.
+        """
+        self._log_start()
+        if self.progress.step == 0 and self.evaluate is not None:
+            self._judge(keep=False)
+        status = self._steps()
+        if status != "cancelled":
+            self._save_resume()
+            self._judge(keep=True)
+        model = None if status == "cancelled" else self.run.relative(self.run.best_checkpoint)
+        self.run.log({"event": "end", "status": status, "model": model, "message": ""})
+        return status
+
+    def _steps(self) -> str:
+        config, started, first = self.config, time.monotonic(), self.progress.step
+        bad_steps = 0
+        for batch in self._batches():
+            command = self._wait_while_paused()
+            if command in ("stop", "cancel"):
+                return "stopped" if command == "stop" else "cancelled"
+            step = self.progress.step
+            losses = self._step(batch, step)
+            if losses is None:
+                bad_steps += 1
+                self._warn(f"step {step + 1}: the loss is not a number; the step was left out")
+                if bad_steps >= MAX_BAD_STEPS:
+                    raise TrainingError(f"{bad_steps} steps in a row without a finite loss: lower the learning rate")
+            else:
+                bad_steps = 0
+            self.progress.step = step + 1
+            done = self.progress.step
+            if losses is not None and (done % config.log_every == 0 or done == config.iterations):
+                self._log_step(losses, (time.monotonic() - started) / (done - first))
+            if done % config.evaluate_every == 0 and done < config.iterations:
+                self._judge(keep=True)
+            if done % config.checkpoint_every == 0 and done < config.iterations:
+                self._save_resume()
+        return "completed"
+
+    def _step(self, batch: list[Sample], step: int) -> dict[str, float] | None:
+        """One optimizer step; None, with the weights untouched, if a loss or gradient is not finite."""
+        device = next(self.model.parameters()).device
+        for sample in batch:
+            if sample.problem:
+                self._warn(sample.problem)
+        usable = [sample for sample in batch if not sample.problem]
+        if not usable:
+            raise TrainingError("no image of a whole batch could be read: see the warnings for the files")
+        torch.manual_seed(mixed_seed(self.config.seed, step))
+        self.model.train()
+        images = [sample.image.to(device) for sample in usable]
+        targets = [{key: value.to(device) for key, value in sample.target.items()} for sample in usable]
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.config.mixed_precision):
+            losses = self.model(images, targets)
+        total = torch.stack([value.float() for value in losses.values()]).sum()
+        if not torch.isfinite(total):
+            return None
+        self.optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        norm = nn.utils.clip_grad_norm_(self.parameters.values(), self.config.gradient_clip)
+        if not torch.isfinite(norm):
+            return None
+        for group in self.optimizer.param_groups:
+            group["lr"] = self.config.learning_rate_at(step)
+        self.optimizer.step()
+        self._update_average(step)
+        return {LOSS_NAMES[name]: float(value.detach()) for name, value in losses.items()}
+
+    # -- parts -----------------------------------------------------------------------------------
+
+    def _freeze(self) -> None:
+        if self.config.train == "heads":
+            self.model.backbone.requires_grad_(False)
+
+    def _build_optimizer(self) -> torch.optim.Optimizer:
+        config, parameters = self.config, list(self.parameters.values())
+        if config.optimizer == "sgd":
+            return torch.optim.SGD(
+                parameters, config.base_learning_rate, momentum=config.momentum, weight_decay=config.weight_decay
+            )
+        return torch.optim.AdamW(parameters, config.base_learning_rate, weight_decay=config.weight_decay)
+
+    def _update_average(self, step: int) -> None:
+        if not self.average:
+            return
+        # A young average follows closely, so that short runs are not held back by their random start.
+        decay = min(self.config.average, (1 + step) / (10 + step))
+        with torch.no_grad():
+            values = [self.parameters[name].detach() for name in self.average]
+            torch._foreach_lerp_(list(self.average.values()), values, 1 - decay)
+
+    def _batches(self) -> DataLoader:
+        dataset = PoseDataset(self.images, self.config, self.model.config)
+        sampler = StepSampler(len(self.images), self.config, self.progress.step)
+        return DataLoader(
+            dataset,
+            batch_sampler=sampler,
+            num_workers=self.config.workers,
+            collate_fn=list,
+            persistent_workers=False,
+        )
+
+    def _wait_while_paused(self) -> str:
+        while (command := self.run.command()) == "pause":
+            time.sleep(0.2)
+        return command
+
+    def _judge(self, keep: bool) -> None:
+        """Evaluates the (averaged) weights; keeps them as the best when they are, or when nothing is held out."""
+        swapped = self._swap_average()
+        try:
+            info = self.info
+            figures: dict[str, dict[str, float]] = {}
+            if self.evaluate is not None:
+                self.model.eval()
+                figures, info = self.evaluate(self.model)
+                self.run.log({"event": "evaluation", "step": self.progress.step, **figures})
+            if not keep:
+                return
+            score = figures["keypoints"]["AP"] + 0.1 * figures["bbox"]["AP"] if figures else None
+            if score is None or self.progress.best is None or score >= self.progress.best:
+                self.progress.best = score
+                lineage = {**self.info.lineage, "step": self.progress.step}
+                save_checkpoint(self.run.best_checkpoint, self.model, replace(info, lineage=lineage, metrics=figures))
+                self._log_checkpoint(self.run.best_checkpoint, best=True)
+        finally:
+            if swapped:
+                self._swap_average()
+
+    def _swap_average(self) -> bool:
+        """Exchanges the weights with their average, in place; again undoes it."""
+        with torch.no_grad():
+            for name, averaged in self.average.items():
+                kept = averaged.clone()
+                averaged.copy_(self.parameters[name])
+                self.parameters[name].copy_(kept)
+        return bool(self.average)
+
+    # -- resuming --------------------------------------------------------------------------------
+
+    def _save_resume(self) -> None:
+        """Writes everything needed to go on bitwise: weights, optimizer, average, step. Atomic."""
+        tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in self.model.state_dict().items()}
+        tensors |= {f"average.{k}": v for k, v in self.average.items()}
+        for name, parameter in self.parameters.items():
+            for key, value in self.optimizer.state.get(parameter, {}).items():
+                tensors[f"optimizer.{key}.{name}"] = torch.as_tensor(value)
+        state = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
+        with atomic_writer(self.run.resume_checkpoint) as file:
+            file.write(save(state, {"progress": json.dumps(vars(self.progress))}))
+        self._log_checkpoint(self.run.resume_checkpoint, best=False)
+
+    def resume(self) -> None:
+        """Goes back to the last saved state of the run folder. Raises CheckpointError."""
+        path = self.run.resume_checkpoint
+        tensors, metadata = read_tensors(path)
+        if not metadata or "progress" not in metadata:
+            raise CheckpointError(path, "not a resumable state", "Start a new run")
+        groups: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
+        for key, value in tensors.items():
+            group, _, rest = key.partition(".")
+            groups[group][rest] = value
+        self.model.load_state_dict(groups["model"])
+        with torch.no_grad():
+            for name, averaged in self.average.items():
+                averaged.copy_(groups["average"][name])
+        for key, value in groups["optimizer"].items():
+            kind, _, name = key.partition(".")
+            parameter = self.parameters[name]
+            # AdamW keeps its step count on the CPU; the moments live with, and laid out like, their parameter.
+            if kind != "step":
+                value = torch.empty_like(parameter).copy_(value)
+            self.optimizer.state[parameter][kind] = value
+        self.progress = Progress(**json.loads(metadata["progress"]))
+
+    # -- the log ---------------------------------------------------------------------------------
+
+    def _log_start(self) -> None:
+        self.run.log(
+            {
+                "event": "start",
+                "time": time.time(),
+                "total_steps": self.config.iterations,
+                "images": len(self.images),
+                "people": sum(len(image.boxes) for image in self.images),
+                "resumed_at": self.progress.step,
+            }
+        )
+
+    def _log_step(self, losses: dict[str, float], seconds: float) -> None:
+        left = self.config.iterations - self.progress.step
+        self.run.log(
+            {
+                "event": "step",
+                "step": self.progress.step,
+                "loss": round(math.fsum(losses.values()), 5),
+                "losses": {name: round(value, 5) for name, value in losses.items()},
+                "lr": self.config.learning_rate_at(self.progress.step - 1),
+                "seconds_per_step": round(seconds, 4),
+                "eta_seconds": round(seconds * left, 1),
+            }
+        )
+
+    def _log_checkpoint(self, path: Path, best: bool) -> None:
+        self.run.log({"event": "checkpoint", "step": self.progress.step, "path": self.run.relative(path), "best": best})
+
+    def _warn(self, text: str) -> None:
+        self.run.log({"event": "message", "level": "warning", "text": text})
+
+
+def lineage_of(parent: Path | None, data: list[Path], config: TrainConfig) -> dict[str, Any]:
+    """Where a run's weights come from: parent's and data's hashes, and the settings."""
+    return {
+        "parent": file_hash(parent) if parent else None,
+        "data": [file_hash(path) for path in data],
+        "settings": config.to_dict(),
+    }

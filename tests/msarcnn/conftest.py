@@ -1,0 +1,38 @@
+"""A network small enough to run in milliseconds, and the people it is shown."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from msarcnn.checkpoint import CheckpointInfo, save_checkpoint
+from msarcnn.config import ModelConfig, preset
+from msarcnn.model import MSARCNN, build_model
+
+torch.set_num_threads(2)
+
+
+@pytest.fixture
+def tiny_config() -> ModelConfig:
+    return preset(
+        "msa_rcnn_mobilenet_v2", fpn_channels=16, box_head_width=32, keypoint_width=16, min_size=96, max_size=160
+    )
+
+
+@pytest.fixture
+def tiny_model(tiny_config: ModelConfig) -> MSARCNN:
+    torch.manual_seed(0)
+    return build_model(tiny_config)
+
+
+@pytest.fixture
+def tiny_checkpoint(tiny_model: MSARCNN, tmp_path: Path) -> Path:
+    path = tmp_path / "tiny.safetensors"
+    save_checkpoint(path, tiny_model, CheckpointInfo(tiny_model.config))
+    return path
+
+
+@pytest.fixture
+def photo() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 255, (120, 90, 3), dtype=np.uint8)

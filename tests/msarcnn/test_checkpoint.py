@@ -1,0 +1,141 @@
+"""A model file rebuilds its network, and no model file is ever executed."""
+
+import io
+import json
+import os
+import pickle
+import zipfile
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from msarcnn.checkpoint import (
+    Calibration,
+    CheckpointError,
+    CheckpointInfo,
+    describe_models,
+    file_hash,
+    find_model,
+    load_checkpoint,
+    save_checkpoint,
+)
+
+
+def test_weights_and_description_come_back(tiny_model, tmp_path):
+    info = CheckpointInfo(
+        tiny_model.config, calibration=Calibration(2.0, -1.0, 0.4), lineage={"parent": "abc"}, metrics={"AP": 0.5}
+    )
+    path = tmp_path / "model.safetensors"
+    save_checkpoint(path, tiny_model, info)
+    model, read = load_checkpoint(path)
+    assert read == info
+    for name, value in tiny_model.state_dict().items():
+        assert torch.equal(model.state_dict()[name], value), name
+
+
+def test_half_precision_is_half_the_size_and_close(tiny_model, tmp_path):
+    full, half = tmp_path / "full.safetensors", tmp_path / "half.safetensors"
+    save_checkpoint(full, tiny_model, CheckpointInfo(tiny_model.config))
+    save_checkpoint(half, tiny_model, CheckpointInfo(tiny_model.config), half=True)
+    assert half.stat().st_size < 0.55 * full.stat().st_size
+    model, _ = load_checkpoint(half)
+    for name, value in tiny_model.state_dict().items():
+        torch.testing.assert_close(model.state_dict()[name], value, rtol=1e-3, atol=1e-4)
+
+
+def test_the_hash_is_of_the_content(tiny_checkpoint, tmp_path):
+    copy = tmp_path / "copy.safetensors"
+    copy.write_bytes(tiny_checkpoint.read_bytes())
+    assert file_hash(copy) == file_hash(tiny_checkpoint)
+    assert len(file_hash(copy)) == 12
+
+
+def test_a_peak_becomes_a_confidence():
+    peaks = torch.tensor([0.0, 0.5, 1.0])
+    torch.testing.assert_close(Calibration().confidence(peaks), peaks, atol=1e-5, rtol=0)
+    assert Calibration(1.0, 1.0).confidence(torch.tensor(0.5)).item() == pytest.approx(0.731, abs=1e-3)
+
+
+class Attack:
+    def __init__(self, mark):
+        self.mark = str(mark)
+
+    def __reduce__(self):
+        return (os.system, (f"touch {self.mark}",))
+
+
+def hostile_files(folder):
+    mark = folder / "executed"
+    (folder / "pickle.safetensors").write_bytes(pickle.dumps(Attack(mark)))
+    torch.save({"weights": Attack(mark)}, folder / "zip.safetensors")
+    torch.save({"weights": Attack(mark)}, folder / "legacy.safetensors", _use_new_zipfile_serialization=False)
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr("archive/data.pkl", pickle.dumps(Attack(mark)))
+        archive.writestr("archive/constants.pkl", pickle.dumps(Attack(mark)))
+    (folder / "script.safetensors").write_bytes(buffer.getvalue())
+    return mark, sorted(folder.glob("*.safetensors"))
+
+
+def test_no_model_file_is_executed(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")
+    mark, files = hostile_files(tmp_path)
+    assert len(files) == 4
+    for path in files:
+        with pytest.raises(CheckpointError, match=path.name):
+            load_checkpoint(path)
+    assert not mark.exists()
+
+
+def test_a_truncated_file_is_refused(tiny_checkpoint):
+    data = tiny_checkpoint.read_bytes()
+    for size in (0, 5, 100, len(data) // 2, len(data) - 1):
+        tiny_checkpoint.write_bytes(data[:size])
+        with pytest.raises(CheckpointError, match="not a readable safetensors file"):
+            load_checkpoint(tiny_checkpoint)
+
+
+def test_tensors_without_a_description_are_refused(tmp_path):
+    path = tmp_path / "bare.safetensors"
+    save_file({"a": torch.zeros(1)}, path)
+    with pytest.raises(CheckpointError, match="no configuration"):
+        load_checkpoint(path)
+
+
+def test_weights_of_another_architecture_are_refused(tiny_model, tmp_path):
+    path = tmp_path / "other.safetensors"
+    info = CheckpointInfo(tiny_model.config).to_metadata()
+    info["config"] = json.dumps({**tiny_model.config.to_dict(), "fpn_channels": 24})
+    save_file(tiny_model.state_dict(), path, info)
+    with pytest.raises(CheckpointError, match="do not fit"):
+        load_checkpoint(path)
+    save_file(tiny_model.state_dict(), path, {**info, "config": json.dumps({"layers": 5})})
+    with pytest.raises(CheckpointError, match="damaged"):
+        load_checkpoint(path)
+
+
+def test_a_full_disk_leaves_the_old_file(tiny_model, tiny_checkpoint, monkeypatch):
+    before = tiny_checkpoint.read_bytes()
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space"):
+        save_checkpoint(tiny_checkpoint, tiny_model, CheckpointInfo(tiny_model.config), half=True)
+    assert tiny_checkpoint.read_bytes() == before
+    assert [path.name for path in tiny_checkpoint.parent.iterdir()] == [tiny_checkpoint.name]
+
+
+def test_a_name_that_is_no_model_is_refused(tmp_path):
+    with pytest.raises(CheckpointError, match="Known models"):
+        find_model(tmp_path / "missing.safetensors")
+    with pytest.raises(CheckpointError, match="no weights"):
+        find_model("msa_rcnn_resnet50_fpn")
+
+
+def test_models_are_described():
+    names = {fact["name"]: fact for fact in describe_models()}
+    assert set(names) == {"msa_rcnn_resnet50_fpn", "mask_rcnn_resnet50_fpn", "msa_rcnn_mobilenet_v2"}
+    assert names["msa_rcnn_resnet50_fpn"]["weights"] is None

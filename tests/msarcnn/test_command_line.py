@@ -1,0 +1,157 @@
+"""The commands as a script would call them."""
+
+import json
+
+import pytest
+from PIL import Image
+from pycocotools.coco import COCO
+
+from msarcnn.command_line import main
+from msarcnn.synthetic import write_dataset
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("people")
+    write_dataset(folder, images=4, seed=1, size=(160, 120))
+    (folder / "images" / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 not much of a picture")
+    return folder
+
+
+def run(capsys, *arguments):
+    status = main([str(argument) for argument in arguments])
+    captured = capsys.readouterr()
+    return status, captured.out, captured.err
+
+
+def test_summary_prints_the_papers_total(capsys):
+    status, out, _ = run(capsys, "summary", "--model", "msa_rcnn_mobilenet_v2", "--json")
+    facts = json.loads(out)
+    assert status == 0
+    assert facts["total_without_rpn"] == sum(facts["parts"].values()) - facts["parts"]["rpn"]
+    assert facts["multiply_adds"]["encode"] > 0
+    assert "M" in run(capsys, "summary")[1]
+
+
+def test_models_lists_every_preset(capsys):
+    facts = json.loads(run(capsys, "models", "--json")[1])["models"]
+    assert "msa_rcnn_resnet50_fpn" in {fact["name"] for fact in facts}
+
+
+def test_predict_writes_a_dataset_that_pycocotools_loads(capsys, people, tiny_checkpoint, tmp_path):
+    out = tmp_path / "out.json"
+    status, text, errors = run(
+        capsys, "predict", people / "images", "--output", out, "--model", tiny_checkpoint, "--threshold", 0, "--json"
+    )
+    assert status == 0
+    facts = json.loads(text)
+    assert facts["images"] == 4
+    assert len(facts["problems"]) == 1 and "broken.jpg" in facts["problems"][0]
+    assert "broken.jpg" in errors
+    coco = COCO(str(out))
+    assert [image["id"] for image in coco.dataset["images"]] == [2, 3, 4, 5], "ids follow the sorted names"
+    assert coco.dataset["images"][0]["file_name"] == "people_0001.jpg"
+    assert coco.dataset["images"][0]["width"] == 160
+    for annotation in coco.dataset["annotations"]:
+        assert len(annotation["keypoints"]) == 51
+        assert annotation["num_keypoints"] == sum(v > 0 for v in annotation["keypoints"][2::3])
+        assert 0 <= annotation["score"] <= 1
+
+
+def test_predict_keeps_the_ids_of_a_coco_file_and_writes_results(capsys, people, tiny_checkpoint, tmp_path):
+    data = json.loads((people / "annotations.json").read_text())
+    for image in data["images"]:
+        image["id"] += 900
+    for annotation in data["annotations"]:
+        annotation["image_id"] += 900
+    source, out = tmp_path / "source.json", tmp_path / "results.json"
+    source.write_text(json.dumps(data))
+    arguments = ["predict", "--annotations", source, "--images", people / "images", "--format", "results"]
+    assert run(capsys, *arguments, "--output", out, "--model", tiny_checkpoint)[0] == 0
+    results = json.loads(out.read_text())
+    assert {entry["image_id"] for entry in results} <= {image["id"] for image in data["images"]}
+    truth = COCO(str(source))
+    if results:
+        truth.loadRes(str(out))
+
+
+def test_evaluate_prints_ten_and_six_figures(capsys, people, tiny_checkpoint):
+    arguments = ["evaluate", "--annotations", people / "annotations.json", "--images", people / "images", "--json"]
+    status, out, _ = run(capsys, *arguments, "--model", tiny_checkpoint)
+    figures = json.loads(out)
+    assert status == 0
+    assert list(figures["keypoints"]) == ["AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl"]
+    assert list(figures["bbox"]) == ["AP", "AP50", "AP75", "APs", "APm", "APl"]
+
+
+def test_evaluate_judges_a_file_of_predictions(capsys, people, tmp_path):
+    data = json.loads((people / "annotations.json").read_text())
+    results = [{**a, "score": 0.9} for a in data["annotations"]]
+    path = tmp_path / "perfect.json"
+    path.write_text(json.dumps(results))
+    arguments = ["evaluate", "--annotations", people / "annotations.json", "--json", "--predictions"]
+    figures = json.loads(run(capsys, *arguments, path)[1])
+    assert figures["keypoints"]["AP"] == pytest.approx(1.0)
+    path.write_text(json.dumps([{"image_id": 1}]))
+    status, _, errors = run(capsys, *arguments, path)
+    assert status == 2 and "entry 0" in errors
+
+
+def train_arguments(people, folder, checkpoint, *more):
+    data = ["--annotations", people / "annotations.json", "--images", people / "images"]
+    start = ["--init", checkpoint, "--batch", 2, "--sizes", 96, "--log-every", 1]
+    return ["train", *data, "--output", folder, *start, *more]
+
+
+def test_train_fine_tunes_a_file_and_the_result_can_be_used(capsys, people, tiny_checkpoint, tmp_path):
+    folder = tmp_path / "run"
+    status, out, _ = run(
+        capsys, *train_arguments(people, folder, tiny_checkpoint, "--epochs", 1, "--val-fraction", 0.25)
+    )
+    assert status == 0 and out.strip() == "completed"
+    best = folder / "checkpoints" / "best.safetensors"
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if line["event"] == "step"] == [1, 2], "3 images, 2 a step, 1 epoch"
+    assert lines[0]["event"] == "start" and lines[0]["images"] == 3
+    assert [line["step"] for line in lines if line["event"] == "evaluation"] == [0, 2]
+    assert run(capsys, "predict", people / "images", "--output", tmp_path / "o.json", "--model", best)[0] == 0
+
+
+def test_a_finished_folder_is_not_overwritten_and_resuming_needs_no_other_argument(
+    capsys, people, tiny_checkpoint, tmp_path
+):
+    folder = tmp_path / "run"
+    arguments = train_arguments(people, folder, tiny_checkpoint, "--iterations", 2)
+    assert run(capsys, *arguments)[0] == 0
+    status, _, errors = run(capsys, *arguments)
+    assert status == 2 and "--resume" in errors
+    assert run(capsys, "train", "--output", folder, "--resume")[1].strip() == "completed"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["predict", "nowhere", "--output", "o.json"], "no such file"),
+        (["predict", "--output", "o.json"], "name images or folders"),
+        (["predict", ".", "--output", "o.json", "--model", "missing.safetensors"], "Known models"),
+        (["evaluate", "--annotations", "missing.json", "--images", "."], "missing.json"),
+        (["train", "--output", "run"], "--annotations"),
+        (["train", "--output", "run", "--resume"], "no run to continue"),
+    ],
+)
+def test_what_the_user_can_mend_is_one_line(capsys, monkeypatch, tmp_path, arguments, message):
+    monkeypatch.chdir(tmp_path)
+    Image.new("RGB", (32, 32)).save(tmp_path / "a.png")
+    status, out, errors = run(capsys, *arguments)
+    assert status == 2
+    assert message in errors
+    assert "Traceback" not in errors and out == ""
+    assert len(errors.strip().splitlines()) == 1
+
+
+def test_a_folder_without_images_is_said(capsys, tmp_path, tiny_checkpoint):
+    (tmp_path / "empty").mkdir()
+    status, _, errors = run(
+        capsys, "predict", tmp_path / "empty", "--output", tmp_path / "o.json", "--model", tiny_checkpoint
+    )
+    assert status == 2 and "no image in it" in errors

@@ -1,0 +1,106 @@
+"""AP by pycocotools on cases whose figures are known, and the calibration of confidences."""
+
+import numpy as np
+import pytest
+
+from msarcnn.checkpoint import Calibration
+from msarcnn.evaluation import (
+    BOX_FIGURES,
+    KEYPOINT_FIGURES,
+    ImageResult,
+    calibrate,
+    evaluate_results,
+    to_coco_results,
+)
+
+
+def truth(people, images=4):
+    rng = np.random.default_rng(0)
+    annotations = []
+    for key in range(people):
+        x, y = rng.uniform(0, 100, 2)
+        points = np.column_stack((rng.uniform(x, x + 100, 17), rng.uniform(y, y + 150, 17), np.full(17, 2)))
+        annotations.append(
+            {
+                "id": key + 1,
+                "image_id": key % images + 1,
+                "category_id": 1,
+                "bbox": [x, y, 100.0, 150.0],
+                "area": 15000.0,
+                "iscrowd": 0,
+                "num_keypoints": 17,
+                "keypoints": points.ravel().tolist(),
+            }
+        )
+    return {
+        "images": [{"id": i + 1, "width": 300, "height": 300} for i in range(images)],
+        "annotations": annotations,
+        "categories": [{"id": 1, "name": "person"}],
+    }
+
+
+def result_of(annotation, shift=0.0, score=0.9, confidence=0.9):
+    x, y, w, h = annotation["bbox"]
+    points = np.array(annotation["keypoints"]).reshape(1, 17, 3)[..., :2] + shift
+    return ImageResult(
+        annotation["image_id"],
+        np.array([[x, y, x + w, y + h]]),
+        np.array([score]),
+        points,
+        np.full((1, 17), confidence),
+    )
+
+
+def test_perfect_predictions_have_an_ap_of_one():
+    ground = truth(4)
+    figures = evaluate_results(ground, to_coco_results(result_of(a) for a in ground["annotations"]))
+    assert tuple(figures["keypoints"]) == KEYPOINT_FIGURES
+    assert tuple(figures["bbox"]) == BOX_FIGURES
+    assert figures["keypoints"]["AP"] == pytest.approx(1.0)
+    assert figures["bbox"]["AP"] == pytest.approx(1.0)
+    assert figures["bbox"]["APs"] == -1, "nobody is small here"
+
+
+def test_half_of_the_people_found_is_half_of_the_ap():
+    ground = truth(4)
+    figures = evaluate_results(ground, to_coco_results(result_of(a) for a in ground["annotations"][:2]))
+    assert figures["keypoints"]["AP"] == pytest.approx(0.5, abs=0.01)
+    assert figures["keypoints"]["AR"] == pytest.approx(0.5)
+
+
+def test_joints_far_away_are_worth_nothing_though_the_box_is_right():
+    ground = truth(4)
+    figures = evaluate_results(ground, to_coco_results(result_of(a, shift=200) for a in ground["annotations"]))
+    assert figures["keypoints"]["AP"] == 0
+    assert figures["bbox"]["AP"] == pytest.approx(1.0)
+
+
+def test_nothing_found_is_zero():
+    assert evaluate_results(truth(4), [])["keypoints"]["AP"] == 0
+    assert evaluate_results(truth(0), [])["bbox"]["AP"] == -1
+
+
+def test_results_keep_all_coordinates():
+    entry = to_coco_results([result_of(truth(1)["annotations"][0])])[0]
+    assert len(entry["keypoints"]) == 51 and len(entry["keypoint_scores"]) == 17
+    assert entry["keypoints"][2::3] == [1] * 17
+    assert entry["bbox"][2:] == [100, 150]
+
+
+def test_calibration_learns_that_confident_joints_are_right():
+    ground = truth(40, images=40)
+    results = [
+        result_of(a, shift=0 if key % 2 else 200, confidence=0.3 if key % 2 else 0.05)
+        for key, a in enumerate(ground["annotations"])
+    ]
+    fitted = calibrate(ground, results, Calibration())
+    assert fitted.threshold == 0.5
+    high, low = (float(1 / (1 + np.exp(-(fitted.slope * np.log(p / (1 - p)) + fitted.intercept)))) for p in (0.3, 0.05))
+    assert high > 0.9
+    assert low < 0.1
+
+
+def test_calibration_needs_evidence():
+    ground = truth(1)
+    unchanged = Calibration(1.5, 0.2, 0.3)
+    assert calibrate(ground, [result_of(ground["annotations"][0])], unchanged) is unchanged

@@ -1,0 +1,113 @@
+"""Targets, loss and decoding on values computed by hand."""
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from msarcnn.keypoints import decode_keypoints, heatmap_probabilities, keypoint_loss, keypoints_to_cells
+
+S = 64
+
+
+def cells_of(points, roi, weights=None):
+    keypoints = torch.tensor([points], dtype=torch.float32)
+    weights = torch.ones(1, len(points)) if weights is None else weights
+    cells, kept = keypoints_to_cells(keypoints, weights, torch.tensor([roi], dtype=torch.float32), S)
+    return cells[0].tolist(), kept[0].tolist()
+
+
+def test_a_point_labels_the_cell_that_holds_it():
+    # A box of 128 x 64 pixels: a cell is 2 x 1 pixels.
+    cells, weights = cells_of([(10, 20, 2), (13.9, 20.9, 1), (14, 21, 2)], (10, 20, 138, 84))
+    assert cells == [0, 1, 1 * S + 2]
+    assert weights == [1, 1, 1]
+
+
+def test_the_far_edges_belong_to_the_last_cell_and_outside_has_no_loss():
+    cells, weights = cells_of([(138, 84, 2), (138.1, 50, 2), (50, 19.9, 2)], (10, 20, 138, 84))
+    assert cells[0] == S * S - 1
+    assert weights == [1, 0, 0]
+
+
+def test_unlabelled_points_and_empty_boxes_have_no_loss():
+    assert cells_of([(50, 50, 0)], (10, 20, 138, 84))[1] == [0]
+    assert cells_of([(10, 20, 2)], (10, 20, 10, 20))[1] == [0]
+
+
+def test_weights_travel():
+    assert cells_of([(50, 50, 2)], (0, 0, 64, 64), torch.tensor([[0.5]]))[1] == [0.5]
+
+
+def test_the_loss_of_even_maps_is_the_logarithm_of_the_number_of_cells():
+    logits = torch.zeros(2, 3, S, S)
+    loss = keypoint_loss(logits, torch.zeros(2, 3, dtype=torch.int64), torch.ones(2, 3))
+    assert loss.item() == pytest.approx(math.log(S * S), rel=1e-6)
+
+
+def test_the_loss_is_averaged_over_labelled_keypoints_only():
+    logits = torch.zeros(1, 2, 2, 2)
+    logits[0, 0, 0, 0] = math.log(3)  # p = 3 / 6 for the labelled cell
+    cells = torch.tensor([[0, 3]])
+    assert keypoint_loss(logits, cells, torch.tensor([[1.0, 0.0]])).item() == pytest.approx(math.log(2))
+    both = keypoint_loss(logits, cells, torch.tensor([[1.0, 3.0]])).item()
+    assert both == pytest.approx((math.log(2) + 3 * math.log(4)) / 4)
+
+
+def test_nothing_labelled_gives_no_gradient():
+    logits = torch.randn(1, 2, 4, 4, requires_grad=True)
+    keypoint_loss(logits, torch.zeros(1, 2, dtype=torch.int64), torch.zeros(1, 2)).backward()
+    assert logits.grad is not None and logits.grad.abs().sum() == 0
+
+
+def test_top_two_cells_are_averaged_by_their_probabilities():
+    logits = torch.full((1, 1, 4, 4), -50.0)
+    logits[0, 0, 1, 2] = math.log(3.0)
+    logits[0, 0, 1, 3] = math.log(1.0)
+    points, peaks = decode_keypoints(logits, torch.tensor([[100.0, 200.0, 140.0, 220.0]]))
+    # Cells are 10 x 5 pixels; centres at column 2.5 and 3.5, weights 3/4 and 1/4, row 1.5.
+    assert points[0, 0].tolist() == pytest.approx([100 + 2.75 * 10, 200 + 1.5 * 5], rel=1e-5)
+    assert peaks[0, 0].item() == pytest.approx(0.75, rel=1e-5)
+
+
+def test_argmax_resizes_to_the_box_first():
+    logits = torch.zeros(1, 1, 4, 4)
+    logits[0, 0, 2, 1] = 10.0
+    points, _ = decode_keypoints(logits, torch.tensor([[0.0, 0.0, 8.0, 8.0]]), method="argmax")
+    # The peak covers pixels 2..3 in x and 4..5 in y: the answer is the centre of one of them.
+    assert points[0, 0, 0].item() in (2.5, 3.5)
+    assert points[0, 0, 1].item() in (4.5, 5.5)
+
+
+def test_maps_are_probabilities():
+    maps = heatmap_probabilities(torch.randn(2, 3, 8, 8))
+    torch.testing.assert_close(maps.sum(dim=(2, 3)), torch.ones(2, 3))
+
+
+def test_no_people_decode_to_no_points():
+    points, peaks = decode_keypoints(torch.zeros(0, 17, S, S), torch.zeros(0, 4))
+    assert points.shape == (0, 17, 2)
+    assert peaks.shape == (0, 17)
+
+
+@given(
+    st.floats(0, 0.999),
+    st.floats(0, 0.999),
+    st.floats(-500, 500),
+    st.floats(-500, 500),
+    st.floats(1, 800),
+    st.floats(1, 800),
+)
+def test_a_point_comes_back_within_a_cell(u, v, left, top, width, height):
+    roi = torch.tensor([[left, top, left + width, top + height]])
+    x, y = left + u * width, top + v * height
+    cells, weights = keypoints_to_cells(torch.tensor([[[x, y, 2.0]]]), torch.ones(1, 1), roi, S)
+    if weights[0, 0] == 0:  # rounding of float32 put the point on the other side of the border
+        return
+    logits = torch.full((1, 1, S * S), -30.0)
+    logits[0, 0, cells[0, 0]] = 30.0
+    points, _ = decode_keypoints(logits.view(1, 1, S, S), roi)
+    assert abs(points[0, 0, 0].item() - x) <= 0.5 * width / S + 1e-2
+    assert abs(points[0, 0, 1].item() - y) <= 0.5 * height / S + 1e-2

@@ -1,0 +1,123 @@
+import threading
+
+import numpy as np
+import pytest
+import torch
+
+from msarcnn.checkpoint import CheckpointInfo
+from msarcnn.predictor import FeatureCache, Features, Predictor
+
+BOXES = np.array([[5, 10, 60, 110], [20, 20, 80, 100.5]], dtype=np.float32)
+
+
+@pytest.fixture
+def predictor(tiny_checkpoint):
+    return Predictor.load(tiny_checkpoint)
+
+
+def test_people_of_an_image_are_inside_it_and_sorted(predictor, photo):
+    found = predictor.detect(predictor.encode(photo))
+    assert found.boxes.dtype == np.float32
+    assert (found.boxes >= 0).all()
+    assert (found.boxes[:, 2:] <= [90.01, 120.01]).all()
+    assert (np.diff(found.scores) <= 0).all()
+
+
+def test_any_box_can_be_estimated(predictor, photo):
+    features = predictor.encode(photo)
+    poses = predictor.estimate(features, BOXES, heatmaps=True)
+    assert poses.keypoints.shape == (2, 17, 2)
+    assert poses.heatmaps is not None and poses.heatmaps.shape == (2, 17, 64, 64)
+    np.testing.assert_allclose(poses.heatmaps.astype(np.float64).sum(axis=(2, 3)), 1, atol=0.02)
+    assert ((poses.confidences >= 0) & (poses.confidences <= 1)).all()
+    assert ((poses.keypoints >= BOXES[:, None, :2]) & (poses.keypoints <= BOXES[:, None, 2:])).all()
+    assert predictor.estimate(features, BOXES).heatmaps is None
+
+
+def test_the_two_stages_agree_with_the_whole_network(tiny_model, photo):
+    predictor = Predictor(tiny_model, CheckpointInfo(tiny_model.config))
+    features = predictor.encode(photo)
+    found = predictor.detect(features)
+    poses = predictor.estimate(features, found.boxes)
+    with torch.inference_mode():
+        whole = tiny_model([torch.from_numpy(photo).permute(2, 0, 1).float() / 255])[0]
+    np.testing.assert_allclose(found.boxes, whole["boxes"].numpy(), atol=1e-3)
+    np.testing.assert_allclose(poses.keypoints, whole["keypoints"].numpy(), atol=0.05)
+
+
+def test_many_boxes_are_the_same_as_one_at_a_time(predictor, photo):
+    features = predictor.encode(photo)
+    boxes = np.tile(BOXES, (40, 1))
+    together = predictor.estimate(features, boxes).keypoints
+    np.testing.assert_allclose(together[-1], predictor.estimate(features, BOXES[1:]).keypoints[0], atol=1e-2)
+    assert predictor.estimate(features, np.zeros((0, 4))).keypoints.shape == (0, 17, 2)
+
+
+@pytest.mark.parametrize("box", [[10, 10, 10, 20], [10, 10, 5, 20], [0, 0, np.nan, 5]])
+def test_an_empty_box_is_refused(predictor, photo, box):
+    with pytest.raises(ValueError, match="x2 > x1"):
+        predictor.estimate(predictor.encode(photo), np.array([box]))
+
+
+def test_an_encoded_image_is_kept_under_its_key(predictor, photo):
+    features = predictor.encode(photo, key="a")
+    assert predictor.encode(np.zeros_like(photo), key="a") is features
+    assert predictor.cached("a") is features
+    assert predictor.cached("b") is None
+
+
+def test_the_cache_is_bounded_in_bytes_and_drops_the_oldest():
+    def features(side):
+        return Features({"0": torch.zeros(1, 1, side, side)}, (side, side), (side, side))
+
+    cache = FeatureCache(max_bytes=1000)
+    for key in "abc":
+        cache.put(key, features(10))  # 400 bytes each
+    assert cache.get("a") is None
+    assert cache.get("b") is not None
+    cache.put("d", features(10))
+    assert cache.get("c") is None, "b was used later than c"
+    cache.put("huge", features(100))
+    assert cache.get("huge") is None
+    assert cache.nbytes <= 1000
+
+
+def test_encoding_can_be_cancelled_between_stages(predictor, photo):
+    calls = []
+
+    def checkpoint():
+        calls.append(1)
+        if len(calls) == 5:
+            raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        predictor.encode(photo, key="cancelled", checkpoint=checkpoint)
+    assert len(calls) == 5
+    assert predictor.cached("cancelled") is None
+
+
+def test_two_threads_may_ask_at_once(predictor, photo):
+    features = predictor.encode(photo)
+    expected = predictor.estimate(features, BOXES).keypoints
+    answers = []
+
+    def ask():
+        for _ in range(5):
+            answers.append(predictor.estimate(features, BOXES).keypoints)
+
+    threads = [threading.Thread(target=ask) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 10
+    for answer in answers:
+        np.testing.assert_allclose(answer, expected, atol=1e-3)
+
+
+def test_scaling_an_image_scales_its_coordinates(predictor):
+    image = np.random.default_rng(1).integers(0, 255, (96, 160, 3), dtype=np.uint8)
+    double = image.repeat(2, axis=0).repeat(2, axis=1)
+    small = predictor.estimate(predictor.encode(image), BOXES).keypoints
+    large = predictor.estimate(predictor.encode(double), BOXES * 2).keypoints
+    np.testing.assert_allclose(large, small * 2, atol=2.5)

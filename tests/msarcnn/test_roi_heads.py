@@ -1,0 +1,82 @@
+"""Sampling honours ignored regions; people without keypoints are no evidence against keypoints."""
+
+import torch
+
+from msarcnn.roi_heads import covered_by
+
+
+def target(boxes=(), ignored=(), keypoints=None, weights=None):
+    count = len(boxes)
+    return {
+        "boxes": torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4),
+        "labels": torch.ones(count, dtype=torch.int64),
+        "keypoints": torch.zeros(count, 17, 3) if keypoints is None else keypoints,
+        "keypoint_weights": torch.zeros(count, 17) if weights is None else weights,
+        "ignore_boxes": torch.tensor(ignored, dtype=torch.float32).reshape(-1, 4),
+    }
+
+
+def test_half_of_the_area_inside_a_region_counts_as_covered():
+    boxes = torch.tensor([[0.0, 0, 10, 10], [5.0, 0, 15, 10], [6.0, 0, 16, 10]])
+    assert covered_by(boxes, torch.tensor([[0.0, 0, 10, 10]])).tolist() == [True, True, False]
+    assert covered_by(boxes, torch.zeros(0, 4)).tolist() == [False] * 3
+
+
+def test_anchors_in_an_ignored_region_are_neither_positive_nor_negative(tiny_model):
+    anchors = [torch.tensor([[0.0, 0, 20, 20], [40.0, 40, 60, 60], [80.0, 0, 100, 20]])]
+    labels, _ = tiny_model.rpn.assign_targets_to_anchors(anchors, [target([[0, 0, 20, 20]], [[30, 30, 70, 70]])])
+    assert labels[0].tolist() == [1, -1, 0]
+
+
+def test_an_image_with_only_a_crowd_gives_no_positive_and_no_negative_inside_it(tiny_model):
+    anchors = [torch.tensor([[40.0, 40, 60, 60], [80.0, 0, 100, 20]])]
+    labels, _ = tiny_model.rpn.assign_targets_to_anchors(anchors, [target([], [[30, 30, 70, 70]])])
+    assert labels[0].tolist() == [-1, 0]
+
+
+def test_proposals_in_an_ignored_region_are_not_sampled(tiny_model):
+    proposals = [torch.tensor([[40.0, 40, 60, 60], [80.0, 0, 100, 20], [1.0, 1, 20, 20]])]
+    wanted = [target([[0, 0, 20, 20]], [[30, 30, 70, 70]])]
+    boxes, _, labels, _ = tiny_model.roi_heads.select_training_samples(proposals, wanted)
+    sampled = {tuple(box): label for box, label in zip(boxes[0].tolist(), labels[0].tolist(), strict=True)}
+    assert (40.0, 40.0, 60.0, 60.0) not in sampled
+    assert sampled[(80.0, 0.0, 100.0, 20.0)] == 0
+    assert sampled[(1.0, 1.0, 20.0, 20.0)] == 1
+
+
+def losses(model, *targets):
+    torch.manual_seed(0)
+    model.train()
+    return model([torch.rand(3, 96, 96, generator=torch.Generator().manual_seed(1)) for _ in targets], list(targets))
+
+
+def test_people_without_keypoints_do_not_teach_the_keypoint_head(tiny_model):
+    found = losses(tiny_model, target([[10, 10, 60, 80]]))
+    assert found["loss_keypoint"].item() == 0
+    found["loss_keypoint"].backward()
+    gradients = [parameter.grad for parameter in tiny_model.roi_heads.keypoint_head.parameters()]
+    assert all(gradient is not None and gradient.abs().sum() == 0 for gradient in gradients)
+
+
+def test_a_joint_without_weight_does_not_change_the_loss(tiny_model):
+    keypoints = torch.rand(1, 17, 3) * 40 + 15
+    weights = torch.ones(1, 17)
+    weights[0, 5:] = 0
+    moved = keypoints.clone()
+    moved[0, 5:, :2] += 7
+    first = losses(tiny_model, target([[10, 10, 60, 80]], (), keypoints, weights))["loss_keypoint"]
+    second = losses(tiny_model, target([[10, 10, 60, 80]], (), moved, weights))["loss_keypoint"]
+    assert first.item() == second.item() > 0
+
+
+def test_an_image_with_nobody_has_losses_and_gradients(tiny_model):
+    found = losses(tiny_model, target())
+    assert set(found) == {
+        "loss_objectness",
+        "loss_rpn_box_reg",
+        "loss_classifier",
+        "loss_box_reg",
+        "loss_keypoint",
+    }
+    sum(found.values()).backward()
+    assert all(torch.isfinite(value) for value in found.values())

@@ -1,0 +1,178 @@
+"""The loop: exact resumption, stop, cancel, bad steps; and that it learns."""
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+import torch
+
+from msarcnn.checkpoint import CheckpointError, CheckpointInfo, load_checkpoint
+from msarcnn.config import TrainConfig
+from msarcnn.dataset import read_labelled_images
+from msarcnn.model import build_model
+from msarcnn.run_folder import RunFolder, RunFolderError
+from msarcnn.synthetic import write_dataset
+from msarcnn.training import Trainer, TrainingError
+
+
+@pytest.fixture(scope="module")
+def people(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("people")
+    write_dataset(folder, images=4, seed=1, size=(160, 120))
+    images, _ = read_labelled_images([folder / "annotations.json"], [folder / "images"])
+    return images
+
+
+def settings(**changes):
+    return TrainConfig(
+        **{"iterations": 6, "batch_size": 2, "sizes": (96,), "log_every": 1, "checkpoint_every": 100, **changes}
+    )
+
+
+def trainer(tiny_config, people, folder, config, resumed=False, evaluate=None):
+    torch.manual_seed(0)
+    run = RunFolder(folder)
+    if resumed:
+        run.reopen()
+    else:
+        run.create()
+        run.write_config({})
+    return Trainer(build_model(tiny_config), CheckpointInfo(tiny_config), people, config, run, evaluate)
+
+
+def events(folder, kind=None):
+    lines = [json.loads(line) for line in (Path(folder) / "log.jsonl").read_text().splitlines()]
+    return [line for line in lines if kind in (None, line["event"])]
+
+
+def tensors(folder):
+    return load_checkpoint(folder / "checkpoints" / "best.safetensors")[0].state_dict()
+
+
+@pytest.mark.parametrize("changes", [{"optimizer": "sgd"}, {"optimizer": "adamw", "average": 0.9}])
+@pytest.mark.parametrize("stop_at", [1, 4])
+def test_a_resumed_run_equals_an_uninterrupted_one_bitwise(tiny_config, people, tmp_path, changes, stop_at):
+    config = settings(**changes)
+    trainer(tiny_config, people, tmp_path / "whole", config).train()
+    stopped = trainer(tiny_config, people, tmp_path / "parts", config)
+    stopped.run.log = stop_after(stopped.run, stop_at)
+    assert stopped.train() == "stopped"
+    resumed = trainer(tiny_config, people, tmp_path / "parts", config, resumed=True)
+    resumed.resume()
+    assert resumed.progress.step == stop_at
+    assert resumed.train() == "completed"
+    whole, parts = tensors(tmp_path / "whole"), tensors(tmp_path / "parts")
+    assert whole.keys() == parts.keys()
+    assert all(torch.equal(whole[name], parts[name]) for name in whole)
+
+
+def stop_after(run, step):
+    """Asks the run to stop, as a watcher does, once a step's line appears in the log."""
+    log = RunFolder.log.__get__(run)
+
+    def watched(event):
+        log(event)
+        if event["event"] == "step" and event["step"] == step:
+            run.control.write_text("stop")
+
+    return watched
+
+
+def test_the_log_tells_the_whole_story(tiny_config, people, tmp_path):
+    run = trainer(tiny_config, people, tmp_path / "run", settings())
+    assert run.train() == "completed"
+    kinds = [event["event"] for event in events(tmp_path / "run")]
+    assert kinds[0] == "start" and kinds[-1] == "end" and kinds.count("step") == 6
+    step = events(tmp_path / "run", "step")[-1]
+    assert step["step"] == 6 and step["eta_seconds"] == 0
+    assert set(step["losses"]) == {"objectness", "rpn_box", "classifier", "box", "keypoint"}
+    assert step["loss"] == pytest.approx(sum(step["losses"].values()), abs=1e-3)
+    assert events(tmp_path / "run", "end")[0]["model"] == "checkpoints/best.safetensors"
+
+
+def test_cancelling_offers_nothing(tiny_config, people, tmp_path):
+    run = trainer(tiny_config, people, tmp_path / "run", settings())
+    run.run.control.write_text("cancel")
+    assert run.train() == "cancelled"
+    assert events(tmp_path / "run", "end")[0]["model"] is None
+    assert not (tmp_path / "run" / "checkpoints" / "best.safetensors").exists()
+
+
+def test_the_best_is_kept_and_the_last_is_not(tiny_config, people, tmp_path):
+    aps = iter([0.1, 0.5, 0.3, 0.2])
+
+    def evaluate(model):
+        assert not model.training
+        return {"keypoints": {"AP": next(aps)}, "bbox": {"AP": 0.0}}, CheckpointInfo(tiny_config)
+
+    run = trainer(tiny_config, people, tmp_path / "run", settings(evaluate_every=2), evaluate=evaluate)
+    run.train()
+    _, info = load_checkpoint(tmp_path / "run" / "checkpoints" / "best.safetensors")
+    assert info.metrics["keypoints"]["AP"] == 0.5
+    assert info.lineage["step"] == 2
+    assert [event["step"] for event in events(tmp_path / "run", "evaluation")] == [0, 2, 4, 6]
+
+
+def test_a_step_without_a_finite_loss_is_left_out_and_many_end_the_run(tiny_config, people, tmp_path):
+    run = trainer(tiny_config, people, tmp_path / "run", settings(iterations=20))
+    before = {name: value.clone() for name, value in run.model.state_dict().items()}
+    run.model.roi_heads.keypoint_predictor.conv.bias.data.fill_(math.nan)
+    with pytest.raises(TrainingError, match="lower the learning rate"):
+        run.train()
+    assert len(events(tmp_path / "run", "message")) == 5
+    after = run.model.state_dict()
+    assert all(torch.equal(after[k], v) for k, v in before.items() if not k.endswith("keypoint_predictor.conv.bias"))
+
+
+def test_heads_only_leaves_the_backbone_alone(tiny_config, people, tmp_path):
+    run = trainer(tiny_config, people, tmp_path / "run", settings(train="heads", iterations=2))
+    before = {name: value.clone() for name, value in run.model.backbone.state_dict().items()}
+    run.train()
+    assert all(torch.equal(value, before[name]) for name, value in run.model.backbone.state_dict().items())
+
+
+def test_evaluating_in_between_changes_nothing(tiny_config, people, tmp_path):
+    def evaluate(model):
+        return {"keypoints": {"AP": 1.0}, "bbox": {"AP": 1.0}}, CheckpointInfo(tiny_config)
+
+    config = settings(average=0.9, iterations=4)
+    trainer(tiny_config, people, tmp_path / "plain", config).train()
+    judged = settings(average=0.9, iterations=4, evaluate_every=1)
+    trainer(tiny_config, people, tmp_path / "judged", judged, evaluate=evaluate).train()
+    plain, other = tensors(tmp_path / "plain"), tensors(tmp_path / "judged")
+    assert all(torch.equal(plain[name], other[name]) for name in plain)
+
+
+def test_a_damaged_state_is_refused(tiny_config, people, tmp_path):
+    run = trainer(tiny_config, people, tmp_path / "run", settings(iterations=1))
+    run.train()
+    path = run.run.resume_checkpoint
+    path.write_bytes(path.read_bytes()[:1000])
+    with pytest.raises(CheckpointError, match=r"resume\.safetensors"):
+        trainer(tiny_config, people, tmp_path / "run", settings(), resumed=True).resume()
+
+
+def test_a_run_folder_is_not_overwritten_and_an_empty_one_not_resumed(tmp_path):
+    run = RunFolder(tmp_path / "run")
+    run.create()
+    run.write_config({"a": 1})
+    with pytest.raises(RunFolderError, match="--resume"):
+        RunFolder(tmp_path / "run").create()
+    with pytest.raises(RunFolderError, match="no run to continue"):
+        RunFolder(tmp_path / "empty").reopen()
+    assert run.reopen() == {"a": 1}
+
+
+def test_unknown_wishes_mean_go_on(tmp_path):
+    run = RunFolder(tmp_path)
+    assert run.command() == "run"
+    run.control.write_text("dance")
+    assert run.command() == "run"
+    run.control.write_text("pause\n")
+    assert run.command() == "pause"
+
+
+def test_no_image_is_refused(tiny_config, tmp_path):
+    with pytest.raises(TrainingError, match="label at least one"):
+        trainer(tiny_config, [], tmp_path / "run", settings())
