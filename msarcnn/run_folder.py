@@ -54,7 +54,9 @@ class RunFolder:
         self.resume_checkpoint.parent.mkdir(parents=True, exist_ok=True)
         remove_stale_temporaries(self.path)
         remove_stale_temporaries(self.resume_checkpoint.parent)
-        write_json_atomic(self.control, b"run")
+        # A watcher may have written its wish before the trainer came up.
+        if not self.control.exists():
+            self.clear_command()
         write_json_atomic(self.pid, str(os.getpid()).encode())
 
     def write_config(self, settings: dict[str, Any]) -> None:
@@ -72,6 +74,10 @@ class RunFolder:
         except OSError:
             return "run"
         return text if text in COMMANDS else "run"
+
+    def clear_command(self) -> None:
+        """Forgets a wish that was carried out, so that a resumed run does not carry it out again."""
+        write_json_atomic(self.control, b"run")
 
     def relative(self, path: Path) -> str:
         return path.relative_to(self.path).as_posix()

@@ -98,6 +98,7 @@ class Trainer:
         if status != "cancelled":
             self._save_resume()
             self._judge(keep=True)
+        self.run.clear_command()
         model = None if status == "cancelled" else self.run.relative(self.run.best_checkpoint)
         self.run.log({"event": "end", "status": status, "model": model, "message": ""})
         return status
