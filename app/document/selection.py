@@ -1,0 +1,94 @@
+"""What is selected: one image, and on it a person with perhaps a joint, or a prediction."""
+
+from PySide6.QtCore import QObject, Signal
+
+from app.document.document import Document
+from app.document.records import PredictionStatus
+
+
+class Selection(QObject):
+    """The one selection of the window. Every setter that changes something emits `changed`."""
+
+    changed = Signal()
+    image_changed = Signal(object)
+    """int | None: the new current image; `changed` follows."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._image: int | None = None
+        self._person: int | None = None
+        self._joint: int | None = None
+        self._prediction: int | None = None
+
+    @property
+    def current_image(self) -> int | None:
+        """Key of the image on the canvas. Setting another one clears the rest."""
+        return self._image
+
+    @current_image.setter
+    def current_image(self, key: int | None) -> None:
+        if key == self._image:
+            return
+        self._image = key
+        self._person = self._joint = self._prediction = None
+        self.image_changed.emit(key)
+        self.changed.emit()
+
+    @property
+    def person(self) -> int | None:
+        """Key of the selected person. Setting it clears joint and prediction."""
+        return self._person
+
+    @person.setter
+    def person(self, key: int | None) -> None:
+        self._select(key, None, None if key is not None else self._prediction)
+
+    @property
+    def joint(self) -> int | None:
+        """0-based index of the selected joint of the selected person; always None without a person."""
+        return self._joint
+
+    @joint.setter
+    def joint(self, index: int | None) -> None:
+        self._select(self._person, index if self._person is not None else None, self._prediction)
+
+    @property
+    def prediction(self) -> int | None:
+        """Key of the selected prediction. Setting it clears person and joint."""
+        return self._prediction
+
+    @prediction.setter
+    def prediction(self, key: int | None) -> None:
+        if key is None:
+            self._select(self._person, self._joint, None)
+        else:
+            self._select(None, None, key)
+
+    def clear(self) -> None:
+        """Deselects person, joint and prediction; the image stays."""
+        self._select(None, None, None)
+
+    def select_joint(self, person: int, joint: int) -> None:
+        """Selects a person and one of its joints in one step."""
+        self._select(person, joint, None)
+
+    def follow(self, document: Document) -> None:
+        """Lets go of people and predictions that an edit takes away."""
+
+        def people_changed(image: int, _keys: frozenset[int]) -> None:
+            if image == self._image and self._person is not None and not document.has_person(image, self._person):
+                self.person = None
+
+        def predictions_changed(image: int) -> None:
+            if image == self._image and self._prediction is not None:
+                shown = {p.key for p in document.predictions(image) if p.status is PredictionStatus.OPEN}
+                if self._prediction not in shown:
+                    self.prediction = None
+
+        document.people_changed.connect(people_changed)
+        document.predictions_changed.connect(predictions_changed)
+
+    def _select(self, person: int | None, joint: int | None, prediction: int | None) -> None:
+        if (person, joint, prediction) != (self._person, self._joint, self._prediction):
+            self._person, self._joint, self._prediction = person, joint, prediction
+            self.changed.emit()

@@ -1,0 +1,189 @@
+"""Taking over a staging file into a project, batch by batch, without touching a label that is there."""
+
+import sqlite3
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.parse import quote
+
+import msgspec
+
+from app.document.document import FIRST_OWN_PERSON_KEY
+from app.document.records import Person
+from app.storage.coco_person import read_person
+from app.storage.errors import ProjectError
+from app.storage.schema import transaction
+from app.storage.staging import STAGING_VERSION
+
+SAME_PERSON_IOU = 0.5
+"""An imported person whose box overlaps a label by this much is that person, and is left out."""
+
+
+class AttachProgress(NamedTuple):
+    """Where an import stands, after each batch.
+
+    Attributes:
+        done: Records (images and annotations) gone through.
+        total: All of them.
+        images_added: Images that are new in the project.
+        people_added: People taken over.
+        people_skipped: People left out because the image has a label there, or the file was imported before.
+    """
+
+    done: int
+    total: int
+    images_added: int
+    people_added: int
+    people_skipped: int
+
+
+def attach_batches(
+    connection: sqlite3.Connection, project: Path, staging: Path, author: str, batch: int
+) -> Iterator[AttachProgress]:
+    """Attaches a staging file, one committed batch each step; a broken-off import goes on where it stopped.
+
+    Raises:
+        ProjectError: the staging file cannot be used.
+        sqlite3.Error: the disk is full or fails; what was attached stays.
+    """
+    uri = f"file:{quote(str(staging.absolute()))}?mode=ro"
+    try:
+        connection.execute("ATTACH ? AS staging", (uri,))
+    except sqlite3.Error as error:
+        raise ProjectError(
+            project, f"the prepared import {staging} cannot be read ({error})", "Import again."
+        ) from error
+    try:
+        yield from _Attachment(connection, project, author, batch).run()
+    finally:
+        with suppress(sqlite3.Error):  # an abandoned import may outlive the connection, which has detached then
+            connection.execute("DETACH staging")
+
+
+class _Attachment:
+    def __init__(self, connection: sqlite3.Connection, project: Path, author: str, batch: int) -> None:
+        self._connection = connection
+        self._project = project
+        self._author = author
+        self._batch = batch
+        self._images_added = self._people_added = self._people_skipped = 0
+
+    def run(self) -> Iterator[AttachProgress]:
+        version = self._connection.execute("PRAGMA staging.user_version").fetchone()[0]
+        if version != STAGING_VERSION:
+            raise ProjectError(
+                self._project, "the prepared import is unfinished or of another version", "Import again."
+            )
+        with transaction(self._connection):
+            source, images, annotations, image, annotation = self._claim_source()
+        total = images + annotations
+        if image >= images and annotation >= annotations:
+            self._people_skipped = self._value("SELECT count(*) FROM staging.person")
+            yield self._progress(total, total)
+            return
+        self._connection.execute("INSERT OR IGNORE INTO root (path) SELECT path FROM staging.root ORDER BY position")
+        while image < images:
+            with transaction(self._connection):
+                self._attach_images(source, image, image + self._batch)
+                image = min(image + self._batch, images)
+                self._connection.execute("UPDATE source SET images_next = ? WHERE id = ?", (image, source))
+            yield self._progress(image, total)
+        while annotation < annotations:
+            with transaction(self._connection):
+                self._attach_annotations(source, annotation, annotation + self._batch)
+                annotation = min(annotation + self._batch, annotations)
+                self._connection.execute("UPDATE source SET annotations_next = ? WHERE id = ?", (annotation, source))
+                if annotation == annotations:
+                    self._log(source)
+            yield self._progress(images + annotation, total)
+
+    def _progress(self, done: int, total: int) -> AttachProgress:
+        return AttachProgress(done, total, self._images_added, self._people_added, self._people_skipped)
+
+    def _claim_source(self) -> tuple[int, int, int, int, int]:
+        """The source's key, its counts of images and annotations, and from where on they are to be attached."""
+        first_key = self._value("SELECT coalesce(max(first_key + annotations), 1) FROM source")
+        self._connection.execute(
+            "INSERT OR IGNORE INTO source (name, path, digest, header, layout, category_id, max_image_id, "
+            "max_annotation_id, first_key, images, annotations) SELECT name, path, digest, header, layout, "
+            "category_id, max_image_id, max_annotation_id, ?, images, annotations FROM staging.source",
+            (first_key,),
+        )
+        row = self._connection.execute(
+            "SELECT id, images, annotations, images_next, annotations_next, first_key FROM source "
+            "WHERE digest = (SELECT digest FROM staging.source)"
+        ).fetchone()
+        if row[5] + row[2] >= FIRST_OWN_PERSON_KEY:
+            raise ProjectError(self._project, "it cannot hold that many imported people", "Import into a new project.")
+        return row[:5]
+
+    def _attach_images(self, source: int, start: int, end: int) -> None:
+        span = {"source": source, "start": start, "end": end}
+        added = self._connection.execute(
+            "INSERT OR IGNORE INTO image (root_id, path, width, height) SELECT root.id, s.path, s.width, s.height "
+            "FROM staging.image s JOIN staging.root r ON r.position = s.root JOIN main.root ON root.path = r.path "
+            "WHERE s.position >= :start AND s.position < :end AND s.path IS NOT NULL ORDER BY s.position",
+            span,
+        )
+        self._images_added += added.rowcount
+        self._connection.execute(
+            "INSERT OR IGNORE INTO source_image (source_id, position, image_id, raw, reason) "
+            "SELECT :source, s.position, (SELECT image.id FROM main.image JOIN main.root ON root.id = root_id "
+            "JOIN staging.root r ON r.path = root.path WHERE r.position = s.root AND image.path = s.path), s.raw, "
+            "s.reason FROM staging.image s WHERE s.position >= :start AND s.position < :end",
+            span,
+        )
+
+    def _attach_annotations(self, source: int, start: int, end: int) -> None:
+        span = {"source": source, "start": start, "end": end}
+        staged = (
+            "FROM staging.person s JOIN source_image i ON i.source_id = :source AND i.position = s.image_position "
+            "WHERE s.position >= :start AND s.position < :end AND {} EXISTS "
+            "(SELECT 1 FROM person p WHERE p.image_id = i.image_id AND p.source_id IS NOT :source) ORDER BY s.position"
+        )
+        insert = "INSERT INTO person (id, image_id, source_id, position, imported, raw) "
+        first_key = self._value("SELECT first_key FROM source WHERE id = ?", source)
+        columns = f"SELECT s.position + {first_key}, i.image_id, :source, s.position, s.imported, s.raw "
+        # Read before the first insert: what this batch adds must not count as a label that was there.
+        doubtful = self._connection.execute(columns + staged.format(""), span).fetchall()
+        added = self._connection.execute(insert + columns + staged.format("NOT"), span)
+        new = [row for row in doubtful if not self._is_labelled(row)]
+        self._connection.executemany(insert + "VALUES (?, ?, ?, ?, ?, ?)", new)
+        self._people_added += added.rowcount + len(new)
+        self._people_skipped += len(doubtful) - len(new)
+        self._connection.execute(
+            "INSERT OR IGNORE INTO other_annotation (source_id, position, image_id, raw, reason) "
+            "SELECT :source, s.position, i.image_id, s.raw, s.reason FROM staging.other s LEFT JOIN source_image i "
+            "ON i.source_id = :source AND i.position = s.image_position "
+            "WHERE s.position >= :start AND s.position < :end",
+            span,
+        )
+        self._connection.execute(
+            "UPDATE image SET people = (SELECT count(*) FROM person p WHERE p.image_id = image.id AND deleted = 0), "
+            "state = CASE WHEN state IN ('unseen', 'predicted') THEN 'in progress' ELSE state END WHERE id IN "
+            "(SELECT image_id FROM person WHERE source_id = :source AND position >= :start AND position < :end)",
+            span,
+        )
+
+    def _is_labelled(self, row: tuple[Any, ...]) -> bool:
+        """Whether the image of a person to be imported has, or had, a label of another origin there."""
+        key, image, source, _, imported, raw = row
+        box = read_person(key, None, imported, raw).box
+        others = self._connection.execute(
+            "SELECT id, data, imported, raw FROM person WHERE image_id = ? AND source_id IS NOT ?", (image, source)
+        )
+        labels: Iterator[Person] = (read_person(*columns) for columns in others)
+        return any(person.box.iou(box) >= SAME_PERSON_IOU for person in labels)
+
+    def _log(self, source: int) -> None:
+        name = self._connection.execute("SELECT name FROM source WHERE id = ?", (source,)).fetchone()[0]
+        after = {"source": source, "images": self._images_added, "people": self._people_added}
+        self._connection.execute(
+            "INSERT INTO operation (time, author, image_id, text, before, after) VALUES (?, ?, 0, ?, 'null', ?)",
+            (time.time(), self._author, f"Import {name}", msgspec.json.encode(after).decode()),
+        )
+
+    def _value(self, sql: str, *parameters: Any) -> int:
+        return int(self._connection.execute(sql, parameters).fetchone()[0])

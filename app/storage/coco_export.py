@@ -1,0 +1,186 @@
+"""Writes a project's labels as COCO JSON: `python -P -m app.storage.coco_export PROJECT OUT.json`.
+
+The file is read from a private copy, made in one go, so that neither the export nor the writer waits for the
+other. Records that nobody edited are written byte for byte as they were imported. Progress and result are JSON
+lines on stdout: {"event": "progress", "done": n, "total": n}, at the end {"event": "result", ...}, or
+{"error": s} and exit status 1.
+"""
+
+import argparse
+import os
+import secrets
+import sqlite3
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager, suppress
+from pathlib import Path
+
+import msgspec
+
+from app.storage import schema
+from app.storage.coco_writer import CocoWriter, Only, Progress, Purpose
+from app.storage.errors import ProjectError
+from app.storage.export_plan import Source, read_sources
+from msarcnn.coco import atomic_writer, remove_stale_temporaries
+
+
+class ExportResult(msgspec.Struct):
+    """What was written.
+
+    Attributes:
+        path: The COCO file.
+        images: How many image records it has.
+        annotations: How many annotations, other categories included.
+        people: How many people, crowds included.
+        roots: Image folders; with several, and always for training, an image's `image_root` counts into them.
+        skipped: Sentences about images left out of a training export because they cannot be read.
+        ids: The file with the map of renumbered ids, "" when there is none.
+    """
+
+    path: str
+    images: int
+    annotations: int
+    people: int
+    roots: list[str]
+    skipped: list[str]
+    ids: str
+
+
+def export_coco(
+    project_path: Path,
+    out_path: Path,
+    *,
+    only: Only = "all",
+    source: int | None = None,
+    purpose: Purpose = "export",
+    progress: Progress = lambda done, total: None,
+) -> ExportResult:
+    """Writes the labels of a project; `out_path` is replaced in one step, or untouched after an error.
+
+    Args:
+        project_path: The project; it may be open for writing elsewhere.
+        out_path: The JSON file. Beside it: OUT.ids.json when several sources are combined, OUT.roots.json
+            for training.
+        only: Which images: all, those that are finished, those with people. For training, "all" are those
+            that are finished or have people.
+        source: The key of an imported file to export by itself, with its ids and order; None for everything.
+        purpose: "training" leaves out records that cannot be used and gives every image its `image_root`.
+        progress: Called between batches.
+
+    Raises:
+        ProjectError: the project cannot be read, or has no such source.
+        OSError, sqlite3.Error: something cannot be written.
+    """
+    schema.check_header(project_path)
+    with _snapshot(project_path, out_path.absolute()) as connection:
+        sources = read_sources(connection, source)
+        if source is not None and not sources:
+            raise ProjectError(project_path, f"it has no import number {source}", "Choose another one.")
+        export = CocoWriter(connection, sources, source, only, purpose, progress)
+        with atomic_writer(out_path) as file:
+            export.write(file)
+        return ExportResult(
+            str(out_path),
+            export.image_count,
+            export.annotation_count,
+            export.people_count,
+            export.roots,
+            export.skipped,
+            _write_companions(export, sources, out_path, purpose),
+        )
+
+
+@contextmanager
+def _snapshot(project: Path, out_path: Path) -> Iterator[sqlite3.Connection]:
+    """A private copy of the project beside `out_path`, removed afterwards."""
+    # The name is that of an atomic write's temporary: should this process be killed, the next export sweeps it.
+    copy = out_path.with_name(f".{out_path.name}.{os.getpid()}-{secrets.token_hex(4)}.msarcnn-tmp")
+    with suppress(OSError):
+        remove_stale_temporaries(copy.parent)
+    try:
+        with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
+            connection.execute("PRAGMA journal_mode = OFF")
+            connection.execute("PRAGMA synchronous = OFF")
+            try:
+                with closing(schema.connect(project, read_only=True)) as original:
+                    schema.check_version(original, project)
+                    original.backup(connection)
+            except sqlite3.DatabaseError as error:
+                raise schema.open_error(project, error) from error
+            connection.execute("PRAGMA trusted_schema = OFF")
+            yield connection
+    finally:
+        copy.unlink(missing_ok=True)
+
+
+def _write_companions(export: CocoWriter, sources: list[Source], out_path: Path, purpose: Purpose) -> str:
+    """Writes OUT.roots.json for training, OUT.ids.json for several sources; returns the latter's name."""
+    if purpose == "training":
+        with atomic_writer(out_path.with_suffix(".roots.json")) as file:
+            file.write(msgspec.json.encode(export.roots))
+    if len(sources) < 2:
+        return ""
+    content = {
+        "roots": export.roots,
+        "sources": [
+            {
+                "name": source.name,
+                "images": _pairs(source.images),
+                "annotations": _pairs(source.annotations),
+                "categories": _pairs(source.categories),
+                "licenses": _pairs(source.licenses),
+            }
+            for source in sources
+        ],
+    }
+    path = out_path.with_suffix(".ids.json")
+    with atomic_writer(path) as file:
+        file.write(msgspec.json.encode(content))
+    return str(path)
+
+
+def _pairs(changed: dict[int, int]) -> list[dict[str, int]]:
+    return [{"old": old, "new": new} for old, new in changed.items()]
+
+
+def _error(message: str) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode({"error": message}) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def _line(event: str, **content: object) -> None:
+    sys.stdout.buffer.write(msgspec.json.encode({"event": event, **content}) + b"\n")
+    sys.stdout.buffer.flush()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The child process; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="app.storage.coco_export", description="write a project as COCO JSON")
+    parser.add_argument("project", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--only", choices=("all", "finished", "labelled"), default="all")
+    parser.add_argument("--source", type=int, help="key of one imported file to export by itself")
+    parser.add_argument("--purpose", choices=("export", "training"), default="export")
+    options = parser.parse_args(arguments)
+    try:
+        result = export_coco(
+            options.project,
+            options.out,
+            only=options.only,
+            source=options.source,
+            purpose=options.purpose,
+            progress=lambda done, total: _line("progress", done=done, total=total),
+        )
+    except ProjectError as error:
+        _error(str(error))
+        return 1
+    except (OSError, sqlite3.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        _error(f"{options.out}: cannot be written ({reason}). Choose another folder, or free some space.")
+        return 1
+    _line("result", **msgspec.structs.asdict(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

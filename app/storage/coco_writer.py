@@ -1,0 +1,241 @@
+"""Streams the records of a project as one COCO file: what was imported first, then what was made here."""
+
+import heapq
+import sqlite3
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import msgspec
+
+from app.storage.coco_person import edited_raw, new_annotation, read_person, with_fields
+from app.storage.export_plan import IdAllocator, Source, complete_plan, merge_headers
+from app.storage.rows import person_from_json
+from msarcnn.images import ImageError, image_size
+
+Only = Literal["all", "finished", "labelled"]
+Purpose = Literal["export", "training"]
+Progress = Callable[[int, int], None]
+"""done, total."""
+
+_FINISHED = "i.state IN ('done', 'done-empty', 'reviewed')"
+_CHOICES = {
+    ("export", "all"): "1",
+    ("export", "finished"): _FINISHED,
+    ("export", "labelled"): "i.people > 0",
+    ("training", "all"): f"({_FINISHED} OR i.people > 0)",
+    ("training", "finished"): _FINISHED,
+    ("training", "labelled"): "i.people > 0",
+}
+_STEP = 2000
+
+
+class _ImageIds(msgspec.Struct):
+    id: int
+    license: Any = None
+
+
+class _AnnotationIds(msgspec.Struct):
+    id: int
+    image_id: int
+    category_id: int
+
+
+_decode_image = msgspec.json.Decoder(_ImageIds).decode
+_decode_annotation = msgspec.json.Decoder(_AnnotationIds).decode
+
+
+class CocoWriter:
+    """One run: remembers which images are in the file and under which ids."""
+
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        sources: list[Source],
+        source: int | None,
+        only: Only,
+        purpose: Purpose,
+        progress: Progress,
+    ) -> None:
+        self.image_count = self.annotation_count = self.people_count = 0
+        self.skipped: list[str] = []
+        self._connection = connection
+        self._sources = sources
+        self._plan = merge_headers(sources)
+        self._by_itself = source is not None
+        self._everything = only == "all" and purpose == "export"
+        self._choice = _CHOICES[purpose, only]
+        self._training = purpose == "training"
+        self._progress = progress
+        self._done = 0
+        self._total = self._count("image") + self._count("person") + self._count("other_annotation")
+        roots = connection.execute(
+            "SELECT id, path FROM root WHERE EXISTS "
+            f"(SELECT 1 FROM image i WHERE i.root_id = root.id AND {self._choice}) ORDER BY id"
+        ).fetchall()
+        self.roots = [path for _, path in roots]
+        self._root_index = {key: index for index, (key, _) in enumerate(roots)}
+        self._writes_roots = self._training or (len(roots) > 1 and not self._by_itself)
+        self._image_ids = IdAllocator(max((s.max_image_id for s in sources), default=0))
+        self._annotation_ids = IdAllocator(max((s.max_annotation_id for s in sources), default=0))
+        self._written: dict[int, int] = {}
+        """Image key -> id in the file."""
+
+    def write(self, file: BinaryIO) -> None:
+        """Streams the file. The images are listed first, since the header depends on which people there are."""
+        with tempfile.TemporaryFile() as images:
+            self._write_list(images, self._images())
+            category = self._complete_plan()
+            plan = self._plan
+            file.write(b"{")
+            for index, name in enumerate(plan.layout):
+                file.write((b"\n" if index == 0 else b",\n") + msgspec.json.encode(name) + b": ")
+                if name == "images":
+                    images.seek(0)
+                    while block := images.read(1 << 20):
+                        file.write(block)
+                elif name == "annotations":
+                    self._write_list(file, self._annotations(category))
+                else:
+                    file.write(bytes(plan.header[name]))
+            file.write(b"\n}\n")
+
+    def _write_list(self, file: BinaryIO, records: Iterator[str]) -> None:
+        file.write(b"[")
+        for index, record in enumerate(records):
+            file.write((b"\n" if index == 0 else b",\n") + record.encode())
+        file.write(b"\n]")
+
+    def _complete_plan(self) -> int:
+        """Returns the category of people made here."""
+        own = new_keypoints = False
+        rows = self._connection.execute(
+            "SELECT id, image_id, source_id, data FROM person WHERE data IS NOT NULL AND deleted = 0"
+        )
+        for key, image, source, data in rows:
+            if image in self._written:
+                own = own or source is None
+                new_keypoints = new_keypoints or person_from_json(key, data, "").labelled_joints > 0
+        return complete_plan(self._plan, own, new_keypoints)
+
+    # Images
+
+    def _images(self) -> Iterator[str]:
+        for source in self._sources:
+            yield from self._source_images(source)
+        if self._by_itself:
+            return
+        rows = self._connection.execute(
+            f"SELECT id, root_id, path, width, height FROM image i WHERE {self._choice} "
+            "AND NOT EXISTS (SELECT 1 FROM source_image s WHERE s.image_id = i.id) ORDER BY id"
+        )
+        for key, root, path, width, height in rows:
+            record = self._own_image(key, root, path, width, height)
+            if record is not None:
+                yield record
+
+    def _source_images(self, source: Source) -> Iterator[str]:
+        rows = self._connection.execute(
+            "SELECT s.raw, s.image_id, i.root_id FROM source_image s LEFT JOIN image i ON i.id = s.image_id "
+            f"WHERE s.source_id = ? AND (({self._choice}) OR (s.image_id IS NULL AND ?)) ORDER BY s.position",
+            (source.key, self._everything),
+        )
+        here: set[int] = set()
+        for raw, key, root in rows:
+            self._advance()
+            ids = _decode_image(raw)
+            if key is not None and key in self._written and key not in here:
+                source.images[ids.id] = self._written[key]  # an earlier source has the same image
+                continue
+            new = self._image_ids.claim(ids.id)
+            changes: dict[str, int] = {}
+            if new != ids.id:
+                source.images[ids.id] = changes["id"] = new
+            if isinstance(ids.license, int) and ids.license in source.licenses:
+                changes["license"] = source.licenses[ids.license]
+            if self._writes_roots and root is not None:
+                changes["image_root"] = self._root_index[root]
+            if key is not None:
+                here.add(key)
+                self._written.setdefault(key, new)
+            self.image_count += 1
+            yield with_fields(raw, **changes) if changes else raw
+
+    def _own_image(self, key: int, root: int, path: str, width: int, height: int) -> str | None:
+        """The record of an image that came from a folder."""
+        self._advance()
+        if not width or not height:
+            folder = Path(self.roots[self._root_index[root]])
+            try:
+                width, height = image_size(folder / path, folder)
+            except ImageError as error:
+                if self._training:
+                    self.skipped.append(str(error))
+                    return None
+        new = self._image_ids.new()
+        self._written[key] = new
+        self.image_count += 1
+        record = {"id": new, "file_name": path, "width": width, "height": height}
+        if self._writes_roots:
+            record["image_root"] = self._root_index[root]
+        return msgspec.json.encode(record).decode()
+
+    # Annotations
+
+    def _annotations(self, category: int) -> Iterator[str]:
+        for source in self._sources:
+            yield from self._source_annotations(source)
+        people = self._connection.execute(
+            "SELECT id, image_id, data FROM person WHERE source_id IS NULL AND deleted = 0 ORDER BY id"
+        )
+        for key, image, data in people:
+            self._advance()
+            if image in self._written:
+                self.annotation_count += 1
+                self.people_count += 1
+                person = person_from_json(key, data, "")
+                yield new_annotation(person, self._annotation_ids.new(), self._written[image], category)
+
+    def _source_annotations(self, source: Source) -> Iterator[str]:
+        people = self._connection.execute(
+            "SELECT position, 1, image_id, raw, id, data, imported FROM person "
+            "WHERE source_id = ? AND deleted = 0 ORDER BY position",
+            (source.key,),
+        )
+        others = self._connection.execute(
+            "SELECT position, 0, image_id, raw, 0, NULL, NULL FROM other_annotation WHERE source_id = ? "
+            "AND (image_id IS NOT NULL OR ?) AND NOT (? AND reason != 'category') ORDER BY position",
+            (source.key, self._everything, self._training),
+        )
+        for _, is_person, image, raw, key, data, imported in heapq.merge(people, others, key=lambda row: row[0]):
+            self._advance()
+            if image is not None and image not in self._written:
+                continue
+            text = raw
+            if data is not None:
+                base = read_person(key, None, imported, raw)
+                text = edited_raw(raw, base, person_from_json(key, data, raw))
+            self.annotation_count += 1
+            self.people_count += is_person
+            yield self._renumbered(source, text)
+
+    def _renumbered(self, source: Source, text: str) -> str:
+        ids = _decode_annotation(text)
+        changes: dict[str, int] = {}
+        new = self._annotation_ids.claim(ids.id)
+        if new != ids.id:
+            source.annotations[ids.id] = changes["id"] = new
+        if ids.image_id in source.images:
+            changes["image_id"] = source.images[ids.image_id]
+        if ids.category_id in source.categories:
+            changes["category_id"] = source.categories[ids.category_id]
+        return with_fields(text, **changes) if changes else text
+
+    def _count(self, table: str) -> int:
+        return int(self._connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0])
+
+    def _advance(self) -> None:
+        self._done += 1
+        if self._done % _STEP == 0:
+            self._progress(min(self._done, self._total), self._total)

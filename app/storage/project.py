@@ -1,0 +1,298 @@
+"""The project file: one SQLite database, one connection, used from one thread."""
+
+import getpass
+import os
+import secrets
+import sqlite3
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+from app.document.document import FIRST_OWN_PERSON_KEY, unbegun_state
+from app.document.records import Edit, ImageRecord, Person, Prediction, PredictionStatus
+from app.storage import schema
+from app.storage.attach import AttachProgress, attach_batches
+from app.storage.coco_person import read_person
+from app.storage.edit_rows import recount, replace_predictions, store_person, store_prediction
+from app.storage.errors import ProjectError, ReadOnlyProjectError
+from app.storage.lock import ProjectLock
+from app.storage.rows import (
+    IMAGE_COLUMNS,
+    PREDICTION_COLUMNS,
+    ROW_COLUMNS,
+    ImageRow,
+    edit_to_json,
+    image_record,
+    image_row,
+    prediction_from_columns,
+)
+
+OpenedImage = tuple[ImageRecord, tuple[Person, ...], tuple[Prediction, ...]]
+
+
+class Project:
+    """An open project. Not thread-safe: `writer.ProjectStore` owns the thread that uses it.
+
+    Every method that writes is one transaction (or one a batch): it is in the file when the method returns,
+    or nothing of it is. Writing raises `ReadOnlyProjectError` when open for reading, sqlite3.Error when the
+    disk is full or fails.
+    """
+
+    def __init__(self, path: Path, connection: sqlite3.Connection, lock: ProjectLock | None) -> None:
+        """Use `open` or `create`."""
+        self.path = path
+        self.author = _user_name()
+        self._connection = connection
+        self._lock = lock
+        self._next_own_key = self._read_next_own_key()
+
+    @classmethod
+    def create(cls, path: Path) -> "Project":
+        """Makes an empty project and opens it. Raises ProjectError when the name is taken or not writable."""
+        path = path.absolute()
+        if path.exists():
+            raise ProjectError(path, "it exists already", "Choose another name, or open it.")
+        unfinished = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.msarcnn-tmp")
+        try:
+            unfinished.touch(exist_ok=False)
+            with closing(schema.connect(unfinished, read_only=False)) as connection:
+                schema.create_tables(connection)
+            unfinished.rename(path)
+        except (OSError, sqlite3.Error) as error:
+            unfinished.unlink(missing_ok=True)
+            raise ProjectError(path, f"it cannot be created ({error})", "Choose a folder you can write to.") from error
+        return cls.open(path)
+
+    @classmethod
+    def open(cls, path: Path, read_only: bool = False) -> "Project":
+        """Opens a project; for reading only also when its file or folder is not writable.
+
+        Raises:
+            ProjectLockedError: another live process has it open for writing (read_only=True works).
+            ProjectError: it is missing, no project, damaged, or of a newer version. The file is untouched.
+        """
+        path = path.absolute()
+        schema.check_header(path)
+        lock = None
+        if not read_only and os.access(path, os.W_OK):
+            try:
+                lock = ProjectLock(path)
+            except PermissionError:
+                lock = None  # the folder is not writable: SQLite's journal could not be made either
+        connection: sqlite3.Connection | None = None
+        try:
+            connection = schema.connect(path, read_only=lock is None)
+            schema.check_version(connection, path)
+            if path.stat().st_size <= schema.CHECKED_ON_OPEN_BYTES:
+                schema.quick_check(connection, path)
+            return cls(path, connection, lock)
+        except (sqlite3.Error, OSError, ProjectError) as error:
+            if connection is not None:
+                connection.close()
+            if lock is not None:
+                lock.release()
+            raise (error if isinstance(error, ProjectError) else schema.open_error(path, error)) from error
+
+    def close(self) -> None:
+        self._connection.close()
+        if self._lock is not None:
+            self._lock.release()
+            self._lock = None
+
+    @property
+    def read_only(self) -> bool:
+        return self._lock is None
+
+    def check_table(self, table: str) -> None:
+        """Checks one table's structure. Raises ProjectError when it is damaged."""
+        try:
+            schema.quick_check(self._connection, self.path, table)
+        except sqlite3.DatabaseError as error:
+            raise schema.open_error(self.path, error) from error
+
+    def unchecked_tables(self) -> list[str]:
+        """Tables that `open` did not check because the file is large; to be checked when there is time."""
+        if self.path.stat().st_size <= schema.CHECKED_ON_OPEN_BYTES:
+            return []
+        return schema.table_names(self._connection)
+
+    # Roots and images
+
+    def add_root(self, path: Path) -> int:
+        """The key of an image folder, added when it is new. Raises ProjectError for a name that is no text."""
+        text = str(path.absolute())
+        if not text.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in text):
+            name = text.encode("utf-8", "backslashreplace").decode()
+            raise ProjectError(self.path, f"the folder name {name} is not valid text", "Rename the folder.")
+        with self._transaction():
+            self._connection.execute("INSERT OR IGNORE INTO root (path) VALUES (?)", (text,))
+            return self._value("SELECT id FROM root WHERE path = ?", text)
+
+    def roots(self) -> dict[int, Path]:
+        """Image folders by key."""
+        return {key: Path(path) for key, path in self._connection.execute("SELECT id, path FROM root ORDER BY id")}
+
+    def relocate_root(self, key: int, path: Path) -> None:
+        """Says where an image folder has moved to; labels and states stay. ProjectError when it is in use."""
+        with self._transaction():
+            try:
+                self._connection.execute("UPDATE root SET path = ? WHERE id = ?", (str(path.absolute()), key))
+            except sqlite3.IntegrityError as error:
+                raise ProjectError(self.path, f"{path} already is an image folder of it", "Choose another.") from error
+
+    def add_images(self, root_key: int, paths: Sequence[str]) -> int:
+        """Adds relative paths below a root; known ones are left alone. Returns how many were new."""
+        with self._transaction():
+            before = self._connection.total_changes
+            self._connection.executemany(
+                "INSERT OR IGNORE INTO image (root_id, path) VALUES (?, ?)", ((root_key, path) for path in paths)
+            )
+            return self._connection.total_changes - before
+
+    def image_rows(self, after_key: int = 0) -> list[ImageRow]:
+        """The image list, by key; only images that were added after `after_key`."""
+        rows = self._connection.execute(f"SELECT {ROW_COLUMNS} FROM image WHERE id > ? ORDER BY id", (after_key,))
+        return list(map(image_row, rows))
+
+    def image_count(self) -> int:
+        return self._value("SELECT count(*) FROM image")
+
+    def image(self, key: int) -> ImageRecord:
+        """Raises KeyError when there is no such image."""
+        columns = self._connection.execute(f"SELECT {IMAGE_COLUMNS} FROM image WHERE id = ?", (key,)).fetchone()
+        if columns is None:
+            raise KeyError(key)
+        return image_record(columns)
+
+    def find_image(self, root_key: int, path: str) -> int | None:
+        """The key of the image with this identity, or None."""
+        found = self._connection.execute("SELECT id FROM image WHERE root_id = ? AND path = ?", (root_key, path))
+        row = found.fetchone()
+        return row[0] if row else None
+
+    def load_image(self, key: int) -> OpenedImage:
+        """An image's record, people and predictions of all models. Raises KeyError when there is none."""
+        record = self.image(key)
+        people = self._connection.execute(
+            "SELECT id, data, imported, raw FROM person WHERE image_id = ? AND deleted = 0 ORDER BY id", (key,)
+        )
+        return record, tuple(read_person(*columns) for columns in people), self.predictions(key)
+
+    def predictions(self, image: int) -> tuple[Prediction, ...]:
+        """All predictions on an image, of every model, by key."""
+        rows = self._connection.execute(
+            f"SELECT {PREDICTION_COLUMNS} FROM prediction WHERE image_id = ? ORDER BY id", (image,)
+        )
+        return tuple(map(prediction_from_columns, rows))
+
+    def update_image_size(self, image: int, width: int, height: int) -> ImageRecord:
+        """Stores the size of the upright image in pixels, as read from its file."""
+        with self._transaction():
+            self._connection.execute("UPDATE image SET width = ?, height = ? WHERE id = ?", (width, height, image))
+        return self.image(image)
+
+    # Edits
+
+    @property
+    def next_person_key(self) -> int:
+        """From here on no person of the project has had the key; for `Document.reserve_keys`."""
+        return self._next_own_key
+
+    def apply(self, edit: Edit) -> ImageRecord:
+        """Stores an edit and its row of the operation log; what it writes counts, whatever was there before.
+
+        Returns the image's record after it. Raises KeyError when there is no such image.
+        """
+        before, after = edit_to_json(edit)
+        with self._transaction():
+            record = self.image(edit.image)
+            for change in edit.people:
+                store_person(self._connection, edit.image, change)
+            for predicted in edit.predictions:
+                store_prediction(self._connection, edit.image, predicted)
+            state = edit.state.after if edit.state and edit.state.after else record.state
+            recount(self._connection, edit.image, unbegun_state(state, record.model))
+            self._connection.execute(
+                "INSERT INTO operation (time, author, image_id, text, before, after) VALUES (?, ?, ?, ?, ?, ?)",
+                (time.time(), self.author, edit.image, edit.text, before, after),
+            )
+            next_key = max((c.after.key + 1 for c in edit.people if c.after), default=0)
+            if next_key > self._next_own_key:
+                self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('next_person_key', ?)", (next_key,))
+        self._next_own_key = max(self._next_own_key, next_key)
+        return self.image(edit.image)
+
+    def operation_count(self) -> int:
+        """How many rows the operation log has."""
+        return self._value("SELECT count(*) FROM operation")
+
+    # Predictions and models
+
+    def add_model(self, model: str, name: str, info: str = "{}") -> None:
+        """Remembers a model by its hash; info is JSON (lineage, metrics)."""
+        with self._transaction():
+            self._connection.execute("INSERT OR REPLACE INTO model VALUES (?, ?, ?)", (model, name, info))
+
+    def models(self) -> dict[str, str]:
+        """Names of the models that pre-filled something here, by hash."""
+        return dict(self._connection.execute("SELECT hash, name FROM model ORDER BY hash").fetchall())
+
+    def store_predictions(
+        self, image: int, model: str, predictions: Sequence[Prediction], width: int, height: int
+    ) -> OpenedImage:
+        """Replaces a model's open predictions on an image by new ones (their keys do not matter).
+
+        People whom somebody accepted or rejected from this model before do not come back, and a person found
+        again keeps its key. An unseen image becomes predicted.
+
+        Returns:
+            The image's record, its people, and this model's open predictions with their keys.
+        """
+        with self._transaction():
+            record = self.image(image)
+            replace_predictions(self._connection, image, model, self.predictions(image), predictions)
+            self._connection.execute(
+                "UPDATE image SET model = ?, width = ?, height = ? WHERE id = ?", (model, width, height, image)
+            )
+            recount(self._connection, image, unbegun_state(record.state, model))
+        record, people, stored = self.load_image(image)
+        mine = tuple(p for p in stored if p.model == model and p.status is PredictionStatus.OPEN)
+        return record, people, mine
+
+    # Imports
+
+    def attach_staging(self, staging: Path, batch: int = 2000) -> Iterator[AttachProgress]:
+        """Takes over what `coco_import` prepared: one transaction each time the iterator is advanced."""
+        if self.read_only:
+            raise ReadOnlyProjectError(self.path)
+        return attach_batches(self._connection, self.path, staging, self.author, batch)
+
+    def sources(self) -> list[tuple[int, str, bool]]:
+        """Imported files: key, name, and whether all of it is attached (if not: import it again to go on)."""
+        rows = self._connection.execute(
+            "SELECT id, name, images_next >= images AND annotations_next >= annotations FROM source ORDER BY id"
+        )
+        return [(key, name, bool(complete)) for key, name, complete in rows]
+
+    def _value(self, sql: str, *parameters: Any) -> int:
+        return int(self._connection.execute(sql, parameters).fetchone()[0])
+
+    def _read_next_own_key(self) -> int:
+        row = self._connection.execute("SELECT value FROM meta WHERE key = 'next_person_key'").fetchone()
+        return row[0] if row else FIRST_OWN_PERSON_KEY
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        if self.read_only:
+            raise ReadOnlyProjectError(self.path)
+        with schema.transaction(self._connection):
+            yield
+
+
+def _user_name() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):  # a user id without a name, as in containers
+        return ""

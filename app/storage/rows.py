@@ -1,0 +1,161 @@
+"""How records look in the project file's columns: pure conversions, no SQL."""
+
+import struct
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import msgspec
+
+from app.document.records import (
+    Box,
+    Change,
+    Edit,
+    ImageRecord,
+    ImageState,
+    Joint,
+    Person,
+    PredictedJoint,
+    Prediction,
+    PredictionStatus,
+)
+
+IMAGE_COLUMNS = "id, root_id, path, width, height, state, flagged, note, people, predictions, lowest_confidence, model"
+ROW_COLUMNS = "id, root_id, path, state, people, predictions, lowest_confidence, flagged"
+PREDICTION_COLUMNS = "id, model, status, score, x, y, w, h, joints"
+
+_STATES = {state.value: state for state in ImageState}
+_STATUSES = {status.value: status for status in PredictionStatus}
+
+
+class ImageRow(NamedTuple):
+    """What the image list shows of one image: small, since there may be 100,000 of them."""
+
+    key: int
+    root_key: int
+    path: str
+    state: ImageState
+    people: int
+    predictions: int
+    lowest_confidence: float | None
+    flagged: bool
+
+
+class PersonData(msgspec.Struct, array_like=True):
+    """The JSON form of a person without key and raw record; joints are [x, y, v, origin]."""
+
+    box: tuple[float, float, float, float]
+    crowd: bool
+    area: float | None
+    joints: list[tuple[float, float, int, str]]
+
+
+_person_decoder = msgspec.json.Decoder(PersonData)
+
+
+def image_row(columns: tuple[Any, ...]) -> ImageRow:
+    """From ROW_COLUMNS."""
+    key, root, path, state, people, predictions, lowest, flagged = columns
+    return ImageRow(key, root, path, _STATES[state], people, predictions, lowest, bool(flagged))
+
+
+def image_record(columns: tuple[Any, ...]) -> ImageRecord:
+    """From IMAGE_COLUMNS."""
+    key, root, path, width, height, state, flagged, note, people, predictions, lowest, model = columns
+    return ImageRecord(
+        key, root, path, width, height, _STATES[state], bool(flagged), note, people, predictions, lowest, model
+    )
+
+
+def person_to_json(person: Person) -> str:
+    box = person.box
+    data = PersonData(
+        (box.x, box.y, box.w, box.h),
+        person.is_crowd,
+        person.area,
+        [(joint.x, joint.y, joint.v, joint.origin) for joint in person.joints],
+    )
+    return msgspec.json.encode(data).decode()
+
+
+def person_from_json(key: int, text: str, raw: str) -> Person:
+    data = _person_decoder.decode(text)
+    return Person(key, Box(*data.box), tuple(Joint(*joint) for joint in data.joints), data.crowd, data.area, raw)
+
+
+def prediction_columns(prediction: Prediction) -> tuple[Any, ...]:
+    """The values of PREDICTION_COLUMNS, without the id."""
+    numbers = [value for joint in prediction.joints for value in (joint.x, joint.y, joint.confidence)]
+    box = prediction.box
+    return (
+        prediction.model,
+        prediction.status.value,
+        prediction.score,
+        box.x,
+        box.y,
+        box.w,
+        box.h,
+        struct.pack(f"<{len(numbers)}d", *numbers),
+    )
+
+
+def prediction_from_columns(columns: tuple[Any, ...]) -> Prediction:
+    key, model, status, score, x, y, w, h, joints = columns
+    places = tuple(PredictedJoint(*place) for place in struct.iter_unpack("<3d", joints))
+    return Prediction(key, model, Box(x, y, w, h), score, places, _STATUSES[status])
+
+
+def edit_to_json(edit: Edit) -> tuple[str, str]:
+    """The (before, after) texts of an operation-log row.
+
+    Each is {"people": {key: data}, "predictions": {key: status}, "state": state}; null where a record does not
+    exist. A record's unchanging parts (a person's raw record, a prediction's places) are in its own row.
+    """
+    return _side(edit, "before"), _side(edit, "after")
+
+
+def _side(edit: Edit, side: str) -> str:
+    content: dict[str, Any] = {}
+    if edit.people:
+        content["people"] = {
+            _key(change): msgspec.Raw(person_to_json(person).encode()) if person else None
+            for change in edit.people
+            for person in (getattr(change, side),)
+        }
+    if edit.predictions:
+        content["predictions"] = {
+            _key(change): prediction.status if prediction else None
+            for change in edit.predictions
+            for prediction in (getattr(change, side),)
+        }
+    if edit.state:
+        content["state"] = getattr(edit.state, side)
+    return msgspec.json.encode(content).decode()
+
+
+def _key(change: Change[Person] | Change[Prediction]) -> str:
+    record = change.before or change.after
+    return str(record.key) if record else ""
+
+
+def with_edits(
+    record: ImageRecord, people: Sequence[Person], predictions: Sequence[Prediction], edits: Sequence[Edit]
+) -> tuple[ImageRecord, tuple[Person, ...], tuple[Prediction, ...]]:
+    """An image as it is once `edits`, not yet in the file, are done to it."""
+    persons = {person.key: person for person in people}
+    predicted = {prediction.key: prediction for prediction in predictions}
+    state = record.state
+    for edit in edits:
+        for change in edit.people:
+            if change.after:
+                persons[change.after.key] = change.after
+            elif change.before:
+                persons.pop(change.before.key, None)
+        for predicted_change in edit.predictions:
+            if predicted_change.after:
+                predicted[predicted_change.after.key] = predicted_change.after
+            elif predicted_change.before:
+                predicted.pop(predicted_change.before.key, None)
+        if edit.state and edit.state.after:
+            state = edit.state.after
+    return replace(record, state=state), tuple(persons.values()), tuple(predicted.values())

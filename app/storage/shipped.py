@@ -1,0 +1,23 @@
+"""What ships with the product and the window uses: the skeleton, the sample project, the bundled model."""
+
+from pathlib import Path
+
+from msarcnn.resources import resource_path
+from msarcnn.skeleton import Skeleton, load_skeleton
+
+__all__ = ["Skeleton", "bundled_model", "default_skeleton", "sample_folder"]
+
+
+def default_skeleton() -> Skeleton:
+    """COCO-17."""
+    return load_skeleton()
+
+
+def sample_folder() -> Path:
+    """The folder of the sample project: images and `annotations.json`. Raises FileNotFoundError when it is missing."""
+    return resource_path("sample")
+
+
+def bundled_model() -> Path:
+    """The weights that came with the app. Raises FileNotFoundError when they are missing."""
+    return resource_path("weights", "msa_rcnn_mobilenet_v2.safetensors")

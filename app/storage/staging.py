@@ -1,0 +1,35 @@
+"""The staging file: what the import process hands to the project's writer."""
+
+import sqlite3
+from pathlib import Path
+
+STAGING_VERSION = 1
+"""The user_version of a finished staging file; it is set last, so that half a file is never attached."""
+
+_TABLES = """
+CREATE TABLE source (name TEXT, path TEXT, digest TEXT, header TEXT, layout TEXT, category_id INTEGER,
+    max_image_id INTEGER, max_annotation_id INTEGER, images INTEGER, annotations INTEGER);
+CREATE TABLE root (position INTEGER PRIMARY KEY, path TEXT);
+-- path is NULL for a record that cannot be used; reason then says why.
+CREATE TABLE image (position INTEGER PRIMARY KEY, root INTEGER, path TEXT, width INTEGER, height INTEGER,
+    raw TEXT, reason TEXT);
+-- imported: the person as repaired, NULL where the text can be taken as it is.
+CREATE TABLE person (position INTEGER PRIMARY KEY, image_position INTEGER, imported TEXT, raw TEXT);
+CREATE TABLE other (position INTEGER PRIMARY KEY, image_position INTEGER, raw TEXT, reason TEXT);
+"""
+
+
+def create_staging(path: Path) -> sqlite3.Connection:
+    """A new staging file, replacing an old one. It may be lost in a crash: nothing but an import depends on it."""
+    path.unlink(missing_ok=True)
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.execute("PRAGMA journal_mode = OFF")
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.executescript(_TABLES)
+    return connection
+
+
+def finish_staging(connection: sqlite3.Connection) -> None:
+    """Marks the file as complete and closes it."""
+    connection.execute(f"PRAGMA user_version = {STAGING_VERSION}")
+    connection.close()

@@ -1,0 +1,285 @@
+"""Every command: its effect, undo back to exactly the state before, redo to exactly the state after."""
+
+from dataclasses import replace
+
+import pytest
+from PySide6.QtGui import QUndoStack
+from storage_builders import IMAGE, MODEL, make_document, make_joints, make_prediction
+
+from app.commands import images, joints, people, predictions, stack
+from app.document.document import Document, StaleEditError
+from app.document.records import (
+    HUMAN,
+    IMPORTED,
+    Box,
+    Change,
+    Edit,
+    ImageRecord,
+    ImageState,
+    Joint,
+    Person,
+    PredictionStatus,
+)
+
+KEY = 7
+AREA = 1234.5
+
+
+def state(document: Document) -> tuple[object, ...]:
+    return document.image(IMAGE), document.people(IMAGE), document.predictions(IMAGE)
+
+
+def labelled(*own: Joint, crowd: bool = False) -> Document:
+    """One imported person with an area of its own; `own` replaces its first joints."""
+    document = make_document()
+    person = Person(KEY, Box(10, 20, 100, 200), (*own, *make_joints(origin=IMPORTED)[len(own) :]), crowd, AREA, "{}")
+    document.open_image(ImageRecord(IMAGE, 1, "a.jpg"), [person], [])
+    return document
+
+
+def done_undone_redone(document: Document, edit: Edit | None) -> Person | None:
+    """Pushes the edit, checks undo and redo, and returns the last person afterwards."""
+    assert edit is not None
+    undo_stack = QUndoStack()
+    before = state(document)
+    assert stack.push(undo_stack, document, edit)
+    after = state(document)
+    assert after != before
+    undo_stack.undo()
+    assert state(document) == before
+    undo_stack.redo()
+    assert state(document) == after
+    assert undo_stack.undoText() == edit.text
+    return document.people(IMAGE)[-1] if document.people(IMAGE) else None
+
+
+def test_add_person() -> None:
+    document = make_document()
+    person = done_undone_redone(document, people.add_person(document, IMAGE, Box(1, 2, 3, 4)))
+    assert person is not None and person.box == Box(1, 2, 3, 4) and person.area is None
+    assert person.joints == (Joint(),) * 17
+    assert document.image(IMAGE).state is ImageState.IN_PROGRESS
+    assert people.add_person(document, IMAGE, Box(1, 2, 0, 4)) is None
+
+
+def test_adding_somebody_reopens_an_image_with_nobody() -> None:
+    document = make_document(state=ImageState.DONE_EMPTY)
+    done_undone_redone(document, people.add_person(document, IMAGE, Box(1, 2, 3, 4)))
+    assert document.image(IMAGE).state is ImageState.IN_PROGRESS
+
+
+def test_set_box_scales_an_imported_area() -> None:
+    document = labelled()
+    person = done_undone_redone(document, people.set_box(document, IMAGE, KEY, Box(10, 20, 50, 200)))
+    assert person is not None and person.area == pytest.approx(AREA / 2)
+    assert people.set_box(document, IMAGE, KEY, person.box) is None
+    assert people.set_box(document, IMAGE, KEY, Box(0, 0, 5, -1)) is None
+
+
+def test_a_box_that_only_moves_keeps_the_area_to_the_last_digit() -> None:
+    document = labelled()
+    person = done_undone_redone(document, people.set_box(document, IMAGE, KEY, Box(11.1, 20, 100, 200)))
+    assert person is not None and person.area == AREA
+
+
+def test_move_person_moves_placed_joints() -> None:
+    document = labelled(Joint(), Joint(5, 6, 0, MODEL), Joint(7, 8, 0))
+    person = done_undone_redone(document, people.move_person(document, IMAGE, KEY, 3, -4))
+    assert person is not None
+    assert person.joints[:3] == (Joint(), Joint(8, 2, 0, MODEL), Joint(7, 8, 0))
+    assert person.joints[3] == Joint(16, 19, 2, IMPORTED)
+    assert (person.box, person.area) == (Box(13, 16, 100, 200), AREA)
+    assert people.move_person(document, IMAGE, KEY, 0, 0) is None
+
+
+def test_delete_person() -> None:
+    document = labelled()
+    assert done_undone_redone(document, people.delete_person(document, IMAGE, KEY)) is None
+
+
+def test_set_joints_touches_only_what_a_model_may() -> None:
+    document = labelled(Joint(), Joint(1, 1, 2, "older"), Joint(2, 2, 1, HUMAN))
+    estimated = tuple(Joint(100, 100, 2, MODEL) for _ in range(17))
+    person = done_undone_redone(document, people.set_joints(document, IMAGE, KEY, estimated, "Estimate"))
+    assert person is not None
+    assert [joint.origin for joint in person.joints] == [MODEL, MODEL, HUMAN] + [IMPORTED] * 14
+    assert people.set_joints(document, IMAGE, KEY + 1, estimated, "late answer") is None
+
+
+def test_toggle_crowd() -> None:
+    document = labelled()
+    person = done_undone_redone(document, people.toggle_crowd(document, IMAGE, KEY))
+    assert person is not None and person.is_crowd
+
+
+def test_grow_box_to_joints() -> None:
+    document = labelled(Joint(5, 300, 1, HUMAN), Joint(-9, -9, 0, MODEL))
+    person = done_undone_redone(document, people.grow_box_to_joints(document, IMAGE, KEY))
+    assert person is not None and person.box == Box(5, 20, 105, 280)
+    assert people.grow_box_to_joints(document, IMAGE, KEY) is None
+
+
+def test_duplicate_is_a_person_of_its_own() -> None:
+    document = labelled()
+    person = done_undone_redone(document, people.duplicate(document, IMAGE, KEY))
+    assert person is not None and person.key != KEY
+    assert (person.raw, person.area, person.box) == ("", None, Box(20, 30, 100, 200))
+
+
+def test_move_joint_makes_it_human_and_visible() -> None:
+    document = labelled(Joint(1, 2, 0, MODEL), Joint(3, 4, 1, IMPORTED))
+    person = done_undone_redone(document, joints.move_joint(document, IMAGE, KEY, 0, 50, 60))
+    assert person is not None and person.joints[0] == Joint(50, 60, 2, HUMAN)
+    person = done_undone_redone(document, joints.move_joint(document, IMAGE, KEY, 1, 7, 8))
+    assert person is not None and person.joints[1] == Joint(7, 8, 1, HUMAN)
+
+
+def test_visibility_cycles_and_keeps_the_place() -> None:
+    document = labelled(Joint(1, 2, 0, MODEL), Joint())
+    for v in (2, 1, 0, 2):
+        person = done_undone_redone(document, joints.cycle_visibility(document, IMAGE, KEY, 0))
+        assert person is not None and person.joints[0] == Joint(1, 2, v, HUMAN)
+    assert joints.cycle_visibility(document, IMAGE, KEY, 1) is None  # it has no place yet
+    assert joints.set_visibility(document, IMAGE, KEY, 0, 2) is None
+
+
+def test_delete_joint_is_a_decision() -> None:
+    document = labelled(Joint())
+    assert joints.delete_joint(document, IMAGE, KEY, 0) is None
+    person = done_undone_redone(document, joints.delete_joint(document, IMAGE, KEY, 3))
+    assert person is not None and person.joints[3] == Joint(origin=HUMAN) and not person.joints[3].from_model
+
+
+def test_swap_left_right() -> None:
+    document = labelled()
+    before = document.person(IMAGE, KEY)
+    person = done_undone_redone(document, joints.swap_left_right(document, IMAGE, KEY))
+    assert person is not None
+    assert person.joints[0] == before.joints[0]
+    assert person.joints[5] == replace(before.joints[6], origin=HUMAN)
+    assert person.joints[6] == replace(before.joints[5], origin=HUMAN)
+
+
+def test_accept_copies_into_the_labels() -> None:
+    document = make_document()
+    document.set_predictions(IMAGE, [make_prediction(1)])
+    person = done_undone_redone(document, predictions.accept(document, IMAGE, [1], tau=0.4))
+    assert person is not None
+    assert [joint.v for joint in person.joints] == [0] * 8 + [2] * 9
+    assert person.joints[0] == Joint(0.0, 0.0, 0, MODEL)
+    assert document.predictions(IMAGE)[0].status is PredictionStatus.ACCEPTED
+    assert predictions.accept(document, IMAGE, [1], tau=0.4) is None
+
+
+def test_accepting_never_makes_a_second_label() -> None:
+    document = make_document()
+    found = [
+        make_prediction(1),
+        make_prediction(2, 10, 0.8),
+        make_prediction(3, 200, 0.7),
+        make_prediction(4, 400, 0.2),
+    ]
+    document.set_predictions(IMAGE, found)
+    edit = predictions.accept_all(document, IMAGE, threshold=0.5, tau=0.4)
+    assert edit is not None and edit.text == "Accept 2 predictions"
+    done_undone_redone(document, edit)
+    assert [p.box.x for p in document.people(IMAGE)] == [0.0, 200.0]
+    assert predictions.is_comparison(found[1], document.people(IMAGE))
+    assert predictions.accept(document, IMAGE, [2], tau=0.4) is None
+
+
+def test_reject() -> None:
+    document = make_document()
+    document.set_predictions(IMAGE, [make_prediction(1)])
+    done_undone_redone(document, predictions.reject(document, IMAGE, 1))
+    assert document.image(IMAGE).predictions == 0
+    assert predictions.reject(document, IMAGE, 1) is None
+
+
+def test_estimated_joints() -> None:
+    found = predictions.estimated_joints([(1, 2)] * 17, [0.5] * 8 + [0.1] * 9, 0.5, MODEL)
+    assert found[0] == Joint(1.0, 2.0, 2, MODEL) and found[16] == Joint(1.0, 2.0, 0, MODEL)
+
+
+def test_image_states() -> None:
+    document = make_document()
+    done_undone_redone(document, images.mark_empty(document, IMAGE))
+    assert document.image(IMAGE).state is ImageState.DONE_EMPTY
+    done_undone_redone(document, images.reopen(document, IMAGE))
+    assert images.reopen(document, IMAGE) is None
+    done_undone_redone(document, images.mark_done(document, IMAGE))
+    assert images.mark_done(document, IMAGE) is None
+    assert images.mark_empty(labelled(), IMAGE) is None
+
+
+def test_drawing_a_box_and_the_joints_that_arrive_are_one_step() -> None:
+    document = make_document()
+    undo_stack = QUndoStack()
+    empty = state(document)
+    drawn = people.add_person(document, IMAGE, Box(0, 0, 10, 10))
+    stack.push(undo_stack, document, drawn)
+    assert drawn is not None and drawn.people[0].after is not None
+    key = drawn.people[0].after.key
+    undo_stack.setClean()  # saved in between: must not keep the two apart
+    stack.push(undo_stack, document, people.set_joints(document, IMAGE, key, make_joints()), merge=True)
+    assert undo_stack.count() == 1
+    full = state(document)
+    undo_stack.undo()
+    assert state(document) == empty
+    undo_stack.redo()
+    assert state(document) == full
+
+
+def test_a_merge_without_a_fitting_step_is_a_step_of_its_own() -> None:
+    document = labelled()
+    undo_stack = QUndoStack()
+    stack.push(undo_stack, document, images.mark_done(document, IMAGE), merge=True)
+    stack.push(undo_stack, document, people.move_person(document, IMAGE, KEY, 1, 1), merge=True)
+    assert undo_stack.count() == 2
+    undo_stack.undo()
+    stack.push(undo_stack, document, people.move_person(document, IMAGE, KEY, 2, 2), merge=True)
+    assert (undo_stack.count(), undo_stack.index()) == (2, 2)
+
+
+def test_a_stale_edit_is_refused_before_it_gets_on_the_stack() -> None:
+    document = labelled()
+    undo_stack = QUndoStack()
+    edit = people.move_person(document, IMAGE, KEY, 1, 1)
+    assert stack.push(undo_stack, document, edit)
+    with pytest.raises(StaleEditError):
+        stack.push(undo_stack, document, edit)
+    assert not stack.push(undo_stack, document, None)
+    assert undo_stack.count() == 1
+
+
+def test_undo_tells_which_image_it_touched_and_drops_what_no_longer_fits() -> None:
+    document = make_document()
+    document.set_predictions(IMAGE, [make_prediction(1)])
+    undo_stack = QUndoStack()
+    revealed: list[int] = []
+    refused: list[str] = []
+    document.edit_revealed.connect(revealed.append)
+    document.edit_refused.connect(refused.append)
+    stack.push(undo_stack, document, predictions.reject(document, IMAGE, 1))
+    assert revealed == []
+    undo_stack.undo()
+    assert revealed == [IMAGE]
+    document.set_predictions(IMAGE, [], MODEL)
+    undo_stack.redo()
+    assert len(refused) == 1 and revealed == [IMAGE]
+    assert not undo_stack.canRedo()
+
+
+def test_undo_has_no_depth_limit_and_works_on_closed_images() -> None:
+    document = labelled()
+    undo_stack = QUndoStack()
+    passed: list[Edit] = []
+    for step in range(500):
+        stack.push(undo_stack, document, joints.move_joint(document, IMAGE, KEY, 0, step, step))
+    document.close_image(IMAGE)
+    document.edited.connect(passed.append)
+    while undo_stack.canUndo():
+        undo_stack.undo()
+    assert len(passed) == 500
+    first = passed[-1].people[0]
+    assert isinstance(first, Change) and first.after is not None and first.after.joints[0].origin == IMPORTED
