@@ -1,0 +1,153 @@
+"""Which images of which batch are waiting, under way and done. No Qt, no process: bookkeeping only."""
+
+import time
+from collections import deque
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, field
+
+from app.workers.payloads import ImageFile
+
+AHEAD = 2
+"""Images of a batch that the engine holds at a time: the one in work and the next, so that it never idles."""
+MOST_DEATHS = 2
+"""A batch image in whose work the engine died that often is given up."""
+
+UNKNOWN_ETA = -1.0
+
+
+@dataclass(eq=False)
+class Batch:
+    """One request to pre-fill images.
+
+    Attributes:
+        id: Its number.
+        total: Number of images at the start.
+        urgent: Goes ahead of batches that are not; its features stay in the engine's cache.
+        waiting: Images not sent yet.
+        under_way: Images that the engine holds, by request.
+        done: Images finished, failed ones included.
+    """
+
+    id: int
+    total: int
+    urgent: bool
+    waiting: deque[ImageFile]
+    under_way: dict[int, ImageFile] = field(default_factory=dict)
+    done: int = 0
+    paused: bool = False
+    cancelled: bool = False
+    worked_seconds: float = 0.0
+    working_since: float | None = None
+
+    @property
+    def finished(self) -> bool:
+        return not self.waiting and not self.under_way
+
+    def eta(self, now: float) -> float:
+        """Seconds to go at the pace so far, pauses left out; UNKNOWN_ETA before the first image is done."""
+        if not self.done:
+            return UNKNOWN_ETA
+        worked = self.worked_seconds + (now - self.working_since if self.working_since is not None else 0.0)
+        return worked / self.done * (self.total - self.done)
+
+    def stop_clock(self, now: float) -> None:
+        if self.working_since is not None:
+            self.worked_seconds += now - self.working_since
+            self.working_since = None
+
+
+class BatchQueue:
+    """All batches, first come first served; urgent ones run beside the first."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._batches: dict[int, Batch] = {}
+        self._deaths: dict[ImageFile, int] = {}
+        self._begun: int | None = None
+        self._last_id = 0
+
+    def __iter__(self) -> Iterator[Batch]:
+        return iter(tuple(self._batches.values()))
+
+    def add(self, images: Iterable[ImageFile], urgent: bool) -> Batch:
+        self._last_id += 1
+        waiting = deque(images)
+        batch = Batch(self._last_id, len(waiting), urgent, waiting)
+        self._batches[batch.id] = batch
+        return batch
+
+    def get(self, batch: int) -> Batch | None:
+        return self._batches.get(batch)
+
+    def remove(self, batch: Batch) -> None:
+        self._batches.pop(batch.id, None)
+
+    def next(self) -> tuple[Batch, ImageFile] | None:
+        """Takes the image to send next; the caller follows with `sent`."""
+        first_seen = False
+        for batch in self._batches.values():
+            if batch.paused or batch.cancelled or (first_seen and not batch.urgent):
+                continue
+            first_seen = first_seen or not batch.urgent
+            if batch.waiting and len(batch.under_way) < AHEAD:
+                return batch, batch.waiting.popleft()
+        return None
+
+    def sent(self, batch: Batch, request: int, image: ImageFile) -> None:
+        batch.under_way[request] = image
+        if batch.working_since is None:
+            batch.working_since = self._clock()
+
+    def begun(self, request: int) -> None:
+        """The engine started to work on it."""
+        self._begun = request
+
+    def take(self, request: int) -> tuple[Batch, ImageFile] | None:
+        """The engine is through with it; None when nobody waits for it any more."""
+        if self._begun == request:
+            self._begun = None
+        for batch in self._batches.values():
+            image = batch.under_way.pop(request, None)
+            if image is not None:
+                return batch, image
+        return None
+
+    def finish_image(self, batch: Batch, image: ImageFile) -> float:
+        """Counts an image as done; returns the batch's ETA in seconds."""
+        self._deaths.pop(image, None)
+        batch.done += 1
+        eta = batch.eta(self._clock())
+        self._rest(batch)
+        return eta
+
+    def pause(self, batch: Batch, paused: bool) -> None:
+        batch.paused = paused
+        self._rest(batch)
+
+    def prioritise(self, keys: Collection[int]) -> None:
+        """Moves images to the front of their batches, in the order they have there."""
+        for batch in self._batches.values():
+            chosen = [image for image in batch.waiting if image.key in keys]
+            if chosen:
+                others = [image for image in batch.waiting if image.key not in keys]
+                batch.waiting = deque([*chosen, *others])
+
+    def engine_died(self) -> list[tuple[Batch, ImageFile]]:
+        """Puts what was under way back to the front; returns the images that killed the engine too often."""
+        guilty: list[tuple[Batch, ImageFile]] = []
+        for batch in self._batches.values():
+            for request, image in reversed(batch.under_way.items()):
+                if request == self._begun:
+                    self._deaths[image] = self._deaths.get(image, 0) + 1
+                if self._deaths.get(image, 0) >= MOST_DEATHS:
+                    guilty.append((batch, image))
+                else:
+                    batch.waiting.appendleft(image)
+            batch.under_way.clear()
+            self._rest(batch)
+        self._begun = None
+        return guilty
+
+    def _rest(self, batch: Batch) -> None:
+        if not batch.under_way and (batch.paused or not batch.waiting):
+            batch.stop_clock(self._clock())

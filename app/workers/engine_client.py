@@ -1,0 +1,329 @@
+"""The window's side of the engine: pre-fill batches, estimates for boxes, models. Never imports torch."""
+
+from collections.abc import Callable, Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from PySide6.QtCore import QObject, QTimer, Signal, Slot
+
+from app.document.records import Box
+from app.workers.batches import Batch, BatchQueue
+from app.workers.engine_link import HANG_SECONDS, EngineLink
+from app.workers.payloads import EngineInfo, EstimateResult, ImageFile, PrefillResult
+from app.workers.process import RestartPolicy
+from app.workers.wire import Message
+
+COMPLETED = "completed"
+CANCELLED = "cancelled"
+FAILED = "failed"
+"""How a batch ended: every image was tried; somebody cancelled it; the engine is gone for good."""
+
+CANCEL_SECONDS = 1.5
+"""A cancelled batch is reported as such after this time even if the engine has not stopped yet."""
+
+
+@dataclass(eq=False, slots=True)
+class _Estimate:
+    """An interactive request that somebody waits for."""
+
+    message: Message
+    boxes: tuple[Box, ...]
+    done: Callable[[EstimateResult], None]
+    failed: Callable[[str], None]
+    sent: bool = False
+
+
+class EngineClient(QObject):
+    """The pose engine as seen by the window. Nothing here blocks; all signals and callbacks come in its thread.
+
+    The engine dies and comes back by itself: interactive requests under way then fail with a message, batches
+    go on (an image during which it died twice is reported as failed).
+
+    Signals:
+        ready(EngineInfo): a model is loaded and answers from now on: at the start, after `load`, after a
+            restart.
+        refused(str model, str reason): `load` (or `start`) did not get that model ("" = the bundled one); the
+            model that was running, if any, still is.
+        failed(str): the engine died; it is being restarted. The text is for the user.
+        gave_up(str): it died too often, and is not restarted; `start` tries again.
+        image_done(int batch, int image_key, PrefillResult)
+        image_failed(int batch, int image_key, str): damaged file, or the engine died of it; the text names it.
+        progress(int batch, int done, int total, float eta_seconds): after every image; -1 = not known yet.
+        batch_finished(int batch, str status): COMPLETED, CANCELLED or FAILED; the last signal of a batch.
+    """
+
+    ready = Signal(object)
+    refused = Signal(str, str)
+    failed = Signal(str)
+    gave_up = Signal(str)
+    image_done = Signal(int, int, object)
+    image_failed = Signal(int, int, str)
+    progress = Signal(int, int, int, float)
+    batch_finished = Signal(int, str)
+    _call = Signal(object, object)
+
+    def __init__(
+        self,
+        parent: QObject | None = None,
+        *,
+        device: str = "cpu",
+        policy: RestartPolicy | None = None,
+        hang_seconds: float = HANG_SECONDS,
+    ) -> None:
+        """device: where models are loaded ("cpu", "cuda"). policy: how often a dead engine is restarted."""
+        super().__init__(parent)
+        self._estimates: dict[int, _Estimate] = {}
+        self._batches = BatchQueue()
+        self._ahead: ImageFile | None = None
+        self._ahead_request: int | None = None
+        self._link = EngineLink(device, policy or RestartPolicy(), hang_seconds, self)
+        self._link.ready.connect(self._ready)
+        self._link.refused.connect(self.refused)
+        self._link.gave_up.connect(self.gave_up)
+        self._link.lost.connect(self._lost)
+        self._link.unavailable.connect(self._fail_all)
+        self._link.reply.connect(self._receive)
+        self._call.connect(self._call_back)
+
+    @property
+    def info(self) -> EngineInfo | None:
+        """The model that answers; None while none does (starting, restarting, given up)."""
+        return self._link.info
+
+    @property
+    def pid(self) -> int | None:
+        """The engine's process id, None while there is none."""
+        return self._link.pid
+
+    # -- the model
+
+    def start(self, model: str | None = None) -> None:
+        """Starts the engine with a model: None = the bundled weights, a preset's name, or a .safetensors file."""
+        self._link.start(model)
+
+    def load(self, model: str | None) -> None:
+        """Switches the model; the running one answers until the new one does, and stays if that is refused."""
+        self._link.load(model)
+
+    def close(self) -> None:
+        """Ends the engine; nothing is signalled any more, not even for what was under way."""
+        self._link.close()
+        self._estimates.clear()
+        for batch in self._batches:
+            self._batches.remove(batch)
+
+    # -- interactive requests
+
+    def estimate(
+        self,
+        image: ImageFile,
+        boxes: Sequence[Box],
+        heatmaps: bool,
+        done: Callable[[EstimateResult], None],
+        failed: Callable[[str], None],
+    ) -> int:
+        """Asks for the joints in any boxes of an image (it is encoded first unless it still is).
+
+        Runs beside a batch, which pauses meanwhile. Exactly one of the callbacks is called, later, in this
+        object's thread; none after `cancel` or `close`. To supersede a request (a box still being dragged),
+        cancel it and ask again. While the engine starts, requests wait for it.
+
+        Args:
+            image: Whose boxes.
+            boxes: Of positive size, in pixels of the upright image.
+            heatmaps: Whether the result carries the maps (17 x 64 x 64 a person).
+            done: Gets the result.
+            failed: Gets a sentence for the user.
+
+        Returns:
+            The request, for `cancel`.
+        """
+        request = self._link.new_request()
+        if reason := self._link.problem:
+            QTimer.singleShot(0, self, lambda: failed(reason))
+            return request
+        corners = [[box.x, box.y, box.right, box.bottom] for box in boxes]
+        message = {"type": "estimate", "request": request, "boxes": corners, "heatmaps": heatmaps}
+        self._estimates[request] = _Estimate(message | image.to_message(), tuple(boxes), done, failed)
+        self._pump()
+        return request
+
+    def cancel_request(self, request: int) -> None:
+        """Drops an estimate: no callback follows. Does nothing for one that is answered."""
+        estimate = self._estimates.pop(request, None)
+        if estimate and estimate.sent:
+            self._link.cancel(request)
+
+    def encode_ahead(self, image: ImageFile | None) -> None:
+        """Encodes the image on screen, so that the first `estimate` is fast; replaces an earlier such wish."""
+        if self._ahead_request is not None:
+            self._link.cancel(self._ahead_request)
+            self._ahead_request = None
+        self._ahead = image
+        self._pump()
+
+    # -- batches
+
+    def prefill(self, images: Iterable[ImageFile], urgent: bool = False) -> int:
+        """Finds the people on images, in order, in the background; returns the batch.
+
+        urgent: ahead of other batches, and kept encoded: for the image on screen. Signals come later, even
+        for an empty batch.
+        """
+        batch = self._batches.add(images, urgent)
+        QTimer.singleShot(0, self, lambda: self._begin(batch))
+        return batch.id
+
+    def pause(self, batch: int) -> None:
+        """Holds a batch after the images under way (two at most)."""
+        self._set_paused(batch, True)
+
+    def resume(self, batch: int) -> None:
+        """Goes on with a paused batch."""
+        self._set_paused(batch, False)
+
+    def cancel(self, batch: int) -> None:
+        """Stops a batch between two stages of the network; what is under way is dropped, what is done stays."""
+        found = self._batches.get(batch)
+        if found is None or found.cancelled:
+            return
+        found.cancelled = True
+        found.waiting.clear()
+        for request in found.under_way:
+            self._link.cancel(request)
+        wait = CANCEL_SECONDS if found.under_way else 0.0
+        QTimer.singleShot(round(wait * 1000), self, lambda: self._finish(found, CANCELLED))
+
+    def prioritise(self, image_keys: Collection[int]) -> None:
+        """Moves these images to the front of their batches."""
+        self._batches.prioritise(frozenset(image_keys))
+
+    # -- sending
+
+    def _pump(self) -> None:
+        """Sends what the engine can take now."""
+        if self._link.info is None:
+            return
+        for estimate in self._estimates.values():
+            if not estimate.sent:
+                self._link.ask(estimate.message)
+                estimate.sent = True
+        if self._ahead and self._ahead_request is None:
+            self._ahead_request = self._link.new_request()
+            self._link.ask({"type": "encode", "request": self._ahead_request} | self._ahead.to_message())
+        while (following := self._batches.next()) is not None:
+            batch, image = following
+            request = self._link.new_request()
+            self._batches.sent(batch, request, image)
+            self._link.ask({"type": "predict", "request": request, "urgent": batch.urgent} | image.to_message())
+
+    def _begin(self, batch: Batch) -> None:
+        if self._link.problem:
+            self._finish(batch, FAILED)
+        elif batch.finished:
+            self._finish(batch, COMPLETED)
+        else:
+            self._pump()
+
+    def _set_paused(self, batch: int, paused: bool) -> None:
+        found = self._batches.get(batch)
+        if found:
+            self._batches.pause(found, paused)
+            self._pump()
+
+    # -- receiving
+
+    @Slot(object)
+    def _receive(self, message: Message) -> None:
+        request = message["request"]
+        kind = message["type"]
+        if kind == "begun":
+            self._batches.begun(request)
+        elif kind == "predicted":
+            self._predicted(request, message)
+        elif kind == "estimated":
+            self._estimated(request, message)
+        elif kind == "error" and (estimate := self._estimates.pop(request, None)):
+            self._call.emit(estimate.failed, message["text"])
+        else:  # "encoded", "cancelled", or the error of a batch image
+            self._settle(request, message.get("text", ""))
+        self._pump()
+
+    def _predicted(self, request: int, message: Message) -> None:
+        found = self._batches.take(request)
+        if found is None:
+            return
+        batch, image = found
+        if not batch.cancelled:
+            result = PrefillResult.from_message(message)
+            self.image_done.emit(batch.id, image.key, result)
+        self._count(batch, image)
+
+    def _estimated(self, request: int, message: Message) -> None:
+        estimate = self._estimates.pop(request, None)
+        if estimate:
+            self._call.emit(estimate.done, EstimateResult.from_message(message, estimate.boxes))
+
+    def _settle(self, request: int, problem: str = "") -> None:
+        """A batch image, or the image encoded ahead, ended without a result."""
+        found = self._batches.take(request)
+        if found:
+            batch, image = found
+            if problem and not batch.cancelled:
+                self.image_failed.emit(batch.id, image.key, problem)
+            self._count(batch, image)
+
+    def _count(self, batch: Batch, image: ImageFile) -> None:
+        """Counts an image that is through, and ends the batch with its last one."""
+        if batch.cancelled:
+            if batch.finished:
+                self._finish(batch, CANCELLED)
+            return
+        eta = self._batches.finish_image(batch, image)
+        self.progress.emit(batch.id, batch.done, batch.total, eta)
+        if batch.finished and not batch.cancelled:
+            self._finish(batch, COMPLETED)
+
+    def _finish(self, batch: Batch, status: str) -> None:
+        if self._batches.get(batch.id) is batch:
+            self._batches.remove(batch)
+            self.batch_finished.emit(batch.id, status)
+            self._pump()
+
+    # -- life and death
+
+    @Slot(object)
+    def _ready(self, info: EngineInfo) -> None:
+        self._ahead_request = None  # another model, or another process: the image on screen is not encoded there
+        self.ready.emit(info)
+        self._pump()
+
+    @Slot(str)
+    def _lost(self, text: str) -> None:
+        self._ahead_request = None
+        self.failed.emit(f"{text} Your labels are not affected.")
+        for request, estimate in list(self._estimates.items()):
+            if estimate.sent and request in self._estimates:
+                del self._estimates[request]
+                self._call.emit(estimate.failed, f"{text} Ask again when it is back.")
+        for batch, image in self._batches.engine_died():
+            problem = f"{image.name}: the pose engine died twice while working on it. {text} It is left out."
+            if not batch.cancelled:
+                self.image_failed.emit(batch.id, image.key, problem)
+            self._count(batch, image)
+        for batch in self._batches:
+            if batch.cancelled:
+                self._finish(batch, CANCELLED)
+
+    @Slot(str)
+    def _fail_all(self, reason: str) -> None:
+        """Nobody will answer any more: everything that waits fails."""
+        estimates, self._estimates = self._estimates, {}
+        for estimate in estimates.values():
+            self._call.emit(estimate.failed, reason)
+        for batch in self._batches:
+            self._finish(batch, FAILED)
+
+    @Slot(object, object)
+    def _call_back(self, callback: Callable[[object], None], value: object) -> None:
+        """Called through a signal: what a callback raises is reported, and does not stop the work here."""
+        callback(value)

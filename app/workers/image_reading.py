@@ -1,0 +1,18 @@
+"""How children read image files: `msarcnn.images` with the fields of `ImageFile.to_message`. No Qt."""
+
+import os
+from pathlib import Path
+
+from app.workers.wire import Message
+from msarcnn.images import LoadedImage, load_image
+
+
+def read_image(message: Message) -> LoadedImage:
+    """Reads the image that a request names. Raises msarcnn.images.ImageError."""
+    root = message["root"]
+    size = message["labelled_size"]
+    return load_image(
+        Path(os.fsdecode(message["path"])),
+        None if root is None else Path(os.fsdecode(root)),
+        labelled_size=None if size is None else (size[0], size[1]),
+    )

@@ -1,0 +1,172 @@
+"""What goes in and out of the workers: frozen plain data. Pixels of the upright image, floats, (0, 0) top left."""
+
+import os
+from dataclasses import dataclass
+
+import numpy as np
+from PySide6.QtGui import QImage
+
+from app.document.records import Box, PredictedJoint, Prediction
+from app.workers.wire import Message
+
+
+@dataclass(frozen=True, slots=True)
+class ImageFile:
+    """An image to read.
+
+    Attributes:
+        key: Its key in the project.
+        path: With a root, relative to it ("/"-separated, as in `ImageRecord.path`); without, absolute.
+        root: Absolute path of the folder that the file must lie in.
+        labelled_size: Width and height in the dataset it was imported from: when they are those of the stored,
+            not of the upright picture, its labels are too, and EXIF orientation is not applied.
+    """
+
+    key: int
+    path: str
+    root: str | None = None
+    labelled_size: tuple[int, int] | None = None
+
+    @property
+    def name(self) -> str:
+        """What messages call it."""
+        return os.fsencode(self.path).decode("utf-8", "backslashreplace")
+
+    def to_message(self) -> Message:
+        """Its fields as plain data; paths as bytes, since a file name need not be valid text."""
+        return {
+            "path": os.fsencode(self.path),
+            "root": None if self.root is None else os.fsencode(self.root),
+            "labelled_size": self.labelled_size,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """The model that answers: hash (12 hex digits), display name, tau (keypoint threshold, 0..1), device."""
+
+    hash: str
+    name: str
+    tau: float
+    device: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PrefillResult:
+    """The people found on one image, best first.
+
+    Attributes:
+        width, height: The upright image's size in pixels.
+        boxes: float32 [N, 4], x1, y1, x2, y2 in pixels.
+        scores: float32 [N], 0..1.
+        keypoints: float32 [N, K, 2], x, y in pixels.
+        confidences: float32 [N, K], 0..1.
+        model_hash: Which model it was.
+        notes: What the image reader had to say, e.g. "animated: the first frame is used".
+    """
+
+    width: int
+    height: int
+    boxes: np.ndarray
+    scores: np.ndarray
+    keypoints: np.ndarray
+    confidences: np.ndarray
+    model_hash: str
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def from_message(cls, message: Message) -> "PrefillResult":
+        """From the engine's "predicted" reply."""
+        return cls(
+            width=message["width"],
+            height=message["height"],
+            boxes=message["boxes"],
+            scores=message["scores"],
+            keypoints=message["keypoints"],
+            confidences=message["confidences"],
+            model_hash=message["model_hash"],
+            notes=tuple(message["notes"]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def predictions(self, first_key: int) -> tuple[Prediction, ...]:
+        """The same as records with the keys first_key, first_key + 1, ... (`len(result)` of them)."""
+        people = zip(
+            self.boxes.tolist(), self.scores.tolist(), self.keypoints.tolist(), self.confidences.tolist(), strict=True
+        )
+        return tuple(
+            Prediction(
+                key=first_key + index,
+                model=self.model_hash,
+                box=Box(x1, y1, x2 - x1, y2 - y1),
+                score=score,
+                joints=tuple(PredictedJoint(x, y, c) for (x, y), c in zip(places, certain, strict=True)),
+            )
+            for index, ((x1, y1, x2, y2), score, places, certain) in enumerate(people)
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EstimateResult:
+    """The joints of N given boxes.
+
+    Attributes:
+        width, height: The upright image's size in pixels.
+        boxes: The N boxes as asked; the heatmaps span exactly these.
+        keypoints: float32 [N, K, 2], x, y in pixels.
+        confidences: float32 [N, K], 0..1.
+        heatmaps: float16 [N, K, S, S], probabilities that sum to 1 a map (row = y); None unless asked for.
+        model_hash: Which model it was.
+        tau: That model's keypoint threshold: a joint below it is a hint, not a label.
+    """
+
+    width: int
+    height: int
+    boxes: tuple[Box, ...]
+    keypoints: np.ndarray
+    confidences: np.ndarray
+    heatmaps: np.ndarray | None
+    model_hash: str
+    tau: float
+
+    @classmethod
+    def from_message(cls, message: Message, boxes: tuple[Box, ...]) -> "EstimateResult":
+        """From the engine's "estimated" reply and the boxes that were asked about."""
+        return cls(
+            width=message["width"],
+            height=message["height"],
+            boxes=boxes,
+            keypoints=message["keypoints"],
+            confidences=message["confidences"],
+            heatmaps=message["heatmaps"],
+            model_hash=message["model_hash"],
+            tau=message["tau"],
+        )
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodedImage:
+    """Pixels for the screen.
+
+    Attributes:
+        pixels: uint8 [h, w, 3], RGB, upright; for a thumbnail scaled down.
+        width, height: Size of the whole upright image in pixels, for a thumbnail too.
+        notes: What the image reader had to say.
+    """
+
+    pixels: np.ndarray
+    width: int
+    height: int
+    notes: tuple[str, ...] = ()
+
+    @property
+    def nbytes(self) -> int:
+        return int(self.pixels.nbytes)
+
+    def to_qimage(self) -> QImage:
+        """The pixels as a QImage of its own memory (RGB32, what Qt paints fastest); needs no QGuiApplication."""
+        rows, columns = self.pixels.shape[:2]
+        shared = QImage(self.pixels.data, columns, rows, 3 * columns, QImage.Format.Format_RGB888)
+        return shared.convertToFormat(QImage.Format.Format_RGB32)

@@ -1,0 +1,98 @@
+"""The bookkeeping of pre-fill batches, without processes."""
+
+from app.workers.batches import AHEAD, UNKNOWN_ETA, BatchQueue
+from app.workers.payloads import ImageFile
+
+
+def images(*keys: int) -> list[ImageFile]:
+    return [ImageFile(key, f"/photos/{key}.jpg") for key in keys]
+
+
+def send_all(queue: BatchQueue, first_request: int = 1) -> list[int]:
+    """Sends what may be sent; returns the keys in order."""
+    keys = []
+    while following := queue.next():
+        batch, image = following
+        queue.sent(batch, first_request + len(keys), image)
+        keys.append(image.key)
+    return keys
+
+
+def test_two_images_are_under_way_at_most() -> None:
+    queue = BatchQueue()
+    queue.add(images(1, 2, 3), urgent=False)
+    assert send_all(queue) == [1, 2]
+    assert AHEAD == 2
+    assert queue.take(1) is not None
+    assert send_all(queue, 3) == [3]
+    assert queue.take(99) is None
+
+
+def test_batches_wait_for_their_turn_urgent_ones_do_not() -> None:
+    queue = BatchQueue()
+    queue.add(images(1, 2, 3), urgent=False)
+    queue.add(images(4), urgent=False)
+    queue.add(images(5), urgent=True)
+    assert send_all(queue) == [1, 2, 5]
+
+
+def test_a_paused_batch_lets_the_next_one_go() -> None:
+    queue = BatchQueue()
+    first = queue.add(images(1, 2), urgent=False)
+    queue.add(images(3), urgent=False)
+    queue.pause(first, True)
+    assert send_all(queue) == [3]
+    queue.pause(first, False)
+    assert send_all(queue, 10) == [1, 2]
+
+
+def test_prioritise_keeps_the_order_otherwise() -> None:
+    queue = BatchQueue()
+    batch = queue.add(images(1, 2, 3, 4), urgent=False)
+    queue.prioritise({2, 4})
+    assert [image.key for image in batch.waiting] == [2, 4, 1, 3]
+
+
+def test_eta_leaves_pauses_out() -> None:
+    now = [0.0]
+    queue = BatchQueue(lambda: now[0])
+    batch = queue.add(images(1, 2, 3, 4), urgent=False)
+    assert batch.eta(0.0) == UNKNOWN_ETA
+    send_all(queue)
+    etas = []
+    for request in (1, 2):
+        now[0] += 2.0
+        queue.pause(batch, True)
+        found = queue.take(request)
+        assert found
+        etas.append(queue.finish_image(*found))
+    assert etas == [6.0, 4.0]
+    now[0] += 100.0
+    queue.pause(batch, False)
+    send_all(queue, 3)
+    now[0] += 2.0
+    found = queue.take(3)
+    assert found
+    assert queue.finish_image(*found) == 2.0
+
+
+def test_image_that_kills_the_engine_twice_is_given_up_and_others_go_on_in_order() -> None:
+    queue = BatchQueue()
+    batch = queue.add(images(1, 2, 3), urgent=False)
+    send_all(queue)
+    queue.begun(1)
+    assert queue.engine_died() == []
+    assert [image.key for image in batch.waiting] == [1, 2, 3]
+    send_all(queue, 10)
+    queue.begun(10)
+    assert [image.key for _, image in queue.engine_died()] == [1]
+    assert [image.key for image in batch.waiting] == [2, 3]
+
+
+def test_a_death_before_the_image_began_is_not_its_fault() -> None:
+    queue = BatchQueue()
+    batch = queue.add(images(1), urgent=False)
+    for request in range(5):
+        send_all(queue, request)
+        assert queue.engine_died() == []
+    assert [image.key for image in batch.waiting] == [1]

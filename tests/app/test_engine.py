@@ -1,0 +1,444 @@
+"""The engine for real: a spawned process with a small random model, killed in the middle of its work."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from process_checks import alive, worker_threads
+from PySide6.QtCore import QCoreApplication
+from pytestqt.qtbot import QtBot
+
+from app.document.records import Box, PredictionStatus
+from app.workers.engine_client import CANCELLED, COMPLETED, FAILED, EngineClient
+from app.workers.payloads import EngineInfo, EstimateResult, ImageFile, PrefillResult
+from app.workers.process import RestartPolicy
+
+TIMEOUT = 30_000
+PATIENT = RestartPolicy(most_deaths=100, first_delay=0.0, longest_delay=0.0)
+BOXES = [Box(10, 20, 100, 150), Box(50.5, 30.25, 60, 60)]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("OMP_NUM_THREADS", "1")
+        yield
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
+    """Two small models with random weights."""
+    import torch
+
+    from msarcnn.checkpoint import CheckpointInfo, save_checkpoint
+    from msarcnn.config import PRESETS
+    from msarcnn.model import build_model
+
+    config = replace(
+        PRESETS["msa_rcnn_mobilenet_v2"],
+        fpn_channels=16,
+        box_head_width=32,
+        keypoint_width=16,
+        min_size=128,
+        max_size=192,
+        rpn_pre_nms_test=40,
+        rpn_post_nms_test=20,
+    )
+    folder = tmp_path_factory.mktemp("models")
+    for seed in (0, 1):
+        torch.manual_seed(seed)
+        save_checkpoint(folder / f"{seed}.safetensors", build_model(config), CheckpointInfo(config))
+    return str(folder / "0.safetensors"), str(folder / "1.safetensors")
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """12 good images and a damaged one."""
+    folder = tmp_path_factory.mktemp("photos")
+    rng = np.random.default_rng(0)
+    for index in range(12):
+        pixels = rng.integers(0, 255, (60, 80, 3), np.uint8)
+        Image.fromarray(pixels).resize((320, 240)).save(folder / f"{index:02}.jpg")
+    (folder / "damaged.jpg").write_bytes((folder / "00.jpg").read_bytes()[:2000])
+    return folder
+
+
+def files(photos: Path, *indices: int) -> list[ImageFile]:
+    return [ImageFile(100 + index, f"{index:02}.jpg", str(photos)) for index in indices or range(12)]
+
+
+@pytest.fixture(scope="module")
+def shared_engine(qapp: QCoreApplication, models: tuple[str, str]) -> Iterator[EngineClient]:
+    client = EngineClient(policy=PATIENT)
+    client.start(models[0])
+    yield client
+    pid = client.pid
+    client.close()
+    assert pid is None or not alive(pid)
+    assert worker_threads() == []
+
+
+@pytest.fixture
+def engine(shared_engine: EngineClient, qtbot: QtBot, models: tuple[str, str]) -> EngineClient:
+    """The shared engine, ready with the first model."""
+    qtbot.waitUntil(lambda: shared_engine.info is not None, timeout=TIMEOUT)
+    assert shared_engine.info
+    return shared_engine
+
+
+class Answers:
+    """Collects what an estimate's callbacks get."""
+
+    def __init__(self) -> None:
+        self.done: list[EstimateResult] = []
+        self.failed: list[str] = []
+
+    @property
+    def count(self) -> int:
+        return len(self.done) + len(self.failed)
+
+
+class BatchLog:
+    """Collects a batch's signals in order."""
+
+    def __init__(self, engine: EngineClient) -> None:
+        self.events: list[tuple[str, tuple]] = []
+        for name in ("image_done", "image_failed", "progress", "batch_finished"):
+            getattr(engine, name).connect(lambda *values, name=name: self.events.append((name, values)))
+
+    def of(self, name: str, batch: int) -> list[tuple]:
+        return [values[1:] for kind, values in self.events if kind == name and values[0] == batch]
+
+    def status(self, batch: int) -> str | None:
+        found = self.of("batch_finished", batch)
+        assert len(found) <= 1
+        return found[0][0] if found else None
+
+
+def ask(qtbot: QtBot, engine: EngineClient, image: ImageFile, boxes: list[Box], heatmaps: bool = False) -> Answers:
+    answers = Answers()
+    engine.estimate(image, boxes, heatmaps, answers.done.append, answers.failed.append)
+    qtbot.waitUntil(lambda: answers.count == 1, timeout=TIMEOUT)
+    return answers
+
+
+def kill(engine: EngineClient, number: int = signal.SIGKILL) -> None:
+    assert engine.pid
+    os.kill(engine.pid, number)
+
+
+# -- plain answers
+
+
+def test_ready_says_which_model(engine: EngineClient) -> None:
+    info = engine.info
+    assert info
+    assert len(info.hash) == 12
+    assert 0 < info.tau < 1
+    assert info.device == "cpu"
+
+
+def test_prefill_gives_predictions_in_order_with_progress(qtbot: QtBot, engine: EngineClient, photos: Path) -> None:
+    log = BatchLog(engine)
+    batch = engine.prefill(files(photos, 0, 1, 2))
+    qtbot.waitUntil(lambda: log.status(batch) is not None, timeout=TIMEOUT)
+    assert log.status(batch) == COMPLETED
+    done = log.of("image_done", batch)
+    assert [key for key, _ in done] == [100, 101, 102]
+    assert [(count, total) for count, total, _ in log.of("progress", batch)] == [(1, 3), (2, 3), (3, 3)]
+    assert log.of("progress", batch)[-1][2] == 0.0
+    result: PrefillResult = done[0][1]
+    assert (result.width, result.height) == (320, 240)
+    assert engine.info
+    assert result.model_hash == engine.info.hash
+    assert len(result) > 0
+    predictions = result.predictions(7)
+    assert [prediction.key for prediction in predictions] == list(range(7, 7 + len(result)))
+    first = predictions[0]
+    assert first.status == PredictionStatus.OPEN
+    assert first.model == engine.info.hash
+    assert len(first.joints) == 17
+    assert first.box.right == pytest.approx(float(result.boxes[0, 2]), abs=1e-3)
+    assert all(0 <= joint.confidence <= 1 for joint in first.joints)
+    scores = [prediction.score for prediction in predictions]
+    assert scores == sorted(scores, reverse=True)
+
+
+def test_damaged_image_is_named_and_the_batch_goes_on(qtbot: QtBot, engine: EngineClient, photos: Path) -> None:
+    log = BatchLog(engine)
+    outside = ImageFile(2, "../elsewhere.jpg", str(photos))
+    batch = engine.prefill([ImageFile(1, "damaged.jpg", str(photos)), outside, *files(photos, 0)])
+    qtbot.waitUntil(lambda: log.status(batch) is not None, timeout=TIMEOUT)
+    assert log.status(batch) == COMPLETED
+    failed = dict(log.of("image_failed", batch))
+    assert set(failed) == {1, 2}
+    assert "damaged.jpg" in failed[1]
+    assert [key for key, _ in log.of("image_done", batch)] == [100]
+
+
+def test_empty_batch_completes(qtbot: QtBot, engine: EngineClient) -> None:
+    log = BatchLog(engine)
+    batch = engine.prefill([])
+    assert log.status(batch) is None
+    qtbot.waitUntil(lambda: log.status(batch) == COMPLETED)
+
+
+def test_estimate_of_any_boxes_with_heatmaps(qtbot: QtBot, engine: EngineClient, photos: Path) -> None:
+    answers = ask(qtbot, engine, files(photos, 3)[0], BOXES, heatmaps=True)
+    (result,) = answers.done
+    assert result.boxes == tuple(BOXES)
+    assert result.keypoints.shape == (2, 17, 2)
+    assert result.confidences.shape == (2, 17)
+    assert result.heatmaps is not None
+    assert result.heatmaps.dtype == np.float16
+    np.testing.assert_allclose(result.heatmaps.astype(np.float64).sum((2, 3)), 1, atol=0.02)
+    assert engine.info
+    assert (result.model_hash, result.tau) == (engine.info.hash, engine.info.tau)
+    again = ask(qtbot, engine, files(photos, 3)[0], BOXES[:1])
+    assert again.done[0].heatmaps is None
+    np.testing.assert_allclose(again.done[0].keypoints[0], result.keypoints[0], atol=1e-3)
+
+
+def test_estimate_that_cannot_be_done_says_why(qtbot: QtBot, engine: EngineClient, photos: Path) -> None:
+    empty_box = ask(qtbot, engine, files(photos, 3)[0], [Box(5, 5, 0, 10)])
+    assert "03.jpg" in empty_box.failed[0]
+    damaged = ask(qtbot, engine, ImageFile(1, "damaged.jpg", str(photos)), BOXES)
+    assert "damaged.jpg" in damaged.failed[0]
+
+
+def test_cancelled_estimate_is_never_answered(qtbot: QtBot, engine: EngineClient, photos: Path) -> None:
+    image = files(photos, 4)[0]
+    dropped, kept = Answers(), Answers()
+    for _ in range(5):
+        request = engine.estimate(image, BOXES, False, dropped.done.append, dropped.failed.append)
+        engine.cancel_request(request)
+    request = engine.estimate(image, BOXES, False, kept.done.append, kept.failed.append)
+    qtbot.waitUntil(lambda: kept.count == 1, timeout=TIMEOUT)
+    engine.cancel_request(request)
+    qtbot.wait(100)
+    assert (dropped.count, len(kept.done)) == (0, 1)
+
+
+def test_a_raising_callback_stops_nothing(qtbot: QtBot, engine: EngineClient, photos: Path) -> None:
+    def broken(result: EstimateResult) -> None:
+        raise KeyError("a mistake in the window")
+
+    image = files(photos, 4)[0]
+    with qtbot.captureExceptions() as exceptions:
+        engine.estimate(image, BOXES, False, broken, broken)  # type: ignore[arg-type]
+        assert ask(qtbot, engine, image, BOXES).done
+    assert [kind for kind, _, _ in exceptions] == [KeyError]
+
+
+def test_interactive_requests_do_not_wait_for_the_batch(qtbot: QtBot, engine: EngineClient, photos: Path) -> None:
+    log = BatchLog(engine)
+    batch = engine.prefill(files(photos))
+    qtbot.waitUntil(lambda: len(log.of("progress", batch)) >= 1, timeout=TIMEOUT)
+    engine.encode_ahead(files(photos, 5)[0])
+    assert ask(qtbot, engine, files(photos, 6)[0], BOXES).done
+    assert log.status(batch) is None
+    qtbot.waitUntil(lambda: log.status(batch) == COMPLETED, timeout=TIMEOUT)
+    engine.encode_ahead(None)
+    assert len(log.of("image_done", batch)) == 12
+
+
+# -- cancelling, pausing, ordering
+
+
+def test_cancelled_batch_says_so_promptly(qtbot: QtBot, engine: EngineClient, photos: Path) -> None:
+    log = BatchLog(engine)
+    batch = engine.prefill(files(photos))
+    qtbot.waitUntil(lambda: len(log.of("progress", batch)) >= 2, timeout=TIMEOUT)
+    begin = time.monotonic()
+    engine.cancel(batch)
+    done = len(log.of("image_done", batch))
+    qtbot.waitUntil(lambda: log.status(batch) is not None)
+    assert time.monotonic() - begin < 2
+    assert log.status(batch) == CANCELLED
+    qtbot.wait(200)
+    assert len(log.of("image_done", batch)) == done < 12
+    assert log.events[-1][0] == "batch_finished"
+    assert ask(qtbot, engine, files(photos, 0)[0], BOXES).done
+
+
+def test_paused_batch_waits_and_goes_on(qtbot: QtBot, engine: EngineClient, photos: Path) -> None:
+    log = BatchLog(engine)
+    batch = engine.prefill(files(photos))
+    qtbot.waitUntil(lambda: len(log.of("progress", batch)) >= 1, timeout=TIMEOUT)
+    engine.pause(batch)
+    qtbot.wait(400)  # what was under way comes to its end
+    done = len(log.of("image_done", batch))
+    qtbot.wait(300)
+    assert len(log.of("image_done", batch)) == done < 12
+    engine.resume(batch)
+    qtbot.waitUntil(lambda: log.status(batch) == COMPLETED, timeout=TIMEOUT)
+    assert len(log.of("image_done", batch)) == 12
+
+
+def test_prioritised_and_urgent_images_come_first(qtbot: QtBot, engine: EngineClient, photos: Path) -> None:
+    log = BatchLog(engine)
+    batch = engine.prefill(files(photos, *range(11)))
+    engine.prioritise([110])
+    urgent = engine.prefill(files(photos, 11), urgent=True)
+    qtbot.waitUntil(lambda: log.status(batch) == COMPLETED, timeout=TIMEOUT)
+    order = [values[1] for name, values in log.events if name == "image_done"]
+    assert order.index(110) == min(order.index(key) for key in order if key != 111)
+    assert order.index(111) <= 2
+    assert log.status(urgent) == COMPLETED
+
+
+# -- deaths
+
+
+def test_killed_engine_comes_back_and_the_batch_goes_on(qtbot: QtBot, engine: EngineClient, photos: Path) -> None:
+    log = BatchLog(engine)
+    batch = engine.prefill(files(photos))
+    unwanted = engine.prefill(files(photos), urgent=True)
+    qtbot.waitUntil(lambda: len(log.of("progress", unwanted)) >= 1, timeout=TIMEOUT)
+    begin = time.monotonic()
+    with qtbot.waitSignal(engine.failed, timeout=TIMEOUT) as blocker:
+        kill(engine)
+    assert time.monotonic() - begin < 2
+    assert "SIGKILL" in blocker.args[0]
+    assert engine.info is None
+    engine.cancel(unwanted)  # works without an engine, too
+    qtbot.waitUntil(lambda: log.status(unwanted) == CANCELLED, timeout=2000)
+    qtbot.waitUntil(lambda: log.status(batch) is not None, timeout=TIMEOUT)
+    assert log.status(batch) == COMPLETED
+    assert sorted(key for key, _ in log.of("image_done", batch)) == list(range(100, 112))
+
+
+def test_requests_at_death_fail_with_a_message_and_later_ones_wait(
+    qtbot: QtBot, engine: EngineClient, photos: Path
+) -> None:
+    os.kill(engine.pid or 0, signal.SIGSTOP)  # so that the request is surely under way
+    lost, later = Answers(), Answers()
+    engine.estimate(files(photos, 7)[0], BOXES, False, lost.done.append, lost.failed.append)
+    with qtbot.waitSignal(engine.failed, timeout=TIMEOUT) as blocker:
+        kill(engine, signal.SIGSEGV)
+        os.kill(engine.pid or 0, signal.SIGCONT)
+    assert "SIGSEGV" in blocker.args[0]
+    assert (lost.done, len(lost.failed)) == ([], 1)
+    engine.estimate(files(photos, 7)[0], BOXES, False, later.done.append, later.failed.append)
+    qtbot.waitUntil(lambda: later.count == 1, timeout=TIMEOUT)
+    assert later.done
+
+
+# -- models
+
+
+def test_switching_models(qtbot: QtBot, engine: EngineClient, photos: Path, models: tuple[str, str]) -> None:
+    first = engine.info
+    image = files(photos, 8)[0]
+    before = ask(qtbot, engine, image, BOXES).done[0]
+    with qtbot.waitSignal(engine.ready, timeout=TIMEOUT) as blocker:
+        engine.load(models[1])
+    second: EngineInfo = blocker.args[0]
+    assert first
+    assert second.hash != first.hash
+    after = ask(qtbot, engine, image, BOXES).done[0]
+    assert after.model_hash == second.hash
+    assert not np.allclose(after.keypoints, before.keypoints)
+    with qtbot.waitSignal(engine.ready, timeout=TIMEOUT):
+        kill(engine)
+    assert engine.info == second  # the restarted engine has the model that was in use
+    with qtbot.waitSignal(engine.ready, timeout=TIMEOUT):
+        engine.load(models[0])
+
+
+def test_refused_model_leaves_the_running_one(qtbot: QtBot, engine: EngineClient, photos: Path, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.safetensors"
+    bad.write_bytes(b"not a model")
+    info, pid = engine.info, engine.pid
+    with qtbot.waitSignal(engine.refused, timeout=TIMEOUT) as blocker:
+        engine.load(str(bad))
+    assert blocker.args[0] == str(bad)
+    assert "bad.safetensors" in blocker.args[1]
+    assert (engine.info, engine.pid) == (info, pid)
+    assert ask(qtbot, engine, files(photos, 0)[0], BOXES).done
+
+
+def test_engine_without_a_model_fails_requests_until_it_gets_one_and_closes_while_working(
+    qtbot: QtBot, photos: Path, models: tuple[str, str]
+) -> None:
+    client = EngineClient(policy=PATIENT)
+    log = BatchLog(client)
+    try:
+        assert "not started" in ask(qtbot, client, files(photos, 0)[0], BOXES).failed[0]
+        client.start("no such model")
+        waiting = client.prefill(files(photos, 0, 1))
+        with qtbot.waitSignal(client.refused, timeout=TIMEOUT):
+            pass
+        assert log.status(waiting) == FAILED
+        assert "no such" in ask(qtbot, client, files(photos, 0)[0], BOXES).failed[0]
+        client.load(models[0])
+        assert ask(qtbot, client, files(photos, 0)[0], BOXES).done  # waits for the model
+        client.prefill(files(photos))
+        qtbot.waitSignal(client.image_done, timeout=TIMEOUT).wait()
+        pid = client.pid
+        assert pid
+        begin = time.monotonic()
+        with qtbot.assertNotEmitted(client.batch_finished, wait=200):
+            client.close()
+        assert time.monotonic() - begin < 2.5
+        assert not alive(pid)
+    finally:
+        client.close()
+
+
+def test_gives_up_after_many_deaths_and_fails_the_batch(
+    qtbot: QtBot, photos: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    # A library that cannot be loaded: the child dies at every start.
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "__init__.py").write_text("raise SystemExit(9)")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    client = EngineClient(policy=RestartPolicy(most_deaths=2, first_delay=0.0))
+    log = BatchLog(client)
+    try:
+        with qtbot.waitSignal(client.gave_up, timeout=TIMEOUT) as blocker:
+            client.start()
+            batch = client.prefill(files(photos, 0))
+        assert "not started again" in blocker.args[0]
+        assert log.status(batch) == FAILED
+        assert ask(qtbot, client, files(photos, 0)[0], BOXES).failed
+    finally:
+        client.close()
+
+
+def test_engine_that_hangs_is_restarted(
+    qtbot: QtBot, photos: Path, models: tuple[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("app.workers.engine_link._WATCH_MS", 100)
+    client = EngineClient(policy=PATIENT, hang_seconds=8.0)
+    client.start(models[0])
+    try:
+        qtbot.waitUntil(lambda: client.info is not None, timeout=TIMEOUT)
+        monkeypatch.setattr(client._link, "_hang_seconds", 0.5)
+        os.kill(client.pid or 0, signal.SIGSTOP)
+        answers = Answers()
+        with qtbot.waitSignal(client.failed, timeout=TIMEOUT) as blocker:
+            client.estimate(files(photos, 0)[0], BOXES, False, answers.done.append, answers.failed.append)
+        assert "no answer" in blocker.args[0]
+        assert answers.failed
+    finally:
+        client.close()
+
+
+def test_the_window_side_never_imports_the_model_library() -> None:
+    check = (
+        "import sys\n"
+        "import app.workers.engine_client, app.workers.decoder_client, app.workers.trainer_client, app.workers.jobs\n"
+        "heavy = {'torch', 'torchvision', 'cv2', 'PIL', 'PySide6.QtWidgets'} & set(sys.modules)\n"
+        "sys.exit(f'imported: {heavy}' if heavy else 0)"
+    )
+    finished = subprocess.run([sys.executable, "-P", "-c", check], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
