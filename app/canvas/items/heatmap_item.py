@@ -1,0 +1,53 @@
+"""The probability map of one joint, drawn translucently into the box that it was computed for."""
+
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
+from PySide6.QtGui import QImage, QPainter
+from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
+
+from app.canvas.items.base import ScreenSizedItem
+from app.canvas.items.painting import draw_plate, pen
+from app.canvas.palette import OUTLINE, SELECTED, TEXT
+
+
+class HeatmapItem(ScreenSizedItem):
+    """Paints a coloured map and a cross at its peak."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._image = QImage()
+        self._rect = QRectF()
+        self._peak = QPointF()
+        self._text = ""
+        self.setZValue(15)
+
+    def set_map(self, image: QImage, rect: QRectF, peak: QPointF, text: str) -> None:
+        """Shows `image` in `rect` (pixels of the photo), with its peak marked and a caption."""
+        self._image, self._rect, self._peak, self._text = image, rect, peak, text
+        self.set_extent(rect)
+        self.setVisible(True)
+
+    def clear(self) -> None:
+        self._image = QImage()
+        self.setVisible(False)
+
+    def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
+        if self._image.isNull():
+            return
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        painter.drawImage(self._rect, self._image)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setOpacity(1.0)
+        arm, gap = 11 * self.unit, 4 * self.unit
+        x, y = self._peak.x(), self._peak.y()
+        cross = [
+            QLineF(x - arm, y, x - gap, y),
+            QLineF(x + gap, y, x + arm, y),
+            QLineF(x, y - arm, x, y - gap),
+            QLineF(x, y + gap, x, y + arm),
+        ]
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        for color, width in ((OUTLINE, 4.0), (SELECTED, 1.8)):
+            painter.setPen(pen(color, width))
+            painter.drawLines(cross)
+        rect = self._rect
+        draw_plate(painter, self._text, rect.left(), rect.bottom() + 28 * self.unit, self.unit, TEXT)

@@ -1,0 +1,82 @@
+"""Strokes that the items share. Sizes are screen pixels; `unit` is the size of one screen pixel in image pixels."""
+
+from PySide6.QtCore import QPointF, QRectF, Qt
+from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
+
+from app.canvas.palette import OUTLINE, PLATE
+from app.document.records import Box
+
+_FONT_PIXELS = 11
+
+
+def rect_of(box: Box) -> QRectF:
+    return QRectF(box.x, box.y, box.w, box.h)
+
+
+def mark_size(box: Box, unit: float) -> float:
+    """Returns how large joints and bones of a person are drawn, 0.4..1: small people shall not vanish under them."""
+    on_screen = max(box.area, 0.0) ** 0.5 / unit
+    return min(max(on_screen / 130.0, 0.4), 1.0)
+
+
+def pen(color: QColor, width: float, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:
+    """Returns a pen of constant screen width."""
+    made = QPen(color, width, style, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)
+    made.setCosmetic(True)
+    return made
+
+
+def draw_frame(painter: QPainter, box: Box, color: QColor, width: float, dashed: bool = False) -> None:
+    """Draws a box with a dark rim, so that it can be seen on any photo."""
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    painter.setPen(pen(OUTLINE, width + 1.6))
+    painter.drawRect(rect_of(box))
+    line = pen(color, width)
+    if dashed:
+        line.setDashPattern([5.0, 4.0])
+        line.setCapStyle(Qt.PenCapStyle.FlatCap)
+    painter.setPen(line)
+    painter.drawRect(rect_of(box))
+
+
+def plate_size(text: str) -> tuple[float, float]:
+    """Returns width and height of a text plate in screen pixels."""
+    metrics = QFontMetricsF(_font())
+    return metrics.horizontalAdvance(text) + 10, metrics.height() + 4
+
+
+def draw_plate(painter: QPainter, text: str, x: float, y: float, unit: float, color: QColor) -> None:
+    """Writes on a dark plate whose bottom left corner is at (x, y) in image pixels; the text keeps its screen size."""
+    width, height = plate_size(text)
+    painter.save()
+    painter.translate(x, y)
+    painter.scale(unit, unit)
+    plate = QRectF(0, -height, width, height)
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(PLATE)
+    painter.drawRoundedRect(plate, 4, 4)
+    painter.setFont(_font())
+    painter.setPen(color)
+    painter.drawText(plate, Qt.AlignmentFlag.AlignCenter, text)
+    painter.restore()
+
+
+def draw_dot(painter: QPainter, x: float, y: float, radius: float, color: QColor, hollow: bool) -> None:
+    """Draws a joint; radius in image pixels."""
+    place = QPointF(x, y)
+    if hollow:
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        painter.setPen(pen(OUTLINE, 4.0))
+        painter.drawEllipse(place, radius, radius)
+        painter.setPen(pen(color, 2.0))
+    else:
+        painter.setPen(pen(OUTLINE, 1.4))
+        painter.setBrush(color)
+    painter.drawEllipse(place, radius, radius)
+
+
+def _font() -> QFont:
+    font = QFont()
+    font.setPixelSize(_FONT_PIXELS)
+    font.setWeight(QFont.Weight.DemiBold)
+    return font

@@ -1,0 +1,123 @@
+"""A labelled person: solid box, bones coloured by side, joints."""
+
+from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
+from PySide6.QtGui import QBrush, QColor, QPainter
+from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
+
+from app.canvas.hit_test import handle_places, is_drawn
+from app.canvas.items.base import ScreenSizedItem
+from app.canvas.items.painting import draw_dot, draw_frame, draw_plate, mark_size, pen, rect_of
+from app.canvas.palette import CROWD, LABEL, OUTLINE, SELECTED, TEXT, Look
+from app.document.records import Person
+
+_JOINT = 4.5
+_HINT = 2.6
+_HANDLE = 7.0
+
+
+class PersonItem(ScreenSizedItem):
+    """Paints one `Person`. Occluded joints (v = 1) are hollow; a model's hints (v = 0, placed) are small and faint."""
+
+    def __init__(self, person: Person, look: Look) -> None:
+        super().__init__()
+        self._look = look
+        self._selected = False
+        self._joint: int | None = None
+        self._shows = {"boxes": True, "skeleton": True, "names": False}
+        self.person = person
+        self.set_person(person)
+
+    def set_person(self, person: Person) -> None:
+        self.person = person
+        extent = rect_of(person.box)
+        for joint in person.joints:
+            if is_drawn(joint):
+                extent = extent.united(QRectF(joint.x, joint.y, 0.01, 0.01))
+        self.set_extent(extent)
+
+    def set_selection(self, selected: bool, joint: int | None) -> None:
+        if (selected, joint) != (self._selected, self._joint):
+            self._selected, self._joint = selected, joint
+            self.update()
+        self.setZValue(30 if selected else 20)
+
+    def set_layers(self, boxes: bool, skeleton: bool, names: bool) -> None:
+        self._shows = {"boxes": boxes, "skeleton": skeleton, "names": names}
+        self.update()
+
+    def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        if self._shows["boxes"] or self._selected:
+            self._paint_box(painter)
+        if self._shows["skeleton"] or self._selected:
+            self._paint_bones(painter)
+            self._paint_joints(painter)
+        if self._shows["names"] or self._selected:
+            self._paint_names(painter)
+        if self._selected:
+            self._paint_handles(painter)
+
+    def _paint_box(self, painter: QPainter) -> None:
+        person = self.person
+        color = CROWD if person.is_crowd else LABEL
+        if person.is_crowd:
+            hatch = QBrush(QColor(CROWD.red(), CROWD.green(), CROWD.blue(), 110), Qt.BrushStyle.BDiagPattern)
+            hatch.setTransform(painter.worldTransform().inverted()[0])
+            painter.fillRect(rect_of(person.box), hatch)
+        draw_frame(painter, person.box, SELECTED if self._selected else color, 2.2 if self._selected else 1.6)
+        if person.is_crowd:
+            draw_plate(painter, "crowd", person.box.x, person.box.y, self.unit, CROWD)
+
+    def _paint_bones(self, painter: QPainter) -> None:
+        joints = self.person.joints
+        solid: dict[str, list[QLineF]] = {}
+        faint: dict[str, list[QLineF]] = {}
+        for (a, b), color in zip(self._look.edges, self._look.edge_colors, strict=True):
+            if joints[a].placed and joints[b].placed:
+                lines = solid if joints[a].v and joints[b].v else faint
+                line = QLineF(joints[a].x, joints[a].y, joints[b].x, joints[b].y)
+                lines.setdefault(color.name(), []).append(line)
+        width = (3.0 if self._selected else 2.2) * mark_size(self.person.box, self.unit)
+        painter.setPen(pen(OUTLINE, width + 1.8))
+        for lines_of_color in solid.values():
+            painter.drawLines(lines_of_color)
+        for name, lines_of_color in solid.items():
+            painter.setPen(pen(QColor(name), width))
+            painter.drawLines(lines_of_color)
+        for name, lines_of_color in faint.items():
+            color = QColor(name)
+            color.setAlpha(120)
+            painter.setPen(pen(color, 1.2, Qt.PenStyle.DotLine))
+            painter.drawLines(lines_of_color)
+
+    def _paint_joints(self, painter: QPainter) -> None:
+        size = mark_size(self.person.box, self.unit) * self.unit
+        for index, joint in enumerate(self.person.joints):
+            if not is_drawn(joint):
+                continue
+            color = QColor(self._look.colors[index])
+            radius = (_JOINT + (1.0 if self._selected else 0.0)) * size
+            if joint.v == 0:
+                color.setAlpha(150)
+                radius = _HINT * size
+            if self._selected and index == self._joint:
+                painter.setBrush(Qt.BrushStyle.NoBrush)
+                painter.setPen(pen(OUTLINE, 4.0))
+                painter.drawEllipse(QPointF(joint.x, joint.y), 10 * self.unit, 10 * self.unit)
+                painter.setPen(pen(SELECTED, 2.0))
+                painter.drawEllipse(QPointF(joint.x, joint.y), 10 * self.unit, 10 * self.unit)
+            draw_dot(painter, joint.x, joint.y, radius, color, hollow=joint.v == 1)
+
+    def _paint_names(self, painter: QPainter) -> None:
+        for index, joint in enumerate(self.person.joints):
+            wanted = (self._shows["names"] and joint.v > 0) or (self._selected and index == self._joint)
+            if is_drawn(joint) and wanted:
+                x, y = joint.x + 12 * self.unit, joint.y - 4 * self.unit
+                draw_plate(painter, self._look.names[index], x, y, self.unit, TEXT)
+
+    def _paint_handles(self, painter: QPainter) -> None:
+        size = _HANDLE * self.unit
+        painter.setPen(pen(OUTLINE, 1.2))
+        painter.setBrush(SELECTED)
+        for x, y in handle_places(self.person.box).values():
+            painter.drawRect(QRectF(x - size / 2, y - size / 2, size, size))

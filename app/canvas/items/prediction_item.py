@@ -1,0 +1,83 @@
+"""A model's open prediction: dashed, coloured by confidence, with its score."""
+
+from PySide6.QtCore import QLineF, QRectF, Qt
+from PySide6.QtGui import QColor, QPainter
+from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
+
+from app.canvas.items.base import ScreenSizedItem
+from app.canvas.items.painting import draw_frame, draw_plate, mark_size, pen, rect_of
+from app.canvas.palette import OUTLINE, SELECTED, TEXT, Look, confidence_color
+from app.document.records import Prediction
+
+_JOINT = 3.4
+
+
+class PredictionItem(ScreenSizedItem):
+    """Paints one `Prediction`; joints below `tau` are hollow: accepting would leave them as hints."""
+
+    def __init__(self, prediction: Prediction, look: Look, tau: float) -> None:
+        super().__init__()
+        self._look = look
+        self._tau = tau
+        self._selected = False
+        self._boxes = True
+        self.prediction = prediction
+        self.setZValue(10)
+        extent = rect_of(prediction.box)
+        for joint in prediction.joints:
+            extent = extent.united(QRectF(joint.x, joint.y, 0.01, 0.01))
+        self.set_extent(extent)
+
+    def set_selection(self, selected: bool) -> None:
+        if selected != self._selected:
+            self._selected = selected
+            self.update()
+        self.setZValue(25 if selected else 10)
+
+    def set_boxes(self, boxes: bool) -> None:
+        self._boxes = boxes
+        self.update()
+
+    def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        prediction = self.prediction
+        color = confidence_color(prediction.score)
+        self._paint_bones(painter)
+        self._paint_joints(painter)
+        if self._boxes or self._selected:
+            draw_frame(painter, prediction.box, color, 2.6 if self._selected else 1.6, dashed=True)
+            text = f"{prediction.score:.2f}"
+            if self._selected:
+                text += "   Enter accept · Backspace reject"
+            x, y = prediction.box.x, prediction.box.y - 3 * self.unit
+            draw_plate(painter, text, x, y, self.unit, SELECTED if self._selected else TEXT)
+
+    def _paint_bones(self, painter: QPainter) -> None:
+        joints = self.prediction.joints
+        lines: dict[int, list[QLineF]] = {}
+        for a, b in self._look.edges:
+            confidence = min(joints[a].confidence, joints[b].confidence)
+            if confidence >= self._tau:
+                # Ten shades are enough for the eye, and keep the number of pen changes small.
+                shade = round(confidence * 10)
+                lines.setdefault(shade, []).append(QLineF(joints[a].x, joints[a].y, joints[b].x, joints[b].y))
+        width = 1.8 * mark_size(self.prediction.box, self.unit)
+        for shade, bones in lines.items():
+            painter.setPen(pen(OUTLINE, width + 1.4))
+            painter.drawLines(bones)
+            line = pen(confidence_color(shade / 10), width)
+            line.setCapStyle(Qt.PenCapStyle.FlatCap)
+            line.setDashPattern([3.0, 2.0])
+            painter.setPen(line)
+            painter.drawLines(bones)
+
+    def _paint_joints(self, painter: QPainter) -> None:
+        radius = _JOINT * self.unit * mark_size(self.prediction.box, self.unit)
+        for joint in self.prediction.joints:
+            color = confidence_color(joint.confidence)
+            sure = joint.confidence >= self._tau
+            color.setAlpha(255 if sure else 130)
+            painter.setPen(pen(QColor(0, 0, 0, 140), 1.0) if sure else pen(color, 1.2))
+            painter.setBrush(color if sure else Qt.BrushStyle.NoBrush)
+            size = radius if sure else radius * 0.7
+            painter.drawEllipse(QRectF(joint.x - size, joint.y - size, 2 * size, 2 * size))

@@ -1,0 +1,247 @@
+"""The scene: one item for each person and prediction of the current image, kept in step with the document."""
+
+from typing import TYPE_CHECKING
+
+from PySide6.QtCore import QObject, QPointF, QRectF, Signal
+from PySide6.QtGui import QImage
+from PySide6.QtWidgets import QGraphicsScene
+
+from app.canvas.heatmap_image import colored_heatmap, peak_cell
+from app.canvas.hit_test import Visible
+from app.canvas.items.heatmap_item import HeatmapItem
+from app.canvas.items.person_item import PersonItem
+from app.canvas.items.photo_item import PhotoItem
+from app.canvas.items.prediction_item import PredictionItem
+from app.canvas.items.rubber_band_item import RubberBandItem
+from app.canvas.layers import Layers
+from app.canvas.palette import BACKGROUND, Look
+from app.commands.predictions import is_comparison
+from app.document.document import Document
+from app.document.records import Box, Person, Prediction, PredictionStatus
+from app.document.selection import Selection
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+
+class PoseScene(QGraphicsScene):
+    """Shows the document's current image; scene coordinates are pixels of the upright image.
+
+    The scene never changes the document. A gesture previews its result here, and the preview ends with it.
+    """
+
+    extent_changed = Signal()
+    """The photo has another size: the view fits it."""
+
+    def __init__(
+        self, document: Document, selection: Selection, layers: Layers, look: Look, parent: QObject | None = None
+    ) -> None:
+        super().__init__(parent)
+        self.setBackgroundBrush(BACKGROUND)
+        # Items move and change all the time, there are few of them, and every one is hit-tested by our own geometry.
+        self.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
+        self._document, self._selection, self._layers, self._look = document, selection, layers, look
+        self._tau = 0.5
+        self._unit = 1.0
+        self._size = (0, 0)
+        self._image: int | None = None
+        self._people: dict[int, PersonItem] = {}
+        self._predictions: dict[int, PredictionItem] = {}
+        self._preview: int | None = None
+        self._photo, self._heatmap, self._band = PhotoItem(), HeatmapItem(), RubberBandItem()
+        for item in (self._photo, self._heatmap, self._band):
+            self.addItem(item)
+        document.people_changed.connect(self._people_changed)
+        document.predictions_changed.connect(self._predictions_changed)
+        document.image_opened.connect(self._opened)
+        document.image_closed.connect(self._opened)
+        selection.changed.connect(self._selection_changed)
+        selection.image_changed.connect(self._show_image)
+        layers.changed.connect(self._layers_changed)
+
+    # What tools see
+
+    def visible(self) -> Visible:
+        """What can be hit now."""
+        return Visible(
+            tuple(item.person for item in self._people.values()),
+            self.shown_predictions(),
+            self._selection.person,
+            self._look.edges,
+            self._layers.shows("boxes"),
+            self._layers.shows("skeleton"),
+        )
+
+    def image_extent(self) -> tuple[int, int]:
+        """Width and height of the photo; (0, 0) while it is unknown."""
+        return self._size
+
+    def person(self, key: int) -> Person:
+        return self._people[key].person
+
+    def select(self, person: int | None, joint: int | None = None, prediction: int | None = None) -> None:
+        if person is not None and joint is not None:
+            self._selection.select_joint(person, joint)
+        elif person is not None:
+            # A click on a person lets go of the joint that was selected on it.
+            self._selection.person = person
+        elif prediction is not None:
+            self._selection.prediction = prediction
+        else:
+            self._selection.clear()
+
+    def preview_person(self, person: Person) -> None:
+        """Shows a person as a gesture would leave it."""
+        self._preview = person.key
+        self._people[person.key].set_person(person)
+
+    def end_preview(self) -> None:
+        """Shows the document again."""
+        key, self._preview = self._preview, None
+        if key is not None and self._image is not None and self._document.has_person(self._image, key):
+            self._people[key].set_person(self._document.person(self._image, key))
+
+    def preview_box(self, box: Box | None) -> None:
+        self._band.set_box(box)
+
+    # What others show
+
+    def set_tau(self, tau: float) -> None:
+        """Takes over the model's keypoint threshold: joints below it are drawn as doubtful."""
+        if tau != self._tau:
+            self._tau = tau
+            for item in self._predictions.values():
+                self.removeItem(item)
+            self._predictions.clear()
+            self._rebuild_predictions()
+
+    def set_photo(self, image: QImage) -> None:
+        """Shows the pixels of the current image."""
+        self._photo.set_image(image)
+        self._set_extent(image.width(), image.height())
+
+    def clear_photo(self, width: int = 0, height: int = 0) -> None:
+        """Shows no photo (not loaded yet, or damaged); the labels stay at their places."""
+        self._photo.clear()
+        self._set_extent(width, height)
+
+    @property
+    def has_photo(self) -> bool:
+        return not self._photo.empty
+
+    def set_heatmap(self, probabilities: "NDArray[np.floating]", box: Box, caption: str) -> None:
+        """Shows a map [S, S] of the joint's probability over `box`, with its peak marked."""
+        row, column = peak_cell(probabilities)
+        rows, columns = probabilities.shape
+        peak = QPointF(box.x + (column + 0.5) * box.w / columns, box.y + (row + 0.5) * box.h / rows)
+        picture = colored_heatmap(probabilities, self._layers.opacity)
+        self._heatmap.set_map(picture, QRectF(box.x, box.y, box.w, box.h), peak, caption)
+
+    def clear_heatmap(self) -> None:
+        self._heatmap.clear()
+
+    def set_unit(self, unit: float) -> None:
+        """Says how large a screen pixel is in image pixels."""
+        self._unit = unit
+        for item in (*self._people.values(), *self._predictions.values(), self._heatmap, self._band):
+            item.set_unit(unit)
+
+    def shown_predictions(self) -> tuple[Prediction, ...]:
+        """Open predictions at or above the threshold that match no label."""
+        if self._image is None or not self._document.is_open(self._image) or not self._layers.shows("predictions"):
+            return ()
+        people = self._document.people(self._image)
+        return tuple(
+            prediction
+            for prediction in self._document.predictions(self._image)
+            if prediction.status is PredictionStatus.OPEN
+            and prediction.score >= self._layers.threshold
+            and not is_comparison(prediction, people)
+        )
+
+    # Following the document
+
+    def _set_extent(self, width: int, height: int) -> None:
+        changed = (width, height) != self._size
+        self._size = (width, height)
+        # Room to pan a joint near the border into the middle of the window.
+        self.setSceneRect(QRectF(0, 0, width, height).adjusted(-width / 2, -height / 2, width / 2, height / 2))
+        if changed:
+            self.extent_changed.emit()
+
+    def _show_image(self, key: int | None) -> None:
+        self._image = key
+        self._preview = None
+        self.preview_box(None)
+        self.clear_heatmap()
+        self._rebuild()
+
+    def _opened(self, image: int) -> None:
+        if image == self._image:
+            self._rebuild()
+
+    def _rebuild(self) -> None:
+        for item in (*self._people.values(), *self._predictions.values()):
+            self.removeItem(item)
+        self._people.clear()
+        self._predictions.clear()
+        if self._image is not None and self._document.is_open(self._image):
+            for person in self._document.people(self._image):
+                self._add_person(person)
+            self._rebuild_predictions()
+        self._selection_changed()
+
+    def _people_changed(self, image: int, keys: frozenset[int]) -> None:
+        if image != self._image:
+            return
+        for key in keys:
+            if not self._document.has_person(image, key):
+                item = self._people.pop(key, None)
+                if item:
+                    self.removeItem(item)
+            elif key not in self._people:
+                self._add_person(self._document.person(image, key))
+            elif key != self._preview:
+                # A result that arrives during a drag waits until the hand lets go (end_preview shows it).
+                self._people[key].set_person(self._document.person(image, key))
+        self._rebuild_predictions()
+        self._selection_changed()
+
+    def _add_person(self, person: Person) -> None:
+        item = PersonItem(person, self._look)
+        item.set_unit(self._unit)
+        item.set_layers(*(self._layers.shows(layer) for layer in ("boxes", "skeleton", "names")))
+        self._people[person.key] = item
+        self.addItem(item)
+
+    def _predictions_changed(self, image: int) -> None:
+        if image == self._image:
+            self._rebuild_predictions()
+
+    def _rebuild_predictions(self) -> None:
+        shown = {prediction.key: prediction for prediction in self.shown_predictions()}
+        for key in [key for key, item in self._predictions.items() if shown.get(key) != item.prediction]:
+            self.removeItem(self._predictions.pop(key))
+        for key, prediction in shown.items():
+            if key not in self._predictions:
+                item = PredictionItem(prediction, self._look, self._tau)
+                item.set_unit(self._unit)
+                item.set_boxes(self._layers.shows("boxes"))
+                item.set_selection(key == self._selection.prediction)
+                self._predictions[key] = item
+                self.addItem(item)
+
+    def _selection_changed(self) -> None:
+        for key, person in self._people.items():
+            chosen = key == self._selection.person
+            person.set_selection(chosen, self._selection.joint if chosen else None)
+        for key, prediction in self._predictions.items():
+            prediction.set_selection(key == self._selection.prediction)
+
+    def _layers_changed(self) -> None:
+        for item in self._people.values():
+            item.set_layers(*(self._layers.shows(layer) for layer in ("boxes", "skeleton", "names")))
+        self._rebuild_predictions()
+        for prediction in self._predictions.values():
+            prediction.set_boxes(self._layers.shows("boxes"))

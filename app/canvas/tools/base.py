@@ -1,0 +1,122 @@
+"""What a tool is: pointer events in, live preview on the scene, one request to the editor at the end."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from PySide6.QtCore import Qt
+
+from app.canvas.editor import Editor
+from app.canvas.hit_test import Hit, Visible
+from app.document.records import Box, Person
+
+DRAG_DISTANCE = 3.0
+"""Screen pixels that the pointer must travel before a press becomes a drag: a click never moves a label."""
+
+
+@dataclass(frozen=True, slots=True)
+class PointerEvent:
+    """A pointer event in pixels of the upright image; scale is screen pixels per image pixel."""
+
+    x: float
+    y: float
+    scale: float = 1.0
+    shift: bool = False
+    ctrl: bool = False
+
+
+class Stage(Protocol):
+    """What a tool may see and do on the canvas."""
+
+    def visible(self) -> Visible: ...
+
+    def image_extent(self) -> tuple[int, int]: ...
+
+    def person(self, key: int) -> Person: ...
+
+    def preview_person(self, person: Person) -> None: ...
+
+    def end_preview(self) -> None: ...
+
+    def preview_box(self, box: Box | None) -> None: ...
+
+    def select(self, person: int | None, joint: int | None = None, prediction: int | None = None) -> None: ...
+
+
+class Gesture:
+    """One drag, from press to release. Nothing but the preview changes before `release`."""
+
+    cursor = Qt.CursorShape.ArrowCursor
+
+    def __init__(self, stage: Stage, editor: Editor, start: PointerEvent) -> None:
+        self.stage, self.editor, self.start = stage, editor, start
+        self.dragging = False
+
+    def move(self, event: PointerEvent) -> None:
+        """Follows the pointer once it has left the place of the press."""
+        travelled = max(abs(event.x - self.start.x), abs(event.y - self.start.y)) * event.scale
+        self.dragging = self.dragging or travelled >= DRAG_DISTANCE
+        if self.dragging:
+            self.drag(event)
+
+    def release(self, event: PointerEvent) -> bool:
+        """Ends the gesture; returns whether it was a drag (else it was a click)."""
+        if self.dragging:
+            self.stage.end_preview()
+            self.stage.preview_box(None)
+            self.commit(event)
+        return self.dragging
+
+    def cancel(self) -> None:
+        """Esc: everything is as before the press."""
+        self.stage.end_preview()
+        self.stage.preview_box(None)
+
+    def drag(self, event: PointerEvent) -> None:
+        """Shows what the release would do."""
+        raise NotImplementedError
+
+    def commit(self, event: PointerEvent) -> None:
+        """Asks the editor for the change."""
+        raise NotImplementedError
+
+
+class Tool:
+    """What the pointer does on the canvas until another tool is chosen."""
+
+    hint = ""
+    """One line for the status bar."""
+
+    def __init__(self, stage: Stage, editor: Editor) -> None:
+        self.stage, self.editor = stage, editor
+        self.gesture: Gesture | None = None
+
+    def press(self, event: PointerEvent) -> None:
+        raise NotImplementedError
+
+    def context_press(self, event: PointerEvent) -> None:
+        """The right button went down."""
+
+    def move(self, event: PointerEvent) -> None:
+        if self.gesture:
+            self.gesture.move(event)
+
+    def release(self, event: PointerEvent) -> None:
+        if self.gesture:
+            gesture, self.gesture = self.gesture, None
+            if not gesture.release(event):
+                self.clicked(event)
+
+    def clicked(self, event: PointerEvent) -> None:
+        """A press and release in one place."""
+
+    def cancel(self) -> bool:
+        """Cancels the gesture; returns whether there was one."""
+        if self.gesture is None:
+            return False
+        gesture, self.gesture = self.gesture, None
+        gesture.cancel()
+        return True
+
+    def cursor(self, event: PointerEvent, hit: Hit) -> Qt.CursorShape:
+        """Returns the cursor over what lies under the pointer."""
+        return Qt.CursorShape.ArrowCursor

@@ -1,0 +1,31 @@
+"""Drag one joint."""
+
+from PySide6.QtCore import Qt
+
+from app.canvas.editor import Editor
+from app.canvas.tools.base import Gesture, PointerEvent, Stage
+from app.document.records import HUMAN, Joint
+
+
+class DragJoint(Gesture):
+    """Moves a joint by the pointer's way since the press, so that grabbing it off-centre does not make it jump."""
+
+    cursor = Qt.CursorShape.BlankCursor
+
+    def __init__(self, stage: Stage, editor: Editor, start: PointerEvent, person: int, joint: int) -> None:
+        super().__init__(stage, editor, start)
+        self.person, self.joint = stage.person(person), joint
+
+    def drag(self, event: PointerEvent) -> None:
+        x, y = self._place(event)
+        visibility = self.person.joints[self.joint].v or 2
+        self.stage.preview_person(self.person.with_joint(self.joint, Joint(x, y, visibility, HUMAN)))
+
+    def commit(self, event: PointerEvent) -> None:
+        self.editor.move_joint(self.person.key, self.joint, *self._place(event))
+
+    def _place(self, event: PointerEvent) -> tuple[float, float]:
+        joint = self.person.joints[self.joint]
+        x, y = joint.x + event.x - self.start.x, joint.y + event.y - self.start.y
+        width, height = self.stage.image_extent()
+        return (min(max(x, 0.0), width), min(max(y, 0.0), height)) if width else (x, y)

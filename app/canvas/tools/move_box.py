@@ -1,0 +1,65 @@
+"""Drag a box, or a person's whole pose."""
+
+from dataclasses import replace
+
+from PySide6.QtCore import Qt
+
+from app.canvas.editor import Editor
+from app.canvas.tools.base import Gesture, PointerEvent, Stage
+from app.document.records import Box, Person
+
+
+class MoveBox(Gesture):
+    """Moves a person's box; the joints stay, until the model estimates its own joints anew in the new box."""
+
+    cursor = Qt.CursorShape.ClosedHandCursor
+
+    def __init__(self, stage: Stage, editor: Editor, start: PointerEvent, person: int) -> None:
+        super().__init__(stage, editor, start)
+        self.person = stage.person(person)
+
+    def drag(self, event: PointerEvent) -> None:
+        self.stage.preview_person(self.person.with_box(self._box(event)))
+
+    def commit(self, event: PointerEvent) -> None:
+        self.editor.set_box(self.person.key, self._box(event))
+
+    def _box(self, event: PointerEvent) -> Box:
+        box = self.person.box
+        dx, dy = kept_inside(box, event.x - self.start.x, event.y - self.start.y, self.stage.image_extent())
+        return replace(box, x=box.x + dx, y=box.y + dy)
+
+
+class MovePerson(Gesture):
+    """Moves box and joints together."""
+
+    cursor = Qt.CursorShape.ClosedHandCursor
+
+    def __init__(self, stage: Stage, editor: Editor, start: PointerEvent, person: int) -> None:
+        super().__init__(stage, editor, start)
+        self.person = stage.person(person)
+
+    def drag(self, event: PointerEvent) -> None:
+        self.stage.preview_person(shifted(self.person, *self._way(event)))
+
+    def commit(self, event: PointerEvent) -> None:
+        self.editor.move_person(self.person.key, *self._way(event))
+
+    def _way(self, event: PointerEvent) -> tuple[float, float]:
+        way = event.x - self.start.x, event.y - self.start.y
+        return kept_inside(self.person.box, *way, self.stage.image_extent())
+
+
+def kept_inside(box: Box, dx: float, dy: float, extent: tuple[int, int]) -> tuple[float, float]:
+    """Returns the way shortened so that the box stays on the image (an extent of 0 means unknown)."""
+    width, height = extent
+    if width:
+        dx = min(max(dx, min(-box.x, 0.0)), max(width - box.right, 0.0))
+        dy = min(max(dy, min(-box.y, 0.0)), max(height - box.bottom, 0.0))
+    return dx, dy
+
+
+def shifted(person: Person, dx: float, dy: float) -> Person:
+    """Returns the person moved as a whole."""
+    joints = tuple(replace(joint, x=joint.x + dx, y=joint.y + dy) if joint.placed else joint for joint in person.joints)
+    return replace(person, box=replace(person.box, x=person.box.x + dx, y=person.box.y + dy), joints=joints)

@@ -1,0 +1,86 @@
+"""Closing the window: nothing is lost, nothing is left running that was not meant to be."""
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QObject
+
+from app.controllers.exporting import Exporting
+from app.controllers.fine_tuning import FineTuning
+from app.controllers.messages import Messages
+from app.controllers.opening import Opening
+from app.controllers.prefill import Prefill
+from app.controllers.session import Session
+from app.workers.decoder_client import ImageLoader
+from app.workers.engine_client import EngineClient
+
+_DRAIN_SECONDS = 5.0
+
+
+class Closing(QObject):
+    """Asks inline when closing would need a decision, then ends every child and writes what is left."""
+
+    def __init__(
+        self,
+        session: Session,
+        messages: Messages,
+        fine_tuning: FineTuning,
+        prefill: Prefill,
+        opening: Opening,
+        exporting: Exporting,
+        engine: EngineClient,
+        loader: ImageLoader,
+        close: Callable[[], object],
+    ) -> None:
+        super().__init__(session)
+        self._session, self._messages, self._fine_tuning = session, messages, fine_tuning
+        self._prefill, self._opening, self._exporting = prefill, opening, exporting
+        self._engine, self._loader = engine, loader
+        self._close = close
+        self._training_decided = self._loss_accepted = False
+        self._finished = False
+
+    def may_close(self) -> bool:
+        """Returns whether the window may close now; if not, a message asks, and its answer closes."""
+        if self._fine_tuning.running and not self._training_decided:
+            choices = [("Keep it running", self._keep_training), ("Stop it, keep the best", self._stop_training)]
+            text = "A training run is under way. It can go on without this window; its project finds it again."
+            self._messages.post(text, "warning", choices, topic="closing")
+            return False
+        if self._session.is_open and not self._loss_accepted and not self._saved():
+            count = self._session.store.pending
+            text = f"{count} changes are not saved: the disk refuses them. Free some space, then close again."
+            self._messages.post(text, "error", [("Close and lose them", self._accept_loss)], topic="closing")
+            return False
+        return True
+
+    def finish(self) -> None:
+        """Ends everything. Idempotent."""
+        if self._finished:
+            return
+        self._finished = True
+        self._prefill.cancel()
+        self._opening.close()
+        self._exporting.close()
+        self._fine_tuning.close()
+        self._engine.close()
+        self._loader.close()
+        self._session.close()
+
+    def _saved(self) -> bool:
+        try:
+            return self._session.store.drain(_DRAIN_SECONDS)
+        except TimeoutError:
+            return False
+
+    def _keep_training(self) -> None:
+        self._training_decided = True
+        self._close()
+
+    def _stop_training(self) -> None:
+        self._training_decided = True
+        self._fine_tuning.stop_and_leave()
+        self._close()
+
+    def _accept_loss(self) -> None:
+        self._loss_accepted = True
+        self._close()

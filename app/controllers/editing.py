@@ -1,0 +1,212 @@
+"""Every change of the current image's labels that a key, a menu or a gesture asks for."""
+
+from collections.abc import Callable
+
+from PySide6.QtCore import QObject, QTimer
+
+from app.canvas.scene import PoseScene
+from app.commands import images, joints, people, predictions, stack
+from app.commands.stack import InvalidEditError, StaleEditError
+from app.controllers.estimation import Estimation
+from app.controllers.messages import Messages
+from app.controllers.navigation import Navigation
+from app.controllers.session import Session
+from app.document.records import Box, Edit
+
+_NUDGE_PAUSE_MS = 600
+"""Nudges within this time are one undo step."""
+
+
+class Editing(QObject):
+    """Reads the selection, makes an edit, pushes it. Implements the canvas's `Editor`."""
+
+    def __init__(
+        self,
+        session: Session,
+        scene: PoseScene,
+        estimation: Estimation,
+        navigation: Navigation,
+        messages: Messages,
+    ) -> None:
+        super().__init__(session)
+        self._session, self._scene, self._estimation = session, scene, estimation
+        self._navigation, self._messages = navigation, messages
+        self._document, self._selection = session.document, session.selection
+        self._cancel_gesture: Callable[[], bool] = lambda: False
+        self._nudging = QTimer(self)
+        self._nudging.setSingleShot(True)
+        self._nudging.setInterval(_NUDGE_PAUSE_MS)
+
+    def set_cancel(self, cancel: Callable[[], bool]) -> None:
+        """Says how a gesture under way is cancelled; it returns whether there was one."""
+        self._cancel_gesture = cancel
+
+    # What the canvas's gestures ask for
+
+    def add_person(self, box: Box) -> None:
+        """A new person at once; the joints come from the engine and belong to the same undo step."""
+        image = self._image()
+        edit = people.add_person(self._document, image, box)
+        if edit and self._push(edit) and (added := edit.people[0].after):
+            self._selection.person = added.key
+            self._estimation.request(image, added.key, "Draw person")
+
+    def set_box(self, person: int, box: Box) -> None:
+        image = self._image()
+        if self._document.has_person(image, person):
+            edit = people.set_box(self._document, image, person, box)
+            if self._push(edit):
+                self._estimation.request(image, person, "Change box")
+
+    def move_person(self, person: int, dx: float, dy: float) -> None:
+        if self._document.has_person(self._image(), person):
+            self._push(people.move_person(self._document, self._image(), person, dx, dy))
+
+    def move_joint(self, person: int, joint: int, x: float, y: float) -> None:
+        if self._document.has_person(self._image(), person):
+            self._push(joints.move_joint(self._document, self._image(), person, joint, x, y))
+
+    def cycle_joint(self, person: int, joint: int) -> None:
+        if self._document.has_person(self._image(), person):
+            self._push(joints.cycle_visibility(self._document, self._image(), person, joint))
+
+    # Actions on the selection
+
+    def undo(self) -> None:
+        self._cancel_gesture()
+        self._session.undo_stack.undo()
+
+    def redo(self) -> None:
+        self._cancel_gesture()
+        self._session.undo_stack.redo()
+
+    def cancel(self) -> None:
+        """Esc: the gesture, else the joint, else the person."""
+        if self._cancel_gesture():
+            return
+        if self._selection.joint is not None:
+            self._selection.joint = None
+        else:
+            self._selection.clear()
+
+    def delete(self) -> None:
+        person, joint = self._selection.person, self._selection.joint
+        if person is None:
+            self.reject()
+        elif joint is not None:
+            self._push(joints.delete_joint(self._document, self._image(), person, joint))
+        else:
+            self._push(people.delete_person(self._document, self._image(), person))
+
+    def cycle_visibility(self) -> None:
+        if self._selection.person is not None and self._selection.joint is not None:
+            self.cycle_joint(self._selection.person, self._selection.joint)
+
+    def swap_left_right(self) -> None:
+        self._on_person(joints.swap_left_right)
+
+    def toggle_crowd(self) -> None:
+        self._on_person(people.toggle_crowd)
+
+    def grow_box(self) -> None:
+        self._on_person(people.grow_box_to_joints)
+
+    def duplicate(self) -> None:
+        if self._selection.person is None:
+            return
+        edit = people.duplicate(self._document, self._image(), self._selection.person)
+        if edit and self._push(edit) and (added := edit.people[0].after):
+            self._selection.person = added.key
+
+    def nudge(self, way: tuple[float, float]) -> None:
+        """Moves the selected joint, else the whole person, by (dx, dy) pixels."""
+        person, index = self._selection.person, self._selection.joint
+        if person is None:
+            return
+        merge = self._nudging.isActive()
+        self._nudging.start()
+        if index is None:
+            self._push(people.move_person(self._document, self._image(), person, *way), merge)
+            return
+        joint = self._document.person(self._image(), person).joints[index]
+        moved = joints.move_joint(self._document, self._image(), person, index, joint.x + way[0], joint.y + way[1])
+        self._push(moved, merge)
+
+    def step_joint(self, step: int) -> None:
+        """Selects the next joint that has a place, in the skeleton's order."""
+        key = self._selection.person
+        if key is None:
+            return
+        count = len(self._document.person(self._image(), key).joints)
+        start = self._selection.joint
+        self._selection.joint = (0 if step > 0 else count - 1) if start is None else (start + step) % count
+
+    def step_person(self, step: int) -> None:
+        keys = [person.key for person in self._document.people(self._image())]
+        if keys:
+            current = self._selection.person
+            place = keys.index(current) + step if current in keys else (0 if step > 0 else -1)
+            self._selection.person = keys[place % len(keys)]
+
+    def select_person(self, number: int) -> None:
+        """Selects the n-th person of the image, from 1."""
+        shown = self._document.people(self._image())
+        if number <= len(shown):
+            self._selection.person = shown[number - 1].key
+
+    # Actions on predictions
+
+    def accept(self) -> None:
+        key = self._selection.prediction
+        if key is None:
+            return
+        edit = predictions.accept(self._document, self._image(), [key], self._session.tau)
+        if edit and self._push(edit) and (added := edit.people[0].after):
+            self._selection.person = added.key
+
+    def reject(self) -> None:
+        key = self._selection.prediction
+        if key is not None:
+            following = [shown.key for shown in self._scene.shown_predictions() if shown.key != key]
+            self._push(predictions.reject(self._document, self._image(), key))
+            if following:
+                self._selection.prediction = following[0]
+
+    def accept_shown(self) -> None:
+        """Accepts what is on screen, and nothing that the threshold or the switch hides."""
+        shown = sorted(self._scene.shown_predictions(), key=lambda prediction: -prediction.score)
+        keys = [prediction.key for prediction in shown]
+        self._push(predictions.accept(self._document, self._image(), keys, self._session.tau))
+
+    def accept_and_go_on(self) -> None:
+        self.accept_shown()
+        self._navigation.next()
+
+    # Actions on the image
+
+    def mark_done(self) -> None:
+        self._push(images.mark_done(self._document, self._image()))
+
+    def mark_empty(self) -> None:
+        self._push(images.mark_empty(self._document, self._image()))
+
+    def reopen(self) -> None:
+        self._push(images.reopen(self._document, self._image()))
+
+    def _on_person(self, command: Callable[..., Edit | None]) -> None:
+        if self._selection.person is not None:
+            self._push(command(self._document, self._image(), self._selection.person))
+
+    def _image(self) -> int:
+        """Key of the current image; actions are disabled while there is none."""
+        image = self._selection.current_image
+        if image is None:
+            raise LookupError("no image is open")
+        return image
+
+    def _push(self, edit: Edit | None, merge: bool = False) -> bool:
+        try:
+            return stack.push(self._session.undo_stack, self._document, edit, merge)
+        except (StaleEditError, InvalidEditError) as error:
+            self._messages.post(f"That step does not fit the labels as they are now: {error}", "warning")
+            return False

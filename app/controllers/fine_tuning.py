@@ -1,0 +1,214 @@
+"""From the labels of the project to a better model: export, train, use."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from app.controllers import places
+from app.controllers.exporting import ExportJob, when_saved
+from app.controllers.messages import Messages
+from app.controllers.opening import Asker
+from app.controllers.session import Session
+from app.dialogs.fine_tune import FineTuneSettings, LabelCounts
+from app.panels.image_model import ImageListModel
+from app.storage.settings import Settings
+from app.storage.shipped import bundled_model
+from app.workers.engine_client import EngineClient
+from app.workers.payloads import EngineInfo
+from app.workers.trainer_client import TrainerClient, TrainerError
+
+_LABELS = "labels.json"
+
+
+class FineTuning(QObject):
+    """One run at a time. It goes on without the window, and is found again when its project is opened."""
+
+    began = Signal(str)
+    """A run is prepared or found; a sentence about it."""
+    logged = Signal(object)
+    """dict: a line of the run's log."""
+    ended = Signal(str)
+    """The run is over; a sentence about how."""
+    asked = Signal(object)
+    """LabelCounts: the dialog shall open."""
+    changed = Signal()
+
+    def __init__(
+        self,
+        session: Session,
+        engine: EngineClient,
+        trainer: TrainerClient,
+        model: ImageListModel,
+        messages: Messages,
+        settings: Settings,
+        asker: Asker,
+    ) -> None:
+        super().__init__(session)
+        self._session, self._engine, self._trainer, self._images = session, engine, trainer, model
+        self._messages, self._settings, self._asker = messages, settings, asker
+        self._export: ExportJob | None = None
+        self.model_path: Path | None = None
+        self._wanted: Path | None = None
+        session.opened.connect(self.attach)
+        session.closed.connect(self._leave)
+        trainer.run_event.connect(self.logged)
+        trainer.finished.connect(self._finished)
+        engine.refused.connect(self._refused)
+        engine.ready.connect(self._ready)
+
+    @property
+    def running(self) -> bool:
+        return self._export is not None or self._trainer.run_folder is not None
+
+    def counts(self) -> LabelCounts:
+        """Counts what there is to learn from, from the list's rows."""
+        rows = list(self._images.records())
+        finished = [row for row in rows if row.state.finished]
+        labelled = [row for row in rows if row.people > 0]
+        return LabelCounts(
+            len(finished), sum(row.people for row in finished), len(labelled), sum(row.people for row in labelled)
+        )
+
+    def ask(self) -> None:
+        if not self._session.is_open:
+            self._messages.post("Open photos or a project first: fine-tuning learns from its labels.", "info")
+        elif self.running:
+            self._messages.post("A training run is under way: stop or cancel it first.", "info")
+        else:
+            self.asked.emit(self.counts())
+
+    def start(self, settings: FineTuneSettings) -> None:
+        """Freezes the labels into a new run folder, then trains on them."""
+        when_saved(self._session, self._messages, lambda project: self._freeze(project, settings))
+
+    def _freeze(self, project: Path, settings: FineTuneSettings) -> None:
+        run = places.runs_of(project) / time.strftime("%Y%m%d-%H%M%S")
+        try:
+            run.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            self._messages.post(f"{run}: the run's folder cannot be made ({error.strerror}).", "error")
+            return
+        self._export = ExportJob(project, run / _LABELS, settings.only, "training", self)
+        self._export.finished.connect(lambda result, error: self._frozen(run, settings, result, error))
+        self.began.emit("Freezing the labels…")
+        self.changed.emit()
+
+    def _frozen(self, run: Path, settings: FineTuneSettings, result: dict[str, Any] | None, error: str) -> None:
+        self._export = None
+        if result is None:
+            self._over(error or "The fine-tuning was cancelled.", "error" if error else "info")
+            return
+        try:
+            self._trainer.start(run, self.arguments(run / _LABELS, result["roots"], settings))
+        except (TrainerError, FileNotFoundError) as problem:
+            self._over(str(problem), "error")
+            return
+        self.began.emit("Starting the training…")
+        self.changed.emit()
+
+    def arguments(self, labels: Path, roots: Sequence[str], settings: FineTuneSettings) -> list[str]:
+        """Returns the train command's arguments. Raises FileNotFoundError when no model is there to start from."""
+        init = self.model_path or bundled_model()
+        arguments = ["--annotations", str(labels), "--init", str(init), "--epochs", str(settings.epochs)]
+        for root in roots:
+            arguments += ["--images", root]
+        arguments += ["--val-fraction", str(settings.val_fraction), "--seed", str(settings.seed)]
+        arguments += ["--batch", str(settings.batch), "--lr", str(settings.lr)]
+        return [*arguments, "--train", settings.train, "--device", settings.device]
+
+    def stop(self) -> None:
+        self._trainer.stop()
+
+    def cancel(self) -> None:
+        if self._export:
+            self._export.cancel()
+        self._trainer.cancel()
+
+    def pause(self, paused: bool) -> None:
+        (self._trainer.pause if paused else self._trainer.resume_run)()
+
+    def attach(self) -> None:
+        """Finds the run that an earlier window of this project left running."""
+        project = self._session.path
+        if project is None or self.running:
+            return
+        for run in places.runs_newest_first(project)[:1]:
+            if self._trainer.attach(run):
+                self.began.emit("A training run of this project is under way.")
+                self.changed.emit()
+
+    def close(self) -> None:
+        """Leaves a run to itself; ends an export that prepares one."""
+        if self._export:
+            self._export.close()
+            self._export = None
+        self._trainer.detach()
+
+    def stop_and_leave(self) -> None:
+        """Tells the run to end and keep its best model, without waiting for that."""
+        self._trainer.stop()
+        self.close()
+
+    # Models
+
+    def start_engine(self) -> None:
+        """Starts the engine with the model that was used last, if its file is still there."""
+        stored = self._settings.value("model", "")
+        self.model_path = self._wanted = Path(stored) if stored and Path(stored).is_file() else None
+        self._engine.start(str(self.model_path) if self.model_path else None)
+
+    def ask_model(self) -> None:
+        if path := self._asker.file("Use a model", "Models (*.safetensors)"):
+            self.use(path)
+
+    def use(self, path: Path) -> None:
+        """Lets a model file answer from now on; the running one stays until it does."""
+        self._load(path)
+
+    def use_bundled(self) -> None:
+        self._load(None)
+
+    def _load(self, path: Path | None) -> None:
+        self._wanted = path
+        self._engine.load(str(path) if path else None)
+        name = path.name if path else "the bundled model"
+        self._messages.post(f"Loading {name}…", "info", topic="model")
+
+    def _ready(self, info: EngineInfo) -> None:
+        self._messages.settle("model")
+        if self._wanted != self.model_path:
+            self.model_path = self._wanted
+            self._settings.set_value("model", str(self.model_path or ""))
+        if self._session.is_open and not self._session.read_only:
+            self._session.store.submit(lambda project: project.add_model(info.hash, info.name))
+
+    def _refused(self, model: str, reason: str) -> None:
+        self._wanted = self.model_path
+        text = f"{model or 'The bundled model'} cannot be used: {reason}"
+        self._messages.post(text, "error", topic="model")
+
+    # The end of a run
+
+    def _leave(self) -> None:
+        self.close()
+        self.ended.emit("")
+        self.changed.emit()
+
+    def _finished(self, status: str, model: object, message: str) -> None:
+        if status in ("completed", "stopped") and isinstance(model, str):
+            path = Path(model)
+            choices: list[tuple[str, Callable[[], None]]] = [("Use this model", lambda: self.use(path))]
+            word = "complete" if status == "completed" else "stopped"
+            self._over(f"The fine-tuning is {word}. The best model is {path}.", "success", choices)
+        elif status == "cancelled":
+            self._over("The fine-tuning was cancelled; the model in use stays.", "info")
+        else:
+            self._over(f"The fine-tuning did not succeed: {message}", "error")
+
+    def _over(self, text: str, level: str, choices: Sequence[tuple[str, Callable[[], None]]] = ()) -> None:
+        self.ended.emit(text)
+        self._messages.post(text, level, choices)
+        self.changed.emit()

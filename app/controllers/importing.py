@@ -1,0 +1,82 @@
+"""Importing a COCO file into the open project: a child prepares it, the writer attaches it in batches."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from app.storage.attach import AttachProgress
+from app.storage.writer import ProjectStore
+from app.workers.jobs import ChildJob, run_child
+
+
+class CocoImport(QObject):
+    """One import. Nothing that is labelled already is overwritten."""
+
+    progress = Signal(str, int, int)
+    finished = Signal(str, str)
+    """A sentence for the user ("" when there is nothing to say) and its level."""
+
+    def __init__(self, store: ProjectStore, annotations: Path, root: Path, parent: QObject) -> None:
+        super().__init__(parent)
+        self._store, self._name = store, annotations.name
+        self._folder = tempfile.TemporaryDirectory(prefix="msarcnn-import-", ignore_cleanup_errors=True)
+        self._staging = Path(self._folder.name) / "staging.db"
+        self._report: dict[str, Any] = {}
+        self._error = ""
+        self._last: AttachProgress | None = None
+        self._stop: Callable[[], None] | None = None
+        arguments = [str(annotations.absolute()), str(self._staging), "--images", str(root)]
+        self._job: ChildJob = run_child("app.storage.coco_import", arguments, self)
+        self._job.progress.connect(self._heard)
+        self._job.finished.connect(self._prepared)
+
+    def cancel(self) -> None:
+        """Stops between two batches; opening the file again goes on from there."""
+        if self._stop:
+            self._stop()
+        else:
+            self._job.cancel()
+
+    def close(self) -> None:
+        if self._stop:
+            self._stop()
+        self._job.close()
+
+    def _heard(self, line: dict[str, Any]) -> None:
+        if line.get("event") == "progress":
+            self.progress.emit(f"Reading {self._name}", int(line["done"]), int(line["total"]))
+        elif line.get("event") == "error":
+            self._error = str(line["message"])
+        elif line.get("event") == "result":
+            self._report = line
+
+    def _prepared(self, code: int, message: str) -> None:
+        if code != 0:
+            self._end(self._error or f"{self._name} was not imported: {message}", "error")
+            return
+        self._stop = self._store.attach_staging(
+            self._staging, self._attaching, self._attached, lambda error: self._end(str(error), "error")
+        )
+
+    def _attaching(self, state: AttachProgress) -> None:
+        self._last = state
+        self.progress.emit(f"Importing {self._name}", state.done, state.total)
+
+    def _attached(self) -> None:
+        left_out, notes = int(self._report.get("quarantined", 0)), self._report.get("notes", [])
+        if left_out:
+            first = self._report["problems"][0]
+            text = f"{self._name}: {left_out} records cannot be used and are kept for export only. The first: {first}"
+            self._end(text, "warning")
+        elif notes:
+            self._end(f"{self._name} was imported with {len(notes)} notes. The first: {notes[0]}", "info")
+        else:
+            self._end("", "info")
+
+    def _end(self, text: str, level: str) -> None:
+        self._folder.cleanup()
+        self.finished.emit(text, level)
+        self.deleteLater()

@@ -1,0 +1,210 @@
+"""Opening what the user points at: a folder, images, a COCO file, a project."""
+
+import os
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from PySide6.QtCore import QObject, Signal
+
+from app.controllers import places
+from app.controllers.importing import CocoImport
+from app.controllers.messages import Messages
+from app.controllers.session import Session
+from app.storage.errors import ProjectError, ProjectLockedError
+from app.storage.folder_images import add_files, add_folder
+from app.storage.project import Project
+from app.storage.settings import Settings
+from app.storage.shipped import sample_folder
+
+_IMAGES = "Images (*.jpg *.jpeg *.png *.webp *.bmp *.tif *.tiff *.gif);;All files (*)"
+_COCO = "COCO annotations (*.json);;All files (*)"
+_PROJECTS = f"Projects (*{places.SUFFIX});;All files (*)"
+
+
+class Asker(Protocol):
+    """Asks the user for places; the window's file dialogs, or a test."""
+
+    def folder(self, title: str) -> Path | None: ...
+
+    def files(self, title: str, kinds: str) -> list[Path]: ...
+
+    def file(self, title: str, kinds: str) -> Path | None: ...
+
+    def save(self, title: str, start: Path, kinds: str) -> Path | None: ...
+
+
+class Opening(QObject):
+    """Turns places into an open project: each place has one project file, found again the next time."""
+
+    title_changed = Signal(str)
+    progress = Signal(str, int, int)
+    """What is being done, done, total (0: unknown)."""
+    progress_ended = Signal()
+
+    def __init__(self, session: Session, messages: Messages, settings: Settings, asker: Asker) -> None:
+        super().__init__(session)
+        self._session, self._messages, self._settings, self._asker = session, messages, settings, asker
+        self._import: CocoImport | None = None
+        session.open_failed.connect(self._open_failed)
+
+    # Asking
+
+    def ask_folder(self) -> None:
+        if folder := self._asker.folder("Open a folder of photos"):
+            self.open_paths([folder])
+
+    def ask_images(self) -> None:
+        if files := self._asker.files("Open photos", _IMAGES):
+            self.open_paths(files)
+
+    def ask_coco(self) -> None:
+        if file := self._asker.file("Open COCO annotations", _COCO):
+            self.open_paths([file])
+
+    def ask_project(self) -> None:
+        if file := self._asker.file("Open a project", _PROJECTS):
+            self.open_paths([file])
+
+    # Opening
+
+    def open_sample(self) -> None:
+        try:
+            folder = sample_folder()
+        except FileNotFoundError as error:
+            self._messages.post(str(error), "error")
+            return
+        self.open_coco(folder / "annotations.json")
+
+    def open_paths(self, paths: Sequence[Path], images: Path | None = None) -> None:
+        """Opens what was named on the command line, dropped, or chosen.
+
+        Args:
+            paths: A project file; or a COCO file; or folders and image files.
+            images: The COCO file's image folder; None guesses.
+        """
+        missing = [path for path in paths if not path.exists()]
+        if missing:
+            self._messages.post(f"{missing[0]}: there is no such file or folder. Check the name.", "error")
+            return
+        absolute = [path.absolute() for path in paths]
+        first = absolute[0]
+        if first.is_file() and first.suffix.lower() == places.SUFFIX:
+            self.open_project(first)
+        elif first.is_file() and first.suffix.lower() == ".json":
+            self.open_coco(first, images)
+        else:
+            self._open_images(absolute)
+
+    def open_project(self, path: Path, read_only: bool = False) -> None:
+        """Opens a project file as it is."""
+        self._begin(path, path.stem, self._session.announce, read_only)
+
+    def open_coco(self, annotations: Path, images: Path | None = None) -> None:
+        """Opens a COCO file: imports it into its project the first time, and again when the file is newer."""
+        try:
+            root = images.absolute() if images else places.coco_image_root(annotations)
+            changed = annotations.stat().st_mtime
+        except OSError as error:
+            self._messages.post(f"{annotations}: it cannot be read ({error.strerror}). Check its permissions.", "error")
+            return
+        if root is None:
+            root = annotations.absolute().parent
+            text = f"{annotations.name}: its images were not found near it. Name their folder with --images DIR."
+            self._messages.post(text, "warning", [("Choose folder…", lambda: self._ask_root(annotations))])
+        project = places.project_of(annotations)
+        known = project.exists() and project.stat().st_mtime >= changed
+
+        def ready() -> None:
+            self._session.store.submit(Project.sources, decide)
+
+        def decide(sources: list[tuple[int, str, bool]]) -> None:
+            if known and sources and all(complete for _, _, complete in sources):
+                self._session.announce()
+            else:
+                self._run_import(annotations, root)
+
+        self._begin(project, annotations.stem, ready)
+
+    def close(self) -> None:
+        """Ends an import under way; what it has attached stays, and it goes on the next time."""
+        if self._import:
+            self._import.close()
+            self._import = None
+
+    def cancel_import(self) -> None:
+        if self._import:
+            self._import.cancel()
+
+    def _ask_root(self, annotations: Path) -> None:
+        folder = self._asker.folder(f"Folder of the images of {annotations.name}")
+        if folder:
+            self._session.close()
+            places.project_of(annotations).unlink(missing_ok=True)
+            self.open_coco(annotations, folder)
+
+    def _run_import(self, annotations: Path, root: Path) -> None:
+        self._import = CocoImport(self._session.store, annotations, root, self)
+        self._import.progress.connect(self.progress)
+        self._import.finished.connect(self._imported)
+
+    def _imported(self, text: str, level: str) -> None:
+        self._import = None
+        self.progress_ended.emit()
+        if text:
+            self._messages.post(text, level)
+        if self._session.is_open:
+            self._session.announce()
+
+    def _open_images(self, paths: Sequence[Path]) -> None:
+        folders = [path for path in paths if path.is_dir()]
+        files = [path for path in paths if not path.is_dir()]
+        if len(folders) == 1 and not files:
+            project, title = places.project_of(folders[0]), folders[0].name
+        else:
+            common = Path(os.path.commonpath([path.parent for path in paths]))
+            names = "\n".join(sorted(map(str, folders)))
+            project, title = places.project_of(common, f"images of it and {names}"), f"{common.name} (some images)"
+
+        def add(opened: Project) -> int:
+            found = sum(add_folder(opened, folder) for folder in folders)
+            by_folder: dict[Path, list[str]] = {}
+            for file in files:
+                by_folder.setdefault(file.parent, []).append(file.name)
+            return found + sum(add_files(opened, folder, names) for folder, names in by_folder.items())
+
+        def ready() -> None:
+            if self._session.read_only:
+                self._session.announce()
+                return
+            self.progress.emit("Looking for images", 0, 0)
+            self._session.store.submit(add, lambda _: self._added(), lambda error: self._add_failed(title, error))
+
+        self._begin(project, title, ready)
+
+    def _added(self) -> None:
+        self.progress_ended.emit()
+        self._session.announce()
+
+    def _add_failed(self, title: str, error: Exception) -> None:
+        self.progress_ended.emit()
+        self._messages.post(f"{title}: its images cannot be listed ({error}). Check its permissions.", "error")
+        self._session.announce()
+
+    def _begin(self, project: Path, title: str, ready: Callable[[], None], read_only: bool = False) -> None:
+        self.close()
+
+        def opened() -> None:
+            self._settings.add_recent_project(project)
+            note = " (read only)" if self._session.read_only else ""
+            self.title_changed.emit(f"{title}{note}")
+            ready()
+
+        self._session.open_project(project, opened, read_only)
+
+    def _open_failed(self, error: ProjectError) -> None:
+        self.progress_ended.emit()
+        choices: list[tuple[str, Callable[[], None]]] = []
+        if isinstance(error, ProjectLockedError):
+            choices = [("Open read-only", lambda: self.open_project(error.path, read_only=True))]
+        self._messages.post(str(error), "error", choices)

@@ -1,0 +1,107 @@
+"""Pixels for the canvas and thumbnails for the list."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QObject, Signal
+
+from app.canvas.scene import PoseScene
+from app.controllers.messages import Messages
+from app.controllers.navigation import Navigation
+from app.controllers.session import Session
+from app.panels.image_model import ImageListModel
+from app.workers.decoder_client import ImageLoader
+from app.workers.payloads import DecodedImage
+
+_THUMBNAIL = 160
+"""Longest side in device pixels: twice the list's frame, for high-DPI screens."""
+_AHEAD = (1, 2, -1)
+
+
+class Photos(QObject):
+    """Asks the decoder, and shows what comes or what is wrong."""
+
+    shown = Signal(int)
+    """The pixels of the current image are on the canvas."""
+    damaged = Signal(int, str)
+
+    def __init__(
+        self,
+        session: Session,
+        loader: ImageLoader,
+        scene: PoseScene,
+        model: ImageListModel,
+        navigation: Navigation,
+        messages: Messages,
+    ) -> None:
+        super().__init__(session)
+        self._session, self._loader, self._scene = session, loader, scene
+        self._model, self._navigation, self._messages = model, navigation, messages
+        session.selection.image_changed.connect(self._image_changed)
+        session.image_loaded.connect(self._request)
+        session.image_failed.connect(lambda _, text: messages.post(text, "error"))
+        loader.loaded.connect(self._loaded)
+        loader.failed.connect(self._failed)
+        loader.thumbnail_loaded.connect(self._thumbnail)
+        loader.thumbnail_failed.connect(self._thumbnail_failed)
+
+    def want_thumbnails(self, keys: Sequence[int]) -> None:
+        """Asks for the thumbnails of these images, the first of them first."""
+        self._loader.cancel_thumbnails()
+        for key in reversed(keys):
+            self._loader.request_thumbnail(self._session.image_file(key), _THUMBNAIL)
+
+    def _image_changed(self, key: int | None) -> None:
+        self._messages.settle("photo")
+        if key is None:
+            self._scene.clear_photo()
+
+    def _request(self, key: int) -> None:
+        file = self._session.image_file(key)
+        if self._loader.cached(file) is None:
+            record = self._session.record(key)
+            self._scene.clear_photo(*((record.width, record.height) if record else (0, 0)))
+        self._loader.request(file)
+        around = [self._navigation.neighbour(step) for step in _AHEAD]
+        self._loader.prefetch(self._session.image_file(near) for near in around if near is not None)
+
+    def _loaded(self, key: int, decoded: DecodedImage) -> None:
+        if key != self._session.selection.current_image:
+            return
+        self._scene.set_photo(decoded.to_qimage())
+        if decoded.notes:
+            self._messages.post("; ".join(decoded.notes), "info", topic="photo")
+        self._keep_size(key, decoded)
+        self.shown.emit(key)
+
+    def _keep_size(self, key: int, decoded: DecodedImage) -> None:
+        record = self._session.record(key)
+        size = (decoded.width, decoded.height)
+        if record is None or (record.width, record.height) == size:
+            return
+        if record.width and record.height:
+            text = (
+                f"{record.path} has {size[0]} x {size[1]} pixels, its labels were made for {record.width} x "
+                f"{record.height}. Check whether it is the right file."
+            )
+            self._messages.post(text, "warning", topic="photo")
+        elif not self._session.read_only:
+            self._session.store.submit(
+                lambda project: project.update_image_size(key, *size), self._session.document.update_record
+            )
+
+    def _failed(self, key: int, text: str) -> None:
+        self._mark_damaged(key, text)
+        if key == self._session.selection.current_image:
+            self._scene.clear_photo()
+            self._messages.post(text, "error", topic="photo")
+
+    def _thumbnail(self, key: int, decoded: DecodedImage) -> None:
+        self._model.set_thumbnail(key, decoded.to_qimage())
+
+    def _thumbnail_failed(self, key: int, text: str) -> None:
+        self._mark_damaged(key, text)
+
+    def _mark_damaged(self, key: int, text: str) -> None:
+        if self._model.damage(key) is None:
+            self._model.set_damaged(key, text)
+            self.damaged.emit(key, text)

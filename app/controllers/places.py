@@ -1,0 +1,104 @@
+"""Where things are: the project file of what was opened, a COCO file's image folder, a project's runs."""
+
+import hashlib
+import os
+import re
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QStandardPaths
+
+SUFFIX = ".poseproj"
+_FILE_NAME = re.compile(rb'"file_name"\s*:\s*"((?:[^"\\]|\\.)+)"')
+_CHUNK = 1 << 20
+_MOST_CHUNKS = 64
+_TRIED_NAMES = 5
+_MOST_SIBLINGS = 200
+
+
+def data_folder() -> Path:
+    """Where projects are kept; MSARCNN_DATA_DIR overrides the platform's place."""
+    override = os.environ.get("MSARCNN_DATA_DIR")
+    place = QStandardPaths.StandardLocation.AppDataLocation
+    return Path(override or QStandardPaths.writableLocation(place)).absolute()
+
+
+def project_of(opened: Path, extra: str = "") -> Path:
+    """Returns the project file of a folder or COCO file: the same whenever it is opened again.
+
+    extra tells apart what is opened at the same place, e.g. single images of a folder.
+    """
+    path = opened.absolute()
+    digest = hashlib.sha256(os.fsencode(path) + b"\0" + extra.encode("utf-8", "surrogateescape")).hexdigest()[:8]
+    name = re.sub(r"[^\w.-]+", "_", path.stem if path.suffix.lower() == ".json" else path.name) or "project"
+    return data_folder() / "projects" / f"{name}-{digest}{SUFFIX}"
+
+
+def runs_of(project: Path) -> Path:
+    """Returns the folder of a project's training runs."""
+    return project.with_name(project.name + ".runs")
+
+
+def runs_newest_first(project: Path) -> list[Path]:
+    """Returns the run folders of a project; their names are time stamps."""
+    folder = runs_of(project)
+    return sorted((run for run in folder.iterdir() if run.is_dir()), reverse=True) if folder.is_dir() else []
+
+
+def coco_image_root(annotations: Path) -> Path | None:
+    """Guesses the image folder of a COCO file: the first place in which its first images are.
+
+    Looks beside the file and one folder up, in `images` and the other folders there. None when no place has them.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    names = first_file_names(annotations)
+    if not names:
+        return None
+    best = max(_candidates(annotations.absolute()), key=lambda folder: _found(folder, names), default=None)
+    return best if best is not None and _found(best, names) else None
+
+
+def first_file_names(annotations: Path) -> list[str]:
+    """Returns the first few file names that a COCO file mentions, without parsing it: it may have 100 MB."""
+    names: list[str] = []
+    rest = b""
+    with annotations.open("rb") as file:
+        for _ in range(_MOST_CHUNKS):
+            chunk = file.read(_CHUNK)
+            if not chunk or len(names) >= _TRIED_NAMES:
+                break
+            text = rest + chunk
+            names += [match.group(1).decode("utf-8", "replace") for match in _FILE_NAME.finditer(text)]
+            rest = text[-512:]
+    return list(dict.fromkeys(names))[:_TRIED_NAMES]
+
+
+def _candidates(annotations: Path) -> Iterator[Path]:
+    parent = annotations.parent
+    for base in (parent, parent.parent):
+        yield base
+        yield base / "images"
+        yield base / annotations.stem
+        for folder in (base, base / "images"):
+            yield from _folders_in(folder)
+
+
+def _folders_in(folder: Path) -> Sequence[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            found = [Path(entry.path) for entry in entries if entry.is_dir() and not entry.name.startswith(".")]
+    except OSError:
+        return ()
+    return sorted(found)[:_MOST_SIBLINGS]
+
+
+def _found(folder: Path, names: Sequence[str]) -> int:
+    def exists(name: str) -> bool:
+        path = Path(name.replace("\\/", "/"))
+        if path.is_absolute() or ".." in path.parts or "\0" in name:
+            return False
+        return (folder / path).is_file()
+
+    return sum(map(exists, names))

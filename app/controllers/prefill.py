@@ -1,0 +1,182 @@
+"""Letting the model find people: on this image, on opening, on everything that is left."""
+
+from PySide6.QtCore import QObject, QTimer, Signal
+
+from app.controllers.messages import Messages
+from app.controllers.session import Session
+from app.document.records import ImageState
+from app.panels.image_model import ImageListModel
+from app.storage.project import OpenedImage
+from app.storage.settings import Settings
+from app.workers.engine_client import CANCELLED, COMPLETED, EngineClient
+from app.workers.payloads import EngineInfo, PrefillResult
+
+_SETTLE_MS = 150
+"""Images passed faster than this are not pre-filled."""
+
+
+class Prefill(QObject):
+    """Predictions go to the file first, then on screen; labels are never touched, the selection never moves."""
+
+    progress = Signal(int, int, float)
+    """Of the big batch: done, total, seconds left (negative: unknown)."""
+    ended = Signal()
+    """The big batch is over."""
+    stored = Signal(int)
+    """An image's predictions are in the file, and on screen if it is open."""
+    changed = Signal()
+    """A batch began or ended, or the automatic switch changed."""
+
+    def __init__(
+        self,
+        session: Session,
+        engine: EngineClient,
+        model: ImageListModel,
+        messages: Messages,
+        settings: Settings,
+        automatic: bool = True,
+    ) -> None:
+        super().__init__(session)
+        self._session, self._engine, self._model = session, engine, model
+        self._messages, self._settings = messages, settings
+        self.automatic = automatic and settings.value("prefill_on_opening", True)
+        self._all: int | None = None
+        self._single: dict[int, int] = {}
+        self._unasked: set[int] = set()
+        self._failures: list[str] = []
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(_SETTLE_MS)
+        self._settle.timeout.connect(self._look_at_current)
+        session.image_loaded.connect(lambda _: self._settle.start())
+        session.selection.image_changed.connect(lambda _: self._drop_automatic())
+        session.closed.connect(self.cancel)
+        engine.ready.connect(self._ready)
+        engine.image_done.connect(self._done)
+        engine.image_failed.connect(self._failed)
+        engine.progress.connect(self._progress)
+        engine.batch_finished.connect(self._batch_finished)
+
+    @property
+    def running(self) -> bool:
+        """Whether the big batch runs."""
+        return self._all is not None
+
+    def toggle_automatic(self) -> None:
+        self.automatic = not self.automatic
+        self._settings.set_value("prefill_on_opening", self.automatic)
+        self.changed.emit()
+
+    def this_image(self) -> None:
+        """Pre-fills the current image before everything else."""
+        key = self._session.selection.current_image
+        if key is not None and key not in self._single.values():
+            self._single[self._engine.prefill([self._session.image_file(key)], urgent=True)] = key
+            self._messages.post("The model looks for people…", "info", topic="prefill")
+
+    def all_unfinished(self) -> None:
+        """Pre-fills every image on which nobody has begun to work, in the background."""
+        if self._all is not None:
+            self._messages.post("A pre-fill is running already.", "info")
+            return
+        begun = (ImageState.IN_PROGRESS,)
+        keys = [
+            row.key
+            for row in self._model.records()
+            if not row.state.finished and row.state not in begun and self._model.damage(row.key) is None
+        ]
+        if not keys:
+            self._messages.post("Every image is finished or in work: nothing to pre-fill.", "info")
+            return
+        self._failures.clear()
+        self._all = self._engine.prefill([self._session.image_file(key) for key in keys])
+        self.progress.emit(0, len(keys), -1.0)
+        self.changed.emit()
+
+    def pause(self, paused: bool) -> None:
+        if self._all is not None:
+            (self._engine.pause if paused else self._engine.resume)(self._all)
+
+    def cancel(self) -> None:
+        """Ends all batches; what is done stays."""
+        for batch in (*self._single, *([self._all] if self._all is not None else [])):
+            self._engine.cancel(batch)
+
+    def _look_at_current(self) -> None:
+        key = self._session.selection.current_image
+        record = self._session.record(key) if key is not None else None
+        if key is None or record is None or self._session.read_only or self._model.damage(key) is not None:
+            return
+        untouched = record.state is ImageState.UNSEEN and not record.people and not record.predictions
+        if self.automatic and untouched and not record.model:
+            if key not in self._single.values():
+                batch = self._engine.prefill([self._session.image_file(key)], urgent=True)
+                self._single[batch] = key
+                self._unasked.add(batch)
+        else:
+            self._engine.encode_ahead(self._session.image_file(key))
+
+    def _drop_automatic(self) -> None:
+        """Nobody waits for the last image's people any more: the engine is needed for the next one's."""
+        for batch in self._unasked:
+            self._engine.cancel(batch)
+
+    def _ready(self, info: EngineInfo) -> None:
+        self._session.tau = info.tau
+
+    def _done(self, batch: int, key: int, result: PrefillResult) -> None:
+        if not self._session.is_open or (batch != self._all and batch not in self._single):
+            return
+        found = result.predictions(1)
+
+        def stored(image: OpenedImage) -> None:
+            record, _, mine = image
+            document = self._session.document
+            if document.is_open(key):
+                document.set_predictions(key, mine, result.model_hash)
+                document.update_record(record)
+            else:
+                self._model.update_record(record)
+            if batch != self._all:
+                self._messages.settle("prefill")
+            self.stored.emit(key)
+
+        self._session.store.submit(
+            lambda project: project.store_predictions(key, result.model_hash, found, result.width, result.height),
+            stored,
+            lambda error: self._messages.post(f"The predictions are not saved: {error}", "error"),
+        )
+
+    def _failed(self, batch: int, key: int, text: str) -> None:
+        self._model.set_damaged(key, text)
+        if batch in self._single:
+            self._messages.post(text, "error", topic="photo")
+            self.stored.emit(key)
+        else:
+            self._failures.append(text)
+
+    def _progress(self, batch: int, done: int, total: int, seconds_left: float) -> None:
+        if batch == self._all:
+            self.progress.emit(done, total, seconds_left)
+
+    def _batch_finished(self, batch: int, status: str) -> None:
+        self._unasked.discard(batch)
+        if self._single.pop(batch, None) is not None:
+            if status not in (COMPLETED, CANCELLED):
+                self._messages.post("The model is not available: the pre-fill did not happen.", "error")
+        elif batch == self._all:
+            self._all = None
+            self.ended.emit()
+            self._report(status)
+        self.changed.emit()
+
+    def _report(self, status: str) -> None:
+        if self._failures:
+            more = f" and {len(self._failures) - 1} more" if len(self._failures) > 1 else ""
+            self._messages.post(f"Some images could not be pre-filled: {self._failures[0]}{more}", "warning")
+        elif status == COMPLETED:
+            self._messages.post("The pre-fill is complete.", "success")
+        elif status == CANCELLED:
+            self._messages.post("The pre-fill was cancelled; what it has found so far is kept.", "info")
+        else:
+            self._messages.post("The model is not available: the pre-fill ended early.", "error")

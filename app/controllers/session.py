@@ -1,0 +1,208 @@
+"""The project that is open in the window: its document, selection, undo stack and file."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QUndoStack
+
+from app.document.document import Document
+from app.document.records import ImageRecord
+from app.document.selection import Selection
+from app.storage.errors import ProjectError
+from app.storage.project import OpenedImage, Project
+from app.storage.rows import ImageRow
+from app.storage.shipped import Skeleton
+from app.storage.writer import ProjectStore
+from app.workers.payloads import ImageFile
+
+_OPEN_IMAGES = 8
+"""Images kept open behind the current one: late answers of the engine, and going back, find them."""
+
+
+class Session(QObject):
+    """One project at a time. The current image follows `selection.current_image`."""
+
+    opened = Signal()
+    """A project is open: its rows are known, no image is current yet."""
+    closed = Signal()
+    open_failed = Signal(object)
+    """ProjectError: the project could not be opened; none is open now."""
+    rows_added = Signal(object)
+    """list[ImageRow]: images that came to the open project."""
+    image_loaded = Signal(int)
+    """The current image's labels are in memory."""
+    image_failed = Signal(int, str)
+    saved = Signal(int)
+    """int: edits that are not on the disk yet."""
+    not_saved = Signal(str)
+    """str: why edits cannot be written."""
+    image_saved = Signal(object)
+    """ImageRecord: committed, also of an image that is not open."""
+
+    def __init__(self, skeleton: Skeleton, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self.skeleton = skeleton
+        self.document = Document(skeleton, self)
+        self.selection = Selection(self)
+        self.selection.follow(self.document)
+        self.undo_stack = QUndoStack(self)
+        self.tau = 0.5
+        self._store: ProjectStore | None = None
+        self._opening: ProjectStore | None = None
+        self._rows: list[ImageRow] = []
+        self._roots: dict[int, Path] = {}
+        self._files: dict[int, tuple[int, str]] = {}
+        self._recent: OrderedDict[int, None] = OrderedDict()
+        self.selection.image_changed.connect(self._image_changed)
+        self.document.edit_revealed.connect(self._reveal)
+
+    @property
+    def store(self) -> ProjectStore:
+        """The open project's file. Raises LookupError when none is open."""
+        if self._store is None:
+            raise LookupError("no project is open")
+        return self._store
+
+    @property
+    def is_open(self) -> bool:
+        return self._store is not None
+
+    @property
+    def path(self) -> Path | None:
+        """The project file."""
+        return self._store.path if self._store else None
+
+    @property
+    def read_only(self) -> bool:
+        return self._store is not None and self._store.read_only
+
+    @property
+    def rows(self) -> list[ImageRow]:
+        """The images as they were when the project was opened or images came to it."""
+        return self._rows
+
+    @property
+    def roots(self) -> dict[int, Path]:
+        return self._roots
+
+    def open_project(self, path: Path, ready: Callable[[], None], read_only: bool = False) -> None:
+        """Opens a project, creating it when there is no such file; `ready` is called when it is there.
+
+        What was open is closed first. Reading happens on the writer's thread; `opened` is emitted after `ready`
+        has had its chance to add images (through `store`), see `announce`.
+        """
+        self.close()
+
+        def open_or_create() -> Project:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            return Project.open(path, read_only) if path.exists() else Project.create(path)
+
+        store = self._opening = ProjectStore(open_or_create, self)
+        store.open_failed.connect(lambda error: self._failed(store, error))
+        store.opened.connect(lambda: self._bind(store, ready))
+
+    def announce(self) -> None:
+        """Reads roots and rows, then emits `opened`."""
+        self.store.submit(lambda project: (project.roots(), project.image_rows()), self._take_rows)
+
+    def refresh_rows(self) -> None:
+        """Reads the images that came since; emits `rows_added`."""
+        last = self._rows[-1].key if self._rows else 0
+
+        def added(answer: tuple[dict[int, Path], list[ImageRow]]) -> None:
+            self._roots, rows = answer
+            self._remember(rows)
+            self._rows.extend(rows)
+            self.rows_added.emit(rows)
+
+        self.store.submit(lambda project: (project.roots(), project.image_rows(last)), added)
+
+    def close(self) -> int:
+        """Closes the project; returns how many edits could not be written (0 unless the disk fails)."""
+        opening, self._opening = self._opening, None
+        if opening is not None:
+            opening.close()
+            opening.deleteLater()
+        store, self._store = self._store, None
+        if store is None:
+            return 0
+        self.selection.current_image = None
+        for image in self.document.open_images():
+            self.document.close_image(image)
+        self.document.edited.disconnect(store.save)
+        self.undo_stack.clear()
+        self._rows, self._roots, self._files = [], {}, {}
+        self._recent.clear()
+        lost = store.close()
+        store.deleteLater()
+        self.closed.emit()
+        return lost
+
+    def image_file(self, key: int) -> ImageFile:
+        """What the workers need to read an image. Raises KeyError for an unknown one."""
+        root, path = self._files[key]
+        size = None
+        if self.document.is_open(key):
+            record = self.document.image(key)
+            size = (record.width, record.height) if record.width and record.height else None
+        return ImageFile(key, path, str(self._roots[root]), size)
+
+    def image_path(self, key: int) -> Path:
+        root, path = self._files[key]
+        return self._roots[root] / path
+
+    def record(self, key: int) -> ImageRecord | None:
+        """The record of an open image."""
+        return self.document.image(key) if self.document.is_open(key) else None
+
+    def _failed(self, store: ProjectStore, error: ProjectError) -> None:
+        if store is self._opening:
+            self._opening = None
+            store.close()
+            store.deleteLater()
+            self.open_failed.emit(error)
+
+    def _bind(self, store: ProjectStore, ready: Callable[[], None]) -> None:
+        if store is not self._opening:
+            return  # something else was opened meanwhile
+        self._store, self._opening = store, None
+        store.bind(self.document)
+        store.saved.connect(self.saved)
+        store.failed.connect(self.not_saved)
+        store.image_saved.connect(self.image_saved)
+        ready()
+
+    def _take_rows(self, answer: tuple[dict[int, Path], list[ImageRow]]) -> None:
+        self._roots, self._rows = answer
+        self._remember(self._rows)
+        self.opened.emit()
+
+    def _remember(self, rows: list[ImageRow]) -> None:
+        self._files.update((row.key, (row.root_key, row.path)) for row in rows)
+
+    def _reveal(self, image: int) -> None:
+        if image in self._files:
+            self.selection.current_image = image
+
+    def _image_changed(self, key: int | None) -> None:
+        if key is None or self._store is None:
+            return
+        self._recent[key] = None
+        self._recent.move_to_end(key)
+        while len(self._recent) > _OPEN_IMAGES:
+            oldest, _ = self._recent.popitem(last=False)
+            self.document.close_image(oldest)
+        if self.document.is_open(key):
+            self.image_loaded.emit(key)
+            return
+
+        def loaded(image: OpenedImage) -> None:
+            # Flipping through images leaves answers behind that nobody waits for any more.
+            if key in self._recent and not self.document.is_open(key):
+                self.document.open_image(*image)
+            if key == self.selection.current_image:
+                self.image_loaded.emit(key)
+
+        self.store.load_image(key, loaded, lambda error: self.image_failed.emit(key, str(error)))

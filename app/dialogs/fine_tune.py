@@ -1,0 +1,186 @@
+"""What to train on, and how: defaults filled in, so that Start is enough."""
+
+from dataclasses import dataclass
+
+from PySide6.QtCore import Signal
+from PySide6.QtWidgets import (
+    QComboBox,
+    QDialog,
+    QDialogButtonBox,
+    QDoubleSpinBox,
+    QFormLayout,
+    QLabel,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LabelCounts:
+    """How much there is to learn from.
+
+    Attributes:
+        finished_images: Images marked done, "nobody here" included; finished_people: people on them.
+        labelled_images: Images with at least one person; labelled_people: people on them.
+    """
+
+    finished_images: int
+    finished_people: int
+    labelled_images: int
+    labelled_people: int
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuneSettings:
+    """The answers.
+
+    Attributes:
+        only: "finished" or "labelled": which images are exported for the run.
+        val_fraction: Share of the images held out to measure on; 0..0.5.
+        seed: Of the split.
+        train: "heads" or "all".
+        epochs: Passes over the images.
+        batch: Images a step.
+        lr: Learning rate.
+        device: "cpu" or "cuda".
+    """
+
+    only: str
+    val_fraction: float
+    seed: int
+    train: str
+    epochs: int
+    batch: int
+    lr: float
+    device: str
+
+
+LR_PER_IMAGE = 0.02 / 16
+"""The linear rule's learning rate for each image of a batch."""
+
+
+class FineTuneDialog(QDialog):
+    """Asks for `FineTuneSettings`; `started` carries them."""
+
+    started = Signal(object)
+
+    def __init__(self, counts: LabelCounts, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.setWindowTitle("Fine-tune")
+        self.setMinimumWidth(460)
+        self._counts = counts
+        self._make_fields()
+        self.summary = QLabel(self)
+        self.summary.setWordWrap(True)
+        self.summary.setProperty("muted", True)
+        form = QFormLayout()
+        form.setVerticalSpacing(8)
+        form.setHorizontalSpacing(20)
+        for label, field in (
+            ("Learn from", self.only),
+            ("Held out to measure on", self.val_fraction),
+            ("Seed of the split", self.seed),
+            ("Train", self.train),
+            ("Epochs", self.epochs),
+            ("Images a step", self.batch),
+            ("Learning rate", self.lr),
+            ("Device", self.device),
+        ):
+            form.addRow(label, field)
+        buttons = QDialogButtonBox(self)
+        self.start_button = buttons.addButton("Start", QDialogButtonBox.ButtonRole.AcceptRole)
+        self.start_button.setProperty("primary", True)
+        self.start_button.style().polish(self.start_button)
+        buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
+        buttons.accepted.connect(self._start)
+        buttons.rejected.connect(self.reject)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(24, 20, 24, 20)
+        layout.setSpacing(14)
+        layout.addLayout(form)
+        layout.addWidget(self.summary)
+        layout.addWidget(buttons)
+        self.only.currentIndexChanged.connect(self._summarise)
+        self.val_fraction.valueChanged.connect(self._summarise)
+        self.epochs.valueChanged.connect(self._summarise)
+        self.batch.valueChanged.connect(self._batch_changed)
+        self._summarise()
+
+    def settings(self) -> FineTuneSettings:
+        """Returns what the fields say."""
+        return FineTuneSettings(
+            self.only.currentData(),
+            self.val_fraction.value() / 100,
+            self.seed.value(),
+            self.train.currentData(),
+            self.epochs.value(),
+            self.batch.value(),
+            self.lr.value(),
+            self.device.currentData(),
+        )
+
+    def _make_fields(self) -> None:
+        counts = self._counts
+        self.only = _choices(
+            (f"finished images ({counts.finished_images} images, {counts.finished_people} people)", "finished"),
+            (f"all labelled images ({counts.labelled_images} images, {counts.labelled_people} people)", "labelled"),
+        )
+        if counts.finished_people == 0:
+            self.only.setCurrentIndex(1)
+        self.train = _choices(
+            ("the heads only (fast, few labels)", "heads"),
+            ("everything (slow, needs hundreds of people)", "all"),
+        )
+        self.train.setCurrentIndex(1 if counts.labelled_people >= 500 else 0)
+        self.device = _choices(("CPU", "cpu"), ("GPU (CUDA)", "cuda"))
+        self.val_fraction = QSpinBox()
+        self.val_fraction.setRange(0, 50)
+        self.val_fraction.setValue(20)
+        self.val_fraction.setSuffix(" % of the images")
+        self.seed = QSpinBox()
+        self.seed.setRange(0, 999_999)
+        self.epochs = QSpinBox()
+        self.epochs.setRange(1, 1000)
+        # Few images need more passes for the same number of steps.
+        self.epochs.setValue(min(max(round(1500 / max(counts.labelled_images, 1)), 5), 30))
+        self.batch = QSpinBox()
+        self.batch.setRange(1, 64)
+        self.batch.setValue(2)
+        self.lr = QDoubleSpinBox()
+        self.lr.setDecimals(5)
+        self.lr.setRange(0.00001, 1.0)
+        self.lr.setSingleStep(0.0005)
+        self.lr.setValue(2 * LR_PER_IMAGE)
+        self.lr.setToolTip("Follows the batch: 0.02 for 16 images")
+
+    def _batch_changed(self, batch: int) -> None:
+        self.lr.setValue(batch * LR_PER_IMAGE)
+        self._summarise()
+
+    def _summarise(self) -> None:
+        finished = self.only.currentData() == "finished"
+        images = self._counts.finished_images if finished else self._counts.labelled_images
+        people = self._counts.finished_people if finished else self._counts.labelled_people
+        held_out = round(images * self.val_fraction.value() / 100)
+        learnt = images - held_out
+        steps = -(-learnt // self.batch.value()) * self.epochs.value()
+        if people == 0:
+            self.summary.setText("There is nothing to learn from yet: label some people first.")
+        else:
+            self.summary.setText(
+                f"{learnt} images to learn from, {held_out} held out, {people} people: {steps:,} steps. "
+                "The labels are frozen in a copy, so you can go on working meanwhile."
+            )
+        self.start_button.setEnabled(people > 0 and learnt > 0)
+
+    def _start(self) -> None:
+        self.started.emit(self.settings())
+        self.accept()
+
+
+def _choices(*entries: tuple[str, str]) -> QComboBox:
+    box = QComboBox()
+    for text, value in entries:
+        box.addItem(text, value)
+    return box

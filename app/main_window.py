@@ -1,0 +1,336 @@
+"""Puts the window together: which part shows what, and which signal goes where. Decisions are made elsewhere."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from PySide6.QtCore import Qt, QUrl
+from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QIcon
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QStackedWidget, QWidget
+
+from app import actions as action_table
+from app.canvas.layers import Layers
+from app.canvas.palette import Look
+from app.canvas.scene import PoseScene
+from app.canvas.view import CanvasView
+from app.controllers.closing import Closing
+from app.controllers.conditions import Conditions
+from app.controllers.editing import Editing
+from app.controllers.engine_status import EngineStatus
+from app.controllers.estimation import Estimation
+from app.controllers.exporting import Exporting
+from app.controllers.fine_tuning import FineTuning
+from app.controllers.heatmaps import Heatmaps
+from app.controllers.listing import Listing
+from app.controllers.messages import Message, Messages
+from app.controllers.navigation import Navigation
+from app.controllers.opening import Opening
+from app.controllers.photos import Photos
+from app.controllers.prediction_counts import PredictionCounts
+from app.controllers.prefill import Prefill
+from app.controllers.session import Session
+from app.controllers.view_state import ViewState
+from app.dialogs.ask import FileAsker
+from app.dialogs.fine_tune import FineTuneDialog, LabelCounts
+from app.dialogs.help import Help
+from app.menus import add_panel_switches, fill_menus, make_tool_bar
+from app.panels.empty_state import EmptyState
+from app.panels.heatmap import HeatmapPanel
+from app.panels.image_list import ImageListPanel
+from app.panels.image_model import ImageListModel
+from app.panels.message_bar import MessageBar
+from app.panels.people import PeoplePanel
+from app.panels.predictions import PredictionsPanel
+from app.panels.progress_strip import ProgressStrip
+from app.panels.status import StatusWidgets
+from app.panels.training import TrainingPanel
+from app.storage.settings import Settings
+from app.storage.shipped import default_skeleton
+from app.workers.decoder_client import ImageLoader
+from app.workers.engine_client import EngineClient
+from app.workers.trainer_client import TrainerClient
+
+TITLE = "MSA R-CNN pose labeller"
+
+
+class MainWindow(QMainWindow):
+    """The one window. Its controllers are attributes, for the application and for tests."""
+
+    def __init__(self, settings: Settings, automatic_prefill: bool = True) -> None:
+        super().__init__()
+        self.setWindowTitle(TITLE)
+        self.setAcceptDrops(True)
+        self.resize(1440, 900)
+        self.settings = settings
+        self._make_controllers(automatic_prefill)
+        self._make_central()
+        self._make_docks()
+        self._make_status_bar()
+        self._make_actions()
+        self._connect_session()
+        self._connect_panels()
+        self._connect_background_work()
+        self.restoreGeometry(settings.bytes_value("window/geometry"))
+        self.restoreState(settings.bytes_value("window/state"))
+        self.training_dock.setVisible(False)
+        self._show_project(False)
+
+    # Making
+
+    def _make_controllers(self, automatic_prefill: bool) -> None:
+        skeleton = default_skeleton()
+        settings, asker = self.settings, FileAsker(self, self.settings)
+        self.messages = Messages(self)
+        self.session = session = Session(skeleton, self)
+        self.layers = Layers(self)
+        self.engine, self.loader, self.trainer = EngineClient(self), ImageLoader(self), TrainerClient(self)
+        self.model = ImageListModel(self)
+        look = Look.of(skeleton.keypoints, skeleton.edges, skeleton.sides, skeleton.colors)
+        self.scene = PoseScene(session.document, session.selection, self.layers, look, self)
+        self.view_state = ViewState(self.layers, settings)
+        self.listing = Listing(session, self.model)
+        self.navigation = Navigation(self.model, session.selection)
+        self.photos = Photos(session, self.loader, self.scene, self.model, self.navigation, self.messages)
+        self.estimation = Estimation(session, self.engine, self.messages)
+        self.editing = Editing(session, self.scene, self.estimation, self.navigation, self.messages)
+        self.heatmaps = Heatmaps(session, self.engine, self.scene, self.layers)
+        self.prefill = Prefill(session, self.engine, self.model, self.messages, settings, automatic_prefill)
+        self.opening = Opening(session, self.messages, settings, asker)
+        self.exporting = Exporting(session, self.messages, asker)
+        self.fine_tuning = FineTuning(session, self.engine, self.trainer, self.model, self.messages, settings, asker)
+        self.engine_status = EngineStatus(self.engine, self.fine_tuning, self.messages)
+        self.counts = PredictionCounts(session, self.layers)
+        self.conditions = Conditions(session, self.layers, self.prefill, self.fine_tuning)
+        self.closing = Closing(
+            session,
+            self.messages,
+            self.fine_tuning,
+            self.prefill,
+            self.opening,
+            self.exporting,
+            self.engine,
+            self.loader,
+            self.close,
+        )
+
+    def _make_central(self) -> None:
+        self.canvas = CanvasView(self.scene, self.editing, self)
+        self.empty = EmptyState(self)
+        self.central = QStackedWidget(self)
+        self.central.addWidget(self.empty)
+        self.central.addWidget(self.canvas)
+        self.setCentralWidget(self.central)
+        self.message_bar = MessageBar(self.central)
+
+    def _make_docks(self) -> None:
+        session = self.session
+        self.image_list = ImageListPanel(self.model, self)
+        self.people = PeoplePanel(session.document, session.selection, session.skeleton.keypoints, self)
+        self.predictions = PredictionsPanel(self)
+        self.heatmap_panel = HeatmapPanel(self)
+        self.training = TrainingPanel(self)
+        left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
+        self.docks = [
+            self._dock("Images", "images", self.image_list, left),
+            self._dock("People", "people", self.people, right),
+            self._dock("Predictions", "predictions", self.predictions, right),
+            self._dock("Heatmap", "heatmap", self.heatmap_panel, right),
+        ]
+        self.training_dock = self._dock("Training", "training", self.training, right)
+        self.resizeDocks([self.docks[0], self.docks[1]], [290, 290], Qt.Orientation.Horizontal)
+        self.resizeDocks(self.docks[1:], [520, 120, 120], Qt.Orientation.Vertical)
+
+    def _dock(self, title: str, name: str, widget: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
+        dock = QDockWidget(title, self)
+        dock.setObjectName(name)
+        dock.setWidget(widget)
+        features = QDockWidget.DockWidgetFeature
+        dock.setFeatures(features.DockWidgetClosable | features.DockWidgetMovable | features.DockWidgetFloatable)
+        self.addDockWidget(area, dock)
+        return dock
+
+    def _make_status_bar(self) -> None:
+        bar = self.statusBar()
+        self.prefill_strip, self.job_strip = ProgressStrip(bar), ProgressStrip(bar)
+        bar.addPermanentWidget(self.job_strip)
+        bar.addPermanentWidget(self.prefill_strip)
+        self.status = StatusWidgets(bar)
+
+    def _make_actions(self) -> None:
+        self.help = Help(self, action_table.key_rows(), self._facts)
+        controllers: dict[str, object] = {
+            "window": self,
+            "opening": self.opening,
+            "exporting": self.exporting,
+            "navigation": self.navigation,
+            "editing": self.editing,
+            "estimation": self.estimation,
+            "prefill": self.prefill,
+            "fine_tuning": self.fine_tuning,
+            "canvas": self.canvas,
+            "layers": self.layers,
+            "help": self.help,
+        }
+        self.actions_by_id = action_table.build_actions(self, self.canvas, controllers)
+        menus = fill_menus(self, self.actions_by_id)
+        self.tools = make_tool_bar(self, self.actions_by_id)
+        add_panel_switches(menus["View"], [*self.docks, self.training_dock], self.tools)
+
+    # Connecting
+
+    def _connect_session(self) -> None:
+        session, selection = self.session, self.session.selection
+        session.opened.connect(lambda: self._show_project(True))
+        session.opened.connect(self._first_image)
+        session.closed.connect(lambda: self._show_project(False))
+        session.saved.connect(self.status.show_saved)
+        session.not_saved.connect(self.status.show_not_saved)
+        session.not_saved.connect(lambda text: self.messages.post(text, "error", topic="saving"))
+        session.document.edit_refused.connect(lambda text: self.messages.post(text, "warning"))
+        selection.image_changed.connect(self.image_list.show_current)
+        selection.image_changed.connect(lambda key: self.canvas.setFocus() if key is not None else None)
+        self.conditions.changed.connect(self._refresh_actions)
+        self.messages.posted.connect(self._show_message)
+        self.messages.settled.connect(self.message_bar.dismiss_topic)
+        self.opening.title_changed.connect(lambda title: self.setWindowTitle(f"{title} – {TITLE}"))
+        self.engine.ready.connect(lambda info: self.scene.set_tau(info.tau))
+        self.engine_status.changed.connect(self.status.model.setText)
+
+    def _connect_panels(self) -> None:
+        layers, canvas = self.layers, self.canvas
+        self.image_list.chosen.connect(lambda key: setattr(self.session.selection, "current_image", key))
+        self.image_list.thumbnails_wanted.connect(self.photos.want_thumbnails)
+        self.people.joint_activated.connect(self.editing.cycle_joint)
+        self.predictions.threshold_changed.connect(layers.set_threshold)
+        self.predictions.accept_all_wanted.connect(self.editing.accept_shown)
+        self.predictions.prefill_wanted.connect(self.prefill.this_image)
+        self.counts.changed.connect(self.predictions.show_counts)
+        self.heatmap_panel.shown_changed.connect(lambda on: layers.switch("heatmap", on))
+        self.heatmap_panel.opacity_changed.connect(layers.set_opacity)
+        self.heatmaps.status_changed.connect(self.heatmap_panel.show_status)
+        layers.changed.connect(self._show_layers)
+        self._show_layers()
+        self.editing.set_cancel(canvas.cancel)
+        canvas.pointer_moved.connect(self.status.show_pointer)
+        canvas.pointer_left.connect(self.status.pointer.clear)
+        canvas.scale_changed.connect(self.status.show_scale)
+        canvas.hint_changed.connect(self.status.hint.setText)
+        canvas.space_tapped.connect(self.actions_by_id["accept_and_go_on"].trigger)
+        canvas.use_select()
+        self.empty.recent_chosen.connect(lambda path: self.opening.open_paths([Path(path)]))
+        starts = {"folder": "open_folder", "images": "open_images", "coco": "open_coco", "sample": "open_sample"}
+        self.empty.chosen.connect(lambda name: self.actions_by_id[starts[name]].trigger())
+
+    def _connect_background_work(self) -> None:
+        strip, jobs, tuning = self.prefill_strip, self.job_strip, self.fine_tuning
+        self.prefill.progress.connect(
+            lambda done, total, left: strip.show_progress("Pre-fill", done, total, left if left >= 0 else None)
+        )
+        self.prefill.ended.connect(strip.finish)
+        strip.pause_wanted.connect(self.prefill.pause)
+        strip.cancel_wanted.connect(self.prefill.cancel)
+        for source in (self.opening, self.exporting):
+            source.progress.connect(
+                lambda name, done, total: jobs.show_progress(name, done, total, None, pausable=False)
+            )
+        self.opening.progress_ended.connect(jobs.finish)
+        self.exporting.ended.connect(jobs.finish)
+        jobs.cancel_wanted.connect(self.opening.cancel_import)
+        jobs.cancel_wanted.connect(self.exporting.cancel)
+        tuning.asked.connect(self._ask_fine_tuning)
+        tuning.began.connect(self.training.begin)
+        tuning.began.connect(lambda _: self._raise_training())
+        tuning.logged.connect(self.training.show_event)
+        tuning.ended.connect(self.training.show_end)
+        self.training.stop_wanted.connect(tuning.stop)
+        self.training.cancel_wanted.connect(tuning.cancel)
+        self.training.pause_wanted.connect(tuning.pause)
+        self.training.start_wanted.connect(tuning.ask)
+
+    # Showing
+
+    def show_icons(self, icon: Callable[[str], QIcon]) -> None:
+        """Gives the actions their icons; later than the window, since the icon fonts take a while to load."""
+        action_table.set_icons(self.actions_by_id, icon)
+
+    def open_paths(self, paths: Sequence[Path], images: Path | None = None) -> None:
+        self.opening.open_paths(paths, images)
+
+    def _show_project(self, is_open: bool) -> None:
+        self.central.setCurrentWidget(self.canvas if is_open else self.empty)
+        for dock in self.docks:
+            dock.setVisible(is_open)
+        self.tools.setVisible(is_open)
+        self.status.hint.setVisible(is_open)
+        if not is_open:
+            self.setWindowTitle(TITLE)
+            self.status.saved.clear()
+            recent = self.settings.recent_projects()
+            self.empty.show_recent([(str(path), _project_title(path)) for path in recent])
+        else:
+            self.status.show_saved(0)
+            self.messages.settle("opening")
+        self._refresh_actions()
+
+    def _first_image(self) -> None:
+        self.navigation.next_unfinished()
+        if self.session.selection.current_image is None:
+            self.navigation.next()
+        if self.model.total == 0:
+            self.messages.post("There are no images here that can be read. Open another folder.", "warning")
+
+    def _refresh_actions(self) -> None:
+        action_table.set_enabled(self.actions_by_id, self.conditions.now())
+        action_table.set_checked(self.actions_by_id, self.conditions.layers())
+
+    def _show_layers(self) -> None:
+        self.predictions.set_threshold(self.layers.threshold)
+        self.heatmap_panel.show_state(self.layers.shows("heatmap"), self.layers.opacity)
+
+    def _show_message(self, message: Message) -> None:
+        self.message_bar.show_message(message.text, message.level, message.choices, message.topic)
+
+    def _ask_fine_tuning(self, counts: LabelCounts) -> None:
+        dialog = FineTuneDialog(counts, self)
+        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+        dialog.started.connect(self.fine_tuning.start)
+        dialog.open()
+
+    def _raise_training(self) -> None:
+        self.training_dock.show()
+        self.tabifyDockWidget(self.docks[1], self.training_dock)
+        self.training_dock.raise_()
+
+    def _facts(self) -> list[tuple[str, str]]:
+        info = self.engine.info
+        path = self.session.path
+        return [
+            ("Model", f"{info.name} ({info.hash})" if info else "none"),
+            ("Device", info.device if info else "–"),
+            ("Project", str(path) if path else "–"),
+        ]
+
+    # Qt's events
+
+    def dragEnterEvent(self, event: QDragEnterEvent) -> None:
+        if event.mimeData().hasUrls():
+            event.acceptProposedAction()
+
+    def dropEvent(self, event: QDropEvent) -> None:
+        paths = [Path(url.toLocalFile()) for url in event.mimeData().urls() if QUrl.isLocalFile(url)]
+        if paths:
+            self.open_paths(paths)
+
+    def closeEvent(self, event: QCloseEvent) -> None:
+        if not self.closing.may_close():
+            event.ignore()
+            return
+        self.settings.set_bytes("window/geometry", self.saveGeometry())
+        self.settings.set_bytes("window/state", self.saveState())
+        self.closing.finish()
+        event.accept()
+
+
+def _project_title(path: Path) -> str:
+    """Returns a project's name without the digest that tells equal names apart."""
+    name, _, digest = path.stem.rpartition("-")
+    return name if name and len(digest) == 8 else path.stem

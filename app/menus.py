@@ -1,0 +1,54 @@
+"""Menus and tool bar, filled from the table of actions."""
+
+from collections.abc import Mapping, Sequence
+
+from PySide6.QtCore import QSize, Qt
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QToolBar, QToolButton
+
+from app.actions import ACTIONS, MENUS
+
+_WITH_TEXT = ("new_person", "prefill_image", "accept_and_go_on", "mark_done", "fine_tune", "export_coco")
+
+
+def fill_menus(window: QMainWindow, actions: Mapping[str, QAction]) -> dict[str, QMenu]:
+    """Puts every action into its menu or submenu; returns the menus by name."""
+    menus = {name: window.menuBar().addMenu(f"&{name}") for name in MENUS}
+    for spec in ACTIONS:
+        menu = menus.get(spec.menu)
+        if menu is None:
+            parent, _, title = spec.menu.partition("/")
+            menu = menus[spec.menu] = menus[parent].addMenu(title)
+        if spec.separated:
+            menu.addSeparator()
+        menu.addAction(actions[spec.id])
+    return menus
+
+
+def make_tool_bar(window: QMainWindow, actions: Mapping[str, QAction]) -> QToolBar:
+    """Makes the tool bar: the actions that want a button, grouped by menu; the main ones with their text."""
+    bar = QToolBar("Tools", window)
+    bar.setObjectName("tools")
+    bar.setIconSize(QSize(20, 20))
+    bar.setMovable(False)
+    window.addToolBar(bar)
+    group = ""
+    for spec in ACTIONS:
+        if not spec.tool_bar:
+            continue
+        if group and group != spec.menu:
+            bar.addSeparator()
+        group = spec.menu
+        bar.addAction(actions[spec.id])
+        button = bar.widgetForAction(actions[spec.id])
+        if spec.id in _WITH_TEXT and isinstance(button, QToolButton):
+            button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
+    return bar
+
+
+def add_panel_switches(menu: QMenu, docks: Sequence[QDockWidget], bar: QToolBar) -> None:
+    """Adds a submenu that shows and hides the docks and the tool bar."""
+    panels = menu.addMenu("Panels")
+    for dock in docks:
+        panels.addAction(dock.toggleViewAction())
+    panels.addAction(bar.toggleViewAction())

@@ -1,0 +1,205 @@
+"""The dock with all images: thumbnails, badges, search and filter."""
+
+from PySide6.QtCore import (
+    QItemSelectionModel,
+    QModelIndex,
+    QPersistentModelIndex,
+    QPoint,
+    QRectF,
+    QSize,
+    Qt,
+    QTimer,
+    Signal,
+)
+from PySide6.QtGui import QFontMetrics, QPainter, QPalette, QPixmap
+from PySide6.QtWidgets import (
+    QAbstractItemView,
+    QComboBox,
+    QLabel,
+    QLineEdit,
+    QListView,
+    QStyle,
+    QStyledItemDelegate,
+    QStyleOptionViewItem,
+    QVBoxLayout,
+    QWidget,
+)
+
+from app.panels.badges import DAMAGED, WORDS, draw_badge
+from app.panels.image_model import DAMAGE_ROLE, RECORD_ROLE, STATE_FILTERS, THUMBNAIL_ROLE, ImageListModel, ImageRow
+
+THUMBNAIL = QSize(72, 52)
+"""Size of a thumbnail in the list, in logical pixels."""
+_ROW = 66
+_SETTLE_MS = 60
+
+
+class ImageDelegate(QStyledItemDelegate):
+    """Paints one row: thumbnail, name, state, number of people."""
+
+    def sizeHint(self, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex) -> QSize:
+        return QSize(160, _ROW)
+
+    def paint(
+        self, painter: QPainter, option: QStyleOptionViewItem, index: QModelIndex | QPersistentModelIndex
+    ) -> None:
+        record: ImageRow = index.data(RECORD_ROLE)
+        damage: str | None = index.data(DAMAGE_ROLE)
+        palette: QPalette = option.palette
+        rect = QRectF(option.rect)
+        state = option.state
+        painter.save()
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(Qt.PenStyle.NoPen)
+        card = rect.adjusted(4, 2, -4, -2)
+        if state & QStyle.StateFlag.State_Selected:
+            color = palette.color(QPalette.ColorRole.Highlight)
+            color.setAlpha(60)
+            painter.setBrush(color)
+            painter.drawRoundedRect(card, 7, 7)
+        elif state & QStyle.StateFlag.State_MouseOver:
+            painter.setBrush(palette.color(QPalette.ColorRole.Button))
+            painter.drawRoundedRect(card, 7, 7)
+        picture = QRectF(card.x() + 6, card.center().y() - THUMBNAIL.height() / 2, THUMBNAIL.width(), 0)
+        picture.setHeight(THUMBNAIL.height())
+        self._paint_thumbnail(painter, picture, index.data(THUMBNAIL_ROLE), palette)
+        self._paint_words(painter, card, picture.right() + 10, record, damage, palette)
+        painter.restore()
+
+    def _paint_thumbnail(self, painter: QPainter, place: QRectF, pixmap: QPixmap | None, palette: QPalette) -> None:
+        painter.setPen(Qt.PenStyle.NoPen)
+        painter.setBrush(palette.color(QPalette.ColorRole.Button))
+        painter.drawRoundedRect(place, 4, 4)
+        if pixmap is None or pixmap.isNull():
+            return
+        painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        # Cut to the frame's shape instead of letterboxing: faces stay large enough to recognise.
+        source = QRectF(pixmap.rect())
+        scale = min(source.width() / place.width(), source.height() / place.height())
+        cut = QRectF(0, 0, place.width() * scale, place.height() * scale)
+        cut.moveCenter(source.center())
+        painter.drawPixmap(place, pixmap, cut)
+
+    def _paint_words(
+        self,
+        painter: QPainter,
+        card: QRectF,
+        left: float,
+        record: ImageRow,
+        damage: str | None,
+        palette: QPalette,
+    ) -> None:
+        folder, _, name = record.path.rpartition("/")
+        width = card.right() - left - 8
+        metrics = QFontMetrics(painter.font())
+        middle = Qt.TextElideMode.ElideMiddle
+        line = QRectF(left, card.y() + 9, width, metrics.height())
+        painter.setPen(palette.color(QPalette.ColorRole.Text))
+        painter.drawText(line, Qt.AlignmentFlag.AlignVCenter, metrics.elidedText(name, middle, int(width)))
+        badge = QRectF(left + 1, card.bottom() - 24, 13, 13)
+        draw_badge(painter, badge, record.state, damage is not None)
+        muted = palette.color(QPalette.ColorRole.PlaceholderText)
+        painter.setPen(DAMAGED if damage else muted)
+        words = "damaged" if damage else WORDS[record.state]
+        if folder:
+            words += f"  ·  {folder}"
+        count = _count_words(record)
+        line = QRectF(left + 21, badge.center().y() - metrics.height() / 2, width - 21, metrics.height())
+        painter.drawText(line, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, count)
+        line.setWidth(line.width() - metrics.horizontalAdvance(count) - (6 if count else 0))
+        painter.drawText(line, Qt.AlignmentFlag.AlignVCenter, metrics.elidedText(words, middle, int(line.width())))
+
+
+def _count_words(record: ImageRow) -> str:
+    if record.people:
+        return f"{record.people} {'person' if record.people == 1 else 'people'}"
+    return f"{record.predictions} found" if record.predictions else ""
+
+
+class ImageListPanel(QWidget):
+    """Search field, state filter, list."""
+
+    chosen = Signal(int)
+    """Key of the image that the user went to."""
+    thumbnails_wanted = Signal(object)
+    """list[int]: keys of visible rows without a thumbnail."""
+
+    def __init__(self, model: ImageListModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.model = model
+        self._current: int | None = None
+        self.search = QLineEdit(self)
+        self.search.setPlaceholderText("Search by name")
+        self.search.setClearButtonEnabled(True)
+        self.search.setProperty("search", True)
+        self.state = QComboBox(self)
+        self.state.setToolTip("Show only images in this state")
+        self.state.addItems([name for name, _ in STATE_FILTERS])
+        self.view = QListView(self)
+        self.view.setModel(model)
+        self.view.setItemDelegate(ImageDelegate(self.view))
+        self.view.setUniformItemSizes(True)
+        self.view.setMouseTracking(True)
+        self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
+        self.view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.count = QLabel(self)
+        self.count.setProperty("muted", True)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 4, 4, 8)
+        layout.setSpacing(6)
+        for widget in (self.search, self.state, self.view, self.count):
+            layout.addWidget(widget)
+        self._settle = QTimer(self)
+        self._settle.setSingleShot(True)
+        self._settle.setInterval(_SETTLE_MS)
+        self._settle.timeout.connect(self._ask_for_thumbnails)
+        self.search.textChanged.connect(self._filter)
+        self.state.currentIndexChanged.connect(self._filter)
+        self.view.selectionModel().currentChanged.connect(self._picked)
+        self.view.verticalScrollBar().valueChanged.connect(self._settle.start)
+        model.modelReset.connect(self._reset)
+
+    def show_current(self, key: int | None) -> None:
+        """Marks the current image's row, without a signal."""
+        self._current = key
+        row = self.model.row_of(key)
+        selection = self.view.selectionModel()
+        selection.blockSignals(True)
+        if row is None:
+            selection.clear()
+        else:
+            index = self.model.index(row)
+            selection.setCurrentIndex(index, QItemSelectionModel.SelectionFlag.ClearAndSelect)
+            self.view.scrollTo(index)
+        selection.blockSignals(False)
+        self.view.viewport().update()
+        self._settle.start()
+
+    def resizeEvent(self, event: object) -> None:
+        self._settle.start()
+
+    def _filter(self) -> None:
+        self.model.set_filter(self.search.text(), self.state.currentIndex())
+
+    def _reset(self) -> None:
+        shown, total = self.model.rowCount(), self.model.total
+        self.count.setText(f"{total:,} images" if shown == total else f"{shown:,} of {total:,} images")
+        self.show_current(self._current)
+
+    def _picked(self, current: QModelIndex, _previous: QModelIndex) -> None:
+        if current.isValid():
+            record: ImageRow = current.data(RECORD_ROLE)
+            self._current = record.key
+            self.chosen.emit(record.key)
+
+    def _ask_for_thumbnails(self) -> None:
+        if not self.model.rowCount():
+            return
+        height = self.view.viewport().height()
+        first = self.view.indexAt(QPoint(2, 2))
+        top = first.row() if first.isValid() else 0
+        rows = range(top, min(top + height // _ROW + 2, self.model.rowCount()))
+        wanted = [self.model.keys[row] for row in rows if self.model.lacks_thumbnail(self.model.keys[row])]
+        if wanted:
+            self.thumbnails_wanted.emit(wanted)

@@ -1,0 +1,166 @@
+"""The rows of the image list: all images of the project in memory as plain records, filtered in one pass."""
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Protocol
+
+from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt
+from PySide6.QtGui import QImage, QPixmap
+
+from app.document.records import ImageState
+
+RECORD_ROLE = Qt.ItemDataRole.UserRole
+THUMBNAIL_ROLE = Qt.ItemDataRole.UserRole + 1
+DAMAGE_ROLE = Qt.ItemDataRole.UserRole + 2
+_THUMBNAILS = 600
+
+
+class ImageRow(Protocol):
+    """What the list shows of an image: the storage's compact row has it, and so has a full record."""
+
+    @property
+    def key(self) -> int: ...
+
+    @property
+    def path(self) -> str: ...
+
+    @property
+    def state(self) -> ImageState: ...
+
+    @property
+    def people(self) -> int: ...
+
+    @property
+    def predictions(self) -> int: ...
+
+
+Index = QModelIndex | QPersistentModelIndex
+
+STATE_FILTERS: tuple[tuple[str, Callable[[ImageRow, bool], bool]], ...] = (
+    ("All images", lambda record, damaged: True),
+    ("Unfinished", lambda record, damaged: not record.state.finished),
+    ("Unseen", lambda record, damaged: record.state is ImageState.UNSEEN),
+    ("Pre-filled", lambda record, damaged: record.state is ImageState.PREDICTED),
+    ("In progress", lambda record, damaged: record.state is ImageState.IN_PROGRESS),
+    ("Finished", lambda record, damaged: record.state.finished),
+    ("Nobody here", lambda record, damaged: record.state is ImageState.DONE_EMPTY),
+    ("With people", lambda record, damaged: record.people > 0),
+    ("Damaged", lambda record, damaged: damaged),
+)
+
+
+class ImageListModel(QAbstractListModel):
+    """One row an image that passes the filter; `record_at` and `row_of` translate."""
+
+    def __init__(self, parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._records: dict[int, ImageRow] = {}
+        self._shown: list[int] = []
+        self._rows: dict[int, int] = {}
+        self._damaged: dict[int, str] = {}
+        self._thumbnails: OrderedDict[int, QPixmap] = OrderedDict()
+        self._text, self._state = "", 0
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own default
+        return 0 if parent.isValid() else len(self._shown)
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        key = self._shown[index.row()]
+        record = self._records[key]
+        if role == Qt.ItemDataRole.DisplayRole:
+            return record.path
+        if role == RECORD_ROLE:
+            return record
+        if role == THUMBNAIL_ROLE:
+            return self._thumbnails.get(key)
+        if role == DAMAGE_ROLE:
+            return self._damaged.get(key)
+        if role == Qt.ItemDataRole.ToolTipRole:
+            return f"{record.path}\n{self._damaged.get(key) or record.state.value}"
+        return None
+
+    def set_records(self, records: Iterable[ImageRow]) -> None:
+        """Shows another set of images."""
+        self.beginResetModel()
+        self._records = {record.key: record for record in records}
+        self._damaged.clear()
+        self._thumbnails.clear()
+        self._apply_filter()
+        self.endResetModel()
+
+    def add_records(self, records: Iterable[ImageRow]) -> None:
+        """Adds images, or updates those that are there; keeps the filter."""
+        self.beginResetModel()
+        self._records.update((record.key, record) for record in records)
+        self._apply_filter()
+        self.endResetModel()
+
+    def update_record(self, record: ImageRow) -> None:
+        """Repaints one row. It stays in the list until the filter is set anew: rows must not jump while working."""
+        if record.key in self._records:
+            self._records[record.key] = record
+            self._touch(record.key)
+
+    def set_filter(self, text: str, state: int) -> None:
+        """Shows the images whose path holds every word of `text` and that pass `STATE_FILTERS[state]`."""
+        self._text, self._state = text, state
+        self.beginResetModel()
+        self._apply_filter()
+        self.endResetModel()
+
+    def set_damaged(self, key: int, reason: str) -> None:
+        self._damaged[key] = reason
+        self._touch(key)
+
+    def damage(self, key: int) -> str | None:
+        """Returns what is wrong with an image's file, as far as is known."""
+        return self._damaged.get(key)
+
+    def set_thumbnail(self, key: int, image: QImage) -> None:
+        self._thumbnails[key] = QPixmap.fromImage(image)
+        self._thumbnails.move_to_end(key)
+        while len(self._thumbnails) > _THUMBNAILS:
+            self._thumbnails.popitem(last=False)
+        self._touch(key)
+
+    def lacks_thumbnail(self, key: int) -> bool:
+        return key not in self._thumbnails and key not in self._damaged
+
+    @property
+    def keys(self) -> Sequence[int]:
+        """Keys of the shown images in their order."""
+        return self._shown
+
+    @property
+    def total(self) -> int:
+        return len(self._records)
+
+    def records(self) -> Iterable[ImageRow]:
+        """All images, shown or not."""
+        return self._records.values()
+
+    def record(self, key: int) -> ImageRow | None:
+        return self._records.get(key)
+
+    def row_of(self, key: int | None) -> int | None:
+        return self._rows.get(key) if key is not None else None
+
+    def _apply_filter(self) -> None:
+        words = self._text.lower().split()
+        passes = STATE_FILTERS[self._state][1]
+        if not words and self._state == 0:
+            self._shown = list(self._records)
+        else:
+            self._shown = [
+                key
+                for key, record in self._records.items()
+                if passes(record, key in self._damaged)
+                and (not words or all(word in record.path.lower() for word in words))
+            ]
+        self._rows = {key: row for row, key in enumerate(self._shown)}
+
+    def _touch(self, key: int) -> None:
+        row = self._rows.get(key)
+        if row is not None:
+            index = self.index(row)
+            self.dataChanged.emit(index, index)

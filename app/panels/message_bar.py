@@ -1,0 +1,105 @@
+"""One message over the canvas, instead of a modal box."""
+
+from collections.abc import Callable, Sequence
+
+from PySide6.QtCore import QEvent, QObject, Qt, QTimer
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QWidget
+
+_STAY_MS = 6000
+
+
+class MessageBar(QFrame):
+    """Floats at the top of its parent. Information goes by itself; what asks or warns stays until dismissed."""
+
+    def __init__(self, parent: QWidget) -> None:
+        super().__init__(parent)
+        self._area = parent
+        self._label = QLabel(self)
+        self._label.setWordWrap(True)
+        self._label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self._buttons: list[QPushButton] = []
+        close = QToolButton(self)
+        close.setText("✕")
+        close.setToolTip("Dismiss this message")
+        close.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+        close.clicked.connect(self.dismiss)
+        self._row = QHBoxLayout(self)
+        self._row.setContentsMargins(14, 6, 8, 6)
+        self._row.setSpacing(8)
+        self._row.addWidget(self._label, 1)
+        self._row.addWidget(close)
+        self._timer = QTimer(self)
+        self._timer.setSingleShot(True)
+        self._timer.timeout.connect(self.dismiss)
+        self.topic = ""
+        parent.installEventFilter(self)
+        self.hide()
+
+    @property
+    def text(self) -> str:
+        """The sentence that is shown; empty when the bar is hidden."""
+        return "" if self.isHidden() else self._label.text()
+
+    def show_message(
+        self,
+        text: str,
+        level: str = "info",
+        choices: Sequence[tuple[str, Callable[[], None]]] = (),
+        topic: str = "",
+    ) -> None:
+        """Shows one sentence.
+
+        Args:
+            text: The sentence.
+            level: "info", "success", "warning" or "error".
+            choices: Button texts and what they do; a click also dismisses the message.
+            topic: Names what the message is about, so that `dismiss_topic` can take just that away.
+        """
+        self.topic = topic
+        self._label.setText(text)
+        self.setProperty("message", level)
+        self.style().unpolish(self)
+        self.style().polish(self)
+        for button in self._buttons:
+            self._row.removeWidget(button)
+            button.deleteLater()
+        self._buttons = [self._button(label, action) for label, action in choices]
+        for button in self._buttons:
+            self._row.insertWidget(self._row.count() - 1, button)
+        self._timer.stop()
+        if level in ("info", "success") and not choices:
+            self._timer.start(_STAY_MS)
+        self.show()
+        self.raise_()
+        self._place()
+
+    def dismiss(self) -> None:
+        self._timer.stop()
+        self.hide()
+
+    def dismiss_topic(self, topic: str) -> None:
+        """Hides the message if it is about `topic`."""
+        if self.topic == topic:
+            self.dismiss()
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.Resize:
+            self._place()
+        return super().eventFilter(watched, event)
+
+    def _button(self, label: str, action: Callable[[], None]) -> QPushButton:
+        button = QPushButton(label, self)
+        button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
+
+        def chosen() -> None:
+            self.dismiss()
+            action()
+
+        button.clicked.connect(chosen)
+        return button
+
+    def _place(self) -> None:
+        parent = self._area
+        width = min(parent.width() - 32, 820)
+        height = max(self._row.totalHeightForWidth(width), 40)
+        self.setGeometry((parent.width() - width) // 2, 14, width, height)

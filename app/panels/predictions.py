@@ -1,0 +1,63 @@
+"""The dock about what the model found: threshold, counts, accept all."""
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSlider, QVBoxLayout, QWidget
+
+
+class PredictionsPanel(QWidget):
+    """The score threshold filters live; accepting goes through the signals."""
+
+    threshold_changed = Signal(float)
+    accept_all_wanted = Signal()
+    prefill_wanted = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.slider = QSlider(Qt.Orientation.Horizontal, self)
+        self.slider.setRange(5, 99)
+        self.slider.setToolTip("Predictions with a lower score are not shown")
+        self.value = QLabel(self)
+        self.counts = QLabel(self)
+        self.counts.setProperty("muted", True)
+        self.counts.setToolTip("Open predictions: shown, below the threshold, and matching a label")
+        self.accept = QPushButton("Accept shown", self)
+        self.accept.setToolTip("Make every shown prediction a label")
+        self.prefill = QPushButton("Pre-fill", self)
+        self.prefill.setToolTip("Ask the model for the people of this image")
+        self.accept.clicked.connect(self.accept_all_wanted)
+        self.prefill.clicked.connect(self.prefill_wanted)
+        self.slider.valueChanged.connect(self._moved)
+        row = QHBoxLayout()
+        row.addWidget(QLabel("Score at least", self))
+        row.addWidget(self.slider, 1)
+        row.addWidget(self.value)
+        buttons = QHBoxLayout()
+        buttons.addWidget(self.accept)
+        buttons.addWidget(self.prefill)
+        buttons.addStretch(1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(8, 4, 8, 8)
+        layout.setSpacing(8)
+        layout.addLayout(row)
+        layout.addWidget(self.counts)
+        layout.addLayout(buttons)
+        layout.addStretch(1)
+
+    def set_threshold(self, threshold: float) -> None:
+        """Shows a threshold of 0..1."""
+        self.slider.setValue(round(threshold * 100))
+        self.value.setText(f"{threshold:.2f}")
+
+    def show_counts(self, shown: int, hidden: int, matched: int) -> None:
+        """Says how many open predictions are shown, below the threshold, and already labelled."""
+        parts = [f"{shown} shown"]
+        if hidden:
+            parts.append(f"{hidden} hidden")
+        if matched:
+            parts.append(f"{matched} labelled")
+        self.counts.setText("  ·  ".join(parts))
+        self.accept.setEnabled(shown > 0)
+
+    def _moved(self, value: int) -> None:
+        self.value.setText(f"{value / 100:.2f}")
+        self.threshold_changed.emit(value / 100)

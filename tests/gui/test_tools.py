@@ -1,0 +1,214 @@
+"""Every gesture with fake events: live preview, one request on release, nothing after Esc."""
+
+from typing import Any
+
+import pytest
+
+from app.canvas.hit_test import Handle, Visible
+from app.canvas.tools.base import PointerEvent, Tool
+from app.canvas.tools.draw_box import DrawBoxTool
+from app.canvas.tools.select import SelectTool
+from app.document.records import HUMAN, Box, Joint, Person, Prediction
+
+EDGES = ((0, 1),)
+PERSON = Person(1, Box(50, 50, 100, 100), (Joint(80, 80, 2, HUMAN), Joint(120, 80, 1, HUMAN)))
+INNER = Person(2, Box(90, 100, 30, 30), (Joint(), Joint()))
+PREDICTION = Prediction(5, "m", Box(180, 10, 15, 15), 0.9, ())
+
+
+class FakeStage:
+    """Two people and a prediction on a 200 x 200 image."""
+
+    def __init__(self) -> None:
+        self.people = {1: PERSON, 2: INNER}
+        self.selected: tuple[int | None, int | None, int | None] = (None, None, None)
+        self.previews: list[Person] = []
+        self.boxes: list[Box | None] = []
+        self.ended = 0
+
+    def visible(self) -> Visible:
+        return Visible(tuple(self.people.values()), (PREDICTION,), self.selected[0], EDGES)
+
+    def image_extent(self) -> tuple[int, int]:
+        return 200, 200
+
+    def person(self, key: int) -> Person:
+        return self.people[key]
+
+    def preview_person(self, person: Person) -> None:
+        self.previews.append(person)
+
+    def end_preview(self) -> None:
+        self.ended += 1
+
+    def preview_box(self, box: Box | None) -> None:
+        self.boxes.append(box)
+
+    def select(self, person: int | None, joint: int | None = None, prediction: int | None = None) -> None:
+        self.selected = (person, joint, prediction)
+
+
+class FakeEditor:
+    """Writes down what it is asked for."""
+
+    def __init__(self) -> None:
+        self.calls: list[tuple[Any, ...]] = []
+
+    def add_person(self, box: Box) -> None:
+        self.calls.append(("add", box))
+
+    def set_box(self, person: int, box: Box) -> None:
+        self.calls.append(("box", person, box))
+
+    def move_person(self, person: int, dx: float, dy: float) -> None:
+        self.calls.append(("move", person, dx, dy))
+
+    def move_joint(self, person: int, joint: int, x: float, y: float) -> None:
+        self.calls.append(("joint", person, joint, x, y))
+
+    def cycle_joint(self, person: int, joint: int) -> None:
+        self.calls.append(("cycle", person, joint))
+
+
+@pytest.fixture
+def stage() -> FakeStage:
+    return FakeStage()
+
+
+@pytest.fixture
+def editor() -> FakeEditor:
+    return FakeEditor()
+
+
+@pytest.fixture
+def tool(stage: FakeStage, editor: FakeEditor) -> SelectTool:
+    return SelectTool(stage, editor)
+
+
+def drag(tool: Tool, *places: tuple[float, float], ctrl: bool = False) -> None:
+    tool.press(PointerEvent(*places[0], ctrl=ctrl))
+    for place in places[1:]:
+        tool.move(PointerEvent(*place))
+    tool.release(PointerEvent(*places[-1]))
+
+
+def test_dragging_a_joint_is_live_and_one_change(tool: SelectTool, stage: FakeStage, editor: FakeEditor) -> None:
+    drag(tool, (81, 80), (85, 82), (91, 90))
+    assert [(p.joints[0].x, p.joints[0].y) for p in stage.previews] == [(84, 82), (90, 90)]
+    assert editor.calls == [("joint", 1, 0, 90, 90)]
+    assert stage.selected == (1, 0, None)
+
+
+def test_an_occluded_joint_stays_occluded_and_on_the_image(
+    tool: SelectTool, stage: FakeStage, editor: FakeEditor
+) -> None:
+    drag(tool, (120, 80), (500, 80))
+    assert stage.previews[0].joints[1] == Joint(200, 80, 1, HUMAN)
+    assert editor.calls == [("joint", 1, 1, 200, 80)]
+
+
+def test_a_click_moves_nothing(tool: SelectTool, editor: FakeEditor) -> None:
+    drag(tool, (80, 80), (81, 81))
+    assert editor.calls == []
+
+
+def test_escape_restores_and_asks_for_nothing(tool: SelectTool, stage: FakeStage, editor: FakeEditor) -> None:
+    tool.press(PointerEvent(80, 80))
+    tool.move(PointerEvent(100, 100))
+    assert tool.cancel()
+    assert stage.ended == 1
+    tool.release(PointerEvent(100, 100))
+    assert editor.calls == []
+    assert not tool.cancel()
+
+
+def test_a_handle_resizes(tool: SelectTool, stage: FakeStage, editor: FakeEditor) -> None:
+    stage.select(1)
+    drag(tool, (150, 150), (170, 180))
+    assert stage.previews[-1].box == Box(50, 50, 120, 130)
+    assert editor.calls == [("box", 1, Box(50, 50, 120, 130))]
+    assert tool.stage.visible().selected == 1
+
+
+def test_resizing_stops_at_the_image(tool: SelectTool, stage: FakeStage, editor: FakeEditor) -> None:
+    stage.select(1)
+    drag(tool, (150, 150), (900, 900))
+    assert editor.calls == [("box", 1, Box(50, 50, 150, 150))]
+
+
+def test_the_inside_moves_only_a_selected_box(tool: SelectTool, stage: FakeStage, editor: FakeEditor) -> None:
+    drag(tool, (60, 140), (70, 150))
+    assert editor.calls == []
+    assert stage.selected[0] == 1
+    drag(tool, (60, 140), (70, 150))
+    assert editor.calls == [("box", 1, Box(60, 60, 100, 100))]
+    assert stage.previews[-1].joints == PERSON.joints
+
+
+def test_a_moved_box_stays_on_the_image(tool: SelectTool, stage: FakeStage, editor: FakeEditor) -> None:
+    stage.select(1)
+    drag(tool, (60, 140), (300, 140))
+    assert editor.calls == [("box", 1, Box(100, 50, 100, 100))]
+
+
+@pytest.mark.parametrize(("start", "ctrl"), [((100, 80), False), ((60, 140), True)])
+def test_a_bone_or_ctrl_moves_the_whole_pose(
+    tool: SelectTool, stage: FakeStage, editor: FakeEditor, start: tuple[float, float], ctrl: bool
+) -> None:
+    stage.select(1)
+    drag(tool, start, (start[0] + 10, start[1] + 5), ctrl=ctrl)
+    assert editor.calls == [("move", 1, 10, 5)]
+    assert stage.previews[-1].joints[0] == Joint(90, 85, 2, HUMAN)
+
+
+def test_a_second_click_selects_what_lies_beneath(tool: SelectTool, stage: FakeStage) -> None:
+    drag(tool, (105, 115))
+    assert stage.selected[0] == 2
+    drag(tool, (105, 115))
+    assert stage.selected[0] == 1
+    drag(tool, (105, 115))
+    assert stage.selected[0] == 2
+
+
+def test_predictions_and_nothing_can_be_selected(tool: SelectTool, stage: FakeStage, editor: FakeEditor) -> None:
+    drag(tool, (188, 17))
+    assert stage.selected == (None, None, 5)
+    drag(tool, (10, 190), (40, 195))
+    assert stage.selected == (None, None, None)
+    assert editor.calls == []
+
+
+def test_the_right_button_cycles_a_joint(tool: SelectTool, editor: FakeEditor) -> None:
+    tool.context_press(PointerEvent(120, 81))
+    tool.context_press(PointerEvent(10, 190))
+    assert editor.calls == [("cycle", 1, 1)]
+
+
+def test_the_cursor_tells_what_a_drag_would_do(tool: SelectTool, stage: FakeStage) -> None:
+    from app.canvas.hit_test import Hit, Part, hit_test
+
+    stage.select(1)
+    event = PointerEvent(50, 50)
+    hit = hit_test(50, 50, 1.0, stage.visible())
+    assert hit.handle is Handle.NW
+    cursors = {tool.cursor(event, hit), tool.cursor(event, Hit()), tool.cursor(event, Hit(Part.BODY, person=1))}
+    assert len(cursors) == 3
+
+
+def test_drawing_a_box_adds_one_person(stage: FakeStage, editor: FakeEditor) -> None:
+    finished: list[bool] = []
+    tool = DrawBoxTool(stage, editor, lambda: finished.append(True))
+    drag(tool, (180, 190), (120, 130), (100, 300))
+    assert stage.boxes[0] == Box(120, 130, 60, 60)
+    assert editor.calls == [("add", Box(100, 190, 80, 10))]
+    assert finished == [True]
+    assert stage.boxes[-1] is None
+
+
+def test_a_slip_draws_nobody(stage: FakeStage, editor: FakeEditor) -> None:
+    tool = DrawBoxTool(stage, editor, lambda: None)
+    drag(tool, (10, 10), (13, 13))
+    tool.press(PointerEvent(10, 10))
+    tool.move(PointerEvent(90, 90))
+    assert tool.cancel()
+    assert editor.calls == []
