@@ -23,6 +23,10 @@ def build_parser() -> argparse.ArgumentParser:
     models = commands.add_parser("models", help="known models and where their weights are")
     models.add_argument("--json", action="store_true")
     models.set_defaults(function=_models)
+    halve = commands.add_parser("halve", help="write a model file in half precision, half the size")
+    halve.add_argument("model", type=Path)
+    halve.add_argument("output", type=Path)
+    halve.set_defaults(function=_halve)
     return parser
 
 
@@ -175,6 +179,14 @@ def _models(arguments: argparse.Namespace) -> int:
         f"{fact['name']:<28} {fact['weights'] or 'no weights on disk'}\n{'':<28} {fact['origin']}" for fact in facts
     ]
     _show({"models": facts}, arguments.json, "\n".join(lines))
+    return 0
+
+
+def _halve(arguments: argparse.Namespace) -> int:
+    from msarcnn.checkpoint import load_checkpoint, save_checkpoint
+
+    save_checkpoint(arguments.output, *load_checkpoint(arguments.model), half=True)
+    print(f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.1f} MB")
     return 0
 
 

@@ -108,7 +108,7 @@ def train(arguments: argparse.Namespace) -> str:
         return "failed"
     except Exception as error:
         # The run folder is all that a watcher sees: whatever ends the run must stand there.
-        message = str(error) or type(error).__name__
+        message = f"{str(error) or type(error).__name__} (a run with steps behind it can be continued with --resume)"
         run.log({"event": "end", "status": "failed", "model": None, "message": message})
         raise
 
@@ -123,7 +123,7 @@ def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace)
     images, notes = read_labelled_images(annotations, roots, config.pseudo_weight)
     for note in notes:
         run.log({"event": "message", "level": "info", "text": note})
-    training, evaluate = _hold_out(settings, chosen_for_training(images, config), annotations, run)
+    training, judge = _hold_out(settings, chosen_for_training(images, config), annotations, run)
     if not arguments.resume:
         if arguments.epochs:
             steps = max(round(arguments.epochs * len(training) / config.batch_size), 1)
@@ -137,7 +137,8 @@ def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace)
         calibration=parent_info.calibration,
         lineage=lineage_of(Path(settings.init) if settings.init else None, annotations, config),
     )
-    return Trainer(model.to(settings.device), info, training, config, run, evaluate(info) if evaluate else None)
+    evaluate, held_out = (judge.evaluation(info), len(judge.images)) if judge else (None, 0)
+    return Trainer(model.to(settings.device), info, training, config, run, evaluate, held_out)
 
 
 def _initial_model(settings: RunSettings) -> tuple[MSARCNN, CheckpointInfo]:
@@ -185,7 +186,9 @@ class _Judge:
     truth: dict[str, Any]
     run: RunFolder
 
-    def __call__(self, info: CheckpointInfo) -> Evaluate:
+    def evaluation(self, info: CheckpointInfo) -> Evaluate:
+        """The function that judges a model described by `info`."""
+
         def evaluate(model: MSARCNN) -> tuple[dict[str, dict[str, float]], CheckpointInfo]:
             results = list(predict_images(Predictor(model, info), self.images, self._warn))
             figures = evaluate_results(self.truth, to_coco_results(results))

@@ -56,6 +56,7 @@ class Trainer:
         config: Settings.
         run: The folder, created or reopened.
         evaluate: Judges a model; None when nothing is held out (the last weights are then the best).
+        held_out: How many images it judges on; for the log.
     """
 
     def __init__(
@@ -66,6 +67,7 @@ class Trainer:
         config: TrainConfig,
         run: RunFolder,
         evaluate: Evaluate | None = None,
+        held_out: int = 0,
     ) -> None:
         if not images:
             raise TrainingError("no image to train on: label at least one person with keypoints, or choose all images")
@@ -75,6 +77,7 @@ class Trainer:
         self.run = run
         self.evaluate = evaluate
         self.images = images
+        self.held_out = held_out
         self.progress = Progress()
         self._freeze()
         self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
@@ -275,6 +278,7 @@ class Trainer:
                 "total_steps": self.config.iterations,
                 "images": len(self.images),
                 "people": sum(len(image.boxes) for image in self.images),
+                "val_images": self.held_out,
                 "resumed_at": self.progress.step,
             }
         )

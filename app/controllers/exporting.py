@@ -25,7 +25,6 @@ class ExportJob(QObject):
         super().__init__(parent)
         self._out = out
         self._result: dict[str, Any] | None = None
-        self._error = ""
         arguments = [str(project), str(out), "--only", only, "--purpose", purpose]
         self._job: ChildJob = run_child("app.storage.coco_export", arguments, self)
         self._job.progress.connect(self._heard)
@@ -42,8 +41,6 @@ class ExportJob(QObject):
             self.progress.emit(int(line["done"]), int(line["total"]))
         elif line.get("event") == "result":
             self._result = line
-        elif line.get("event") == "error":
-            self._error = str(line["message"])
 
     def _ended(self, code: int, message: str) -> None:
         if code == 0:
@@ -51,7 +48,7 @@ class ExportJob(QObject):
         elif code == CANCELLED_CODE:
             self.finished.emit(None, "")
         else:
-            self.finished.emit(None, self._error or f"{self._out} was not written: {message}")
+            self.finished.emit(None, f"{self._out} was not written: {message}")
         self.deleteLater()
 
 

@@ -25,7 +25,6 @@ class CocoImport(QObject):
         self._folder = tempfile.TemporaryDirectory(prefix="msarcnn-import-", ignore_cleanup_errors=True)
         self._staging = Path(self._folder.name) / "staging.db"
         self._report: dict[str, Any] = {}
-        self._error = ""
         self._last: AttachProgress | None = None
         self._stop: Callable[[], None] | None = None
         arguments = [str(annotations.absolute()), str(self._staging), "--images", str(root)]
@@ -48,14 +47,12 @@ class CocoImport(QObject):
     def _heard(self, line: dict[str, Any]) -> None:
         if line.get("event") == "progress":
             self.progress.emit(f"Reading {self._name}", int(line["done"]), int(line["total"]))
-        elif line.get("event") == "error":
-            self._error = str(line["message"])
         elif line.get("event") == "result":
             self._report = line
 
     def _prepared(self, code: int, message: str) -> None:
         if code != 0:
-            self._end(self._error or f"{self._name} was not imported: {message}", "error")
+            self._end(f"{self._name} was not imported: {message}", "error")
             return
         self._stop = self._store.attach_staging(
             self._staging, self._attaching, self._attached, lambda error: self._end(str(error), "error")

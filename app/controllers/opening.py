@@ -47,6 +47,7 @@ class Opening(QObject):
         self._session, self._messages, self._settings, self._asker = session, messages, settings, asker
         self._import: CocoImport | None = None
         session.open_failed.connect(self._open_failed)
+        session.opened.connect(self._check_roots)
 
     # Asking
 
@@ -111,7 +112,7 @@ class Opening(QObject):
         if root is None:
             root = annotations.absolute().parent
             text = f"{annotations.name}: its images were not found near it. Name their folder with --images DIR."
-            self._messages.post(text, "warning", [("Choose folder…", lambda: self._ask_root(annotations))])
+            self._messages.post(text, "warning", [("Choose folder…", self.ask_root)], topic="roots")
         project = places.project_of(annotations)
         known = project.exists() and project.stat().st_mtime >= changed
 
@@ -136,12 +137,29 @@ class Opening(QObject):
         if self._import:
             self._import.cancel()
 
-    def _ask_root(self, annotations: Path) -> None:
-        folder = self._asker.folder(f"Folder of the images of {annotations.name}")
-        if folder:
-            self._session.close()
-            places.project_of(annotations).unlink(missing_ok=True)
-            self.open_coco(annotations, folder)
+    def _check_roots(self) -> None:
+        gone = [root for root in self._session.roots.values() if not root.is_dir()]
+        if gone:
+            text = f"{gone[0]}: the images' folder is not there any more. The labels are safe; say where it is now."
+            self._messages.post(text, "warning", [("Choose folder…", self.ask_root)], topic="roots")
+
+    def ask_root(self) -> None:
+        """Says where the images of the open project are; labels and states stay as they are."""
+        roots = self._session.roots
+        if not roots:
+            return
+        gone = [item for item in roots.items() if not item[1].is_dir()]
+        key, old = gone[0] if gone else list(roots.items())[-1]
+        folder = self._asker.folder(f"Folder of the images that were expected in {old.name}")
+        path = self._session.path
+        if folder is None or path is None:
+            return
+
+        def moved(_: None) -> None:
+            self._messages.settle("roots")
+            self.open_project(path)
+
+        self._session.store.submit(lambda project: project.relocate_root(key, folder), moved)
 
     def _run_import(self, annotations: Path, root: Path) -> None:
         self._import = CocoImport(self._session.store, annotations, root, self)

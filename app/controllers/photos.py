@@ -1,6 +1,7 @@
 """Pixels for the canvas and thumbnails for the list."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
 
@@ -93,7 +94,10 @@ class Photos(QObject):
         self._mark_damaged(key, text)
         if key == self._session.selection.current_image:
             self._scene.clear_photo()
-            self._messages.post(text, "error", topic="photo")
+            root = self._session.image_file(key).root
+            # Where the whole folder is gone, the message about the folder has the cure.
+            if root is None or Path(root).is_dir():
+                self._messages.post(text, "error", topic="photo")
 
     def _thumbnail(self, key: int, decoded: DecodedImage) -> None:
         self._model.set_thumbnail(key, decoded.to_qimage())

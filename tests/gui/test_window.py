@@ -306,3 +306,40 @@ def test_a_screenshot_can_be_made_without_a_display(photos: Path, tmp_path: Path
     done = subprocess.run([sys.executable, "-P", "-c", code], env=environment, timeout=60, check=False)
     assert done.returncode == 0
     assert out.read_bytes().startswith(b"\x89PNG")
+
+
+class OneFolder:
+    """A person who answers every question with the same folder."""
+
+    def __init__(self, answer: Path) -> None:
+        self.answer = answer
+
+    def folder(self, title: str) -> Path:
+        return self.answer
+
+
+def test_saying_where_the_images_are_keeps_the_labels(
+    make_window: WindowMaker,
+    open_in: Opener,
+    coco_file: Path,
+    photos: Path,
+    qtbot: QtBot,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    window = make_window()
+    open_in(window, coco_file)
+    window.editing.add_person(Box(5, 6, 70, 80))
+    qtbot.waitUntil(lambda: saved(window))
+    project = window.session.path
+    assert project is not None
+    window.closing.finish()
+    moved = photos.rename(photos.with_name("elsewhere"))
+    again = make_window()
+    open_in(again, project)
+    assert "not there any more" in again.message_bar.text
+    monkeypatch.setattr(again.opening, "_asker", OneFolder(moved))
+    with qtbot.waitSignal(again.session.opened, timeout=20_000):
+        again.opening.ask_root()
+    qtbot.waitUntil(lambda: again.scene.has_photo, timeout=20_000)
+    assert again.session.path == project
+    assert Box(5, 6, 70, 80) in [person.box for person in again.session.document.people(current(again))]

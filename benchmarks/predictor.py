@@ -1,0 +1,67 @@
+"""Milliseconds of the three questions to the model, beside torchvision's Keypoint R-CNN in the same run.
+
+    python benchmarks/predictor.py [--runs 10] [--people 1]
+
+Random weights (the time does not depend on them, but for the number of proposals kept), one synthetic 640x480
+image, CPU. The ratio to the peer at its 800 px is what to compare between machines.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torchvision.models.detection import keypointrcnn_resnet50_fpn
+
+from msarcnn.checkpoint import CheckpointInfo
+from msarcnn.config import preset
+from msarcnn.model import build_model
+from msarcnn.predictor import Predictor
+from msarcnn.synthetic import make_scene
+
+
+def milliseconds(function: Callable[[], object], runs: int) -> tuple[float, float, float]:
+    """Median, least and most of several runs after one to warm up."""
+    function()
+    times = []
+    for _ in range(runs):
+        started = time.perf_counter()
+        function()
+        times.append((time.perf_counter() - started) * 1000)
+    return statistics.median(times), min(times), max(times)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--runs", type=int, default=10)
+    parser.add_argument("--people", type=int, default=1)
+    options = parser.parse_args()
+    torch.manual_seed(0)
+    image = make_scene(0, (640, 480)).pixels
+    boxes = np.tile(np.array([[100.0, 50.0, 250.0, 400.0]]), (options.people, 1))
+    peer = keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None).eval()
+    tensor = torch.from_numpy(image).permute(2, 0, 1).float() / 255
+    with torch.inference_mode():
+        whole = milliseconds(lambda: peer([tensor]), options.runs)
+    print(f"torchvision Keypoint R-CNN, whole: {whole[0]:.0f} ms ({whole[1]:.0f} to {whole[2]:.0f})")
+    for name in ("msa_rcnn_mobilenet_v2", "msa_rcnn_resnet50_fpn"):
+        model = build_model(preset(name))
+        predictor = Predictor(model, CheckpointInfo(model.config))
+        features = predictor.encode(image)
+        questions = {
+            "encode": lambda predictor=predictor: predictor.encode(image),
+            "detect": lambda predictor=predictor, features=features: predictor.detect(features),
+            f"estimate {options.people}": lambda predictor=predictor, f=features: predictor.estimate(f, boxes),
+        }
+        total = 0.0
+        for question, function in questions.items():
+            median, least, most = milliseconds(function, options.runs)
+            total += median
+            print(f"{name}, {question}: {median:.0f} ms ({least:.0f} to {most:.0f})")
+        print(f"{name}, all three: {total:.0f} ms, {whole[0] / total:.1f} times faster than the peer")
+
+
+if __name__ == "__main__":
+    main()

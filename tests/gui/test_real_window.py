@@ -1,0 +1,146 @@
+"""The main job in a real window: photos in, pre-filled, corrected with pointer and keys, COCO out."""
+
+import json
+import os
+import select
+import shutil
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pycocotools.coco import COCO
+
+from app.storage.shipped import sample_folder
+
+pytestmark = pytest.mark.display
+
+_SESSION = Path(__file__).with_name("real_window_session.py")
+_SESSION_SECONDS = 240
+
+
+@pytest.fixture
+def display(xvfb_path: str) -> Iterator[str]:
+    """A virtual display of its own, e.g. ":3"."""
+    numbers, written = os.pipe()
+    server = subprocess.Popen(
+        [xvfb_path, "-displayfd", str(written), "-screen", "0", "1600x1000x24", "-nolisten", "tcp"],
+        pass_fds=[written],
+        stderr=subprocess.DEVNULL,
+    )
+    os.close(written)
+    try:
+        readable, _, _ = select.select([numbers], [], [], 30)
+        number = os.read(numbers, 16).decode().strip() if readable else ""
+        if not number:
+            pytest.fail("Xvfb did not start")
+        yield f":{number}"
+    finally:
+        os.close(numbers)
+        server.terminate()
+        try:
+            server.wait(10)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+
+
+def run_session(photos: Path, display: str) -> tuple[dict[str, Any], Path]:
+    """Returns what the session expects of its export, and the exported file."""
+    base = photos.parent
+    out, data = base / "exported.json", base / "data"
+    environment = os.environ | {
+        "DISPLAY": display,
+        "QT_QPA_PLATFORM": "xcb",
+        "MSARCNN_DATA_DIR": str(data),
+        "MSARCNN_SETTINGS": str(base / "settings.ini"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-P", str(_SESSION), str(photos), str(out), str(base / "window.png")],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=_SESSION_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert left_behind(f"MSARCNN_DATA_DIR={data}") == []
+    return json.loads(done.stdout.splitlines()[-1]), out
+
+
+def left_behind(variable: str) -> list[str]:
+    """The command lines of processes that have inherited an environment variable: wherever init has put them."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            if variable.encode() in (process / "environ").read_bytes().split(b"\0"):
+                found.append((process / "cmdline").read_text().replace("\0", " "))
+        except OSError:  # another user's, or it has just ended
+            continue
+    return found
+
+
+def check_export(expected: dict[str, Any], out: Path, photos: Path) -> None:
+    """Reads the file as any user of COCO would."""
+    coco = COCO(str(out))
+    files = {image["id"]: image["file_name"] for image in coco.loadImgs(coco.getImgIds())}
+    assert sorted(files.values()) == sorted(path.name for path in photos.iterdir())
+    annotations = coco.loadAnns(coco.getAnnIds())
+    counted = Counter(files[annotation["image_id"]] for annotation in annotations)
+    assert {name: counted[name] for name in files.values()} == expected["people"]
+    assert len(annotations) == expected["accepted"] + 1
+    for annotation in annotations:
+        visible = annotation["keypoints"][2::3]
+        assert len(visible) == 17
+        assert annotation["num_keypoints"] == sum(v > 0 for v in visible)
+        assert annotation["iscrowd"] == 0 and annotation["area"] > 0
+    (category,) = coco.loadCats(coco.getCatIds())
+    assert category["name"] == "person"
+    assert len(category["keypoints"]) == 17 and category["keypoints"][0] == "nose"
+    assert {annotation["category_id"] for annotation in annotations} == {category["id"]}
+    check_dragged(expected, [a for a in annotations if files[a["image_id"]] == expected["dragged_file"]])
+
+
+def check_dragged(expected: dict[str, Any], annotations: list[dict[str, Any]]) -> None:
+    """The person who was drawn is there, with the joint where it was dropped."""
+    (drawn,) = (a for a in annotations if a["bbox"] == pytest.approx(expected["dragged_box"], abs=0.01))
+    start = 3 * expected["dragged_index"]
+    assert drawn["keypoints"][start : start + 3] == pytest.approx(expected["dragged"], abs=0.01)
+    assert drawn["num_keypoints"] == expected["dragged_labelled"]
+    assert drawn["keypoint_sources"][expected["dragged_index"]] == "h"
+    assert drawn["keypoint_sources"].count("h") == 1
+
+
+def check_session(photos: Path, display: str) -> dict[str, Any]:
+    """Runs and checks a session; returns what it expected."""
+    expected, out = run_session(photos, display)
+    assert expected["platform"] == "xcb"
+    assert expected["heavy_modules"] == []
+    assert expected["trouble"] == []
+    check_export(expected, out, photos)
+    assert (photos.parent / "window.png").read_bytes().startswith(b"\x89PNG")
+    return expected
+
+
+def test_the_loop_in_a_real_window(display: str, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for path in sorted((sample_folder() / "images").iterdir())[:4]:
+        shutil.copy(path, photos)
+    check_session(photos, display)
+
+
+@pytest.mark.shared_data
+def test_the_loop_in_a_real_window_on_real_photos(display: str, tmp_path: Path, coco_photos: Path) -> None:
+    labels = json.loads((coco_photos / "annotations" / "person_keypoints_train.json").read_text())
+    large = Counter(a["image_id"] for a in labels["annotations"] if a["num_keypoints"] >= 10 and a["area"] > 10_000)
+    names = [image["file_name"] for image in labels["images"] if large[image["id"]]][:3]
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in names:
+        shutil.copy(coco_photos / "images" / name, photos)
+    expected = check_session(photos, display)
+    assert expected["accepted"] > 0, "the model finds nobody on three photos with large people"
