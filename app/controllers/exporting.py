@@ -62,7 +62,9 @@ class Exporting(QObject):
         super().__init__(session)
         self._session, self._messages, self._asker = session, messages, asker
         self._job: ExportJob | None = None
+        self._waiting = False
         self.last_path: Path | None = None
+        session.closed.connect(self._stop_waiting)
 
     def ask(self) -> None:
         path = self._session.path
@@ -74,10 +76,11 @@ class Exporting(QObject):
 
     def export(self, out: Path, only: str = "all") -> None:
         """Writes the labels to `out`; only is "all", "finished" or "labelled"."""
-        if self._job is not None:
+        if self._job is not None or self._waiting:
             self._messages.post("An export is running already.", "info")
             return
-        when_saved(self._session, self._messages, lambda project: self._start(project, out, only))
+        self._waiting = self._session.is_open
+        when_saved(self._session, self._messages, lambda project: self._start(project, out, only), self._stop_waiting)
 
     def cancel(self) -> None:
         if self._job:
@@ -89,7 +92,11 @@ class Exporting(QObject):
             self._job.close()
             self._job = None
 
+    def _stop_waiting(self) -> None:
+        self._waiting = False
+
     def _start(self, project: Path, out: Path, only: str) -> None:
+        self._waiting = False
         self._job = ExportJob(project, out, only, "export", self)
         self._job.progress.connect(lambda done, total: self.progress.emit("Exporting", done, total))
         self._job.finished.connect(lambda result, error: self._finished(out, result, error))
@@ -107,8 +114,19 @@ class Exporting(QObject):
             self._messages.post(text, "success", [("OK", lambda: None)])
 
 
-def when_saved(session: Session, messages: Messages, then: Callable[[Path], None]) -> None:
-    """Calls `then` with the project file once every edit is in it; says so if that cannot be."""
+def when_saved(
+    session: Session, messages: Messages, then: Callable[[Path], None], otherwise: Callable[[], None]
+) -> None:
+    """Calls `then` with the project file once every edit is in it; if that cannot be, says so and calls `otherwise`.
+
+    Neither is called when the project is closed first.
+    """
     path = session.path
-    if path is not None:
-        session.store.when_saved(lambda: then(path), lambda error: messages.post(str(error), "error"))
+    if path is None:
+        return
+
+    def failed(error: Exception) -> None:
+        messages.post(str(error), "error")
+        otherwise()
+
+    session.store.when_saved(lambda: then(path), failed)

@@ -19,6 +19,7 @@ from app.storage.shipped import bundled_model
 from app.workers.engine_client import EngineClient
 from app.workers.payloads import EngineInfo
 from app.workers.trainer_client import TrainerClient, TrainerError
+from msarcnn.run_folder import RunFolder
 
 _LABELS = "labels.json"
 
@@ -50,6 +51,8 @@ class FineTuning(QObject):
         self._session, self._engine, self._trainer, self._images = session, engine, trainer, model
         self._messages, self._settings, self._asker = messages, settings, asker
         self._export: ExportJob | None = None
+        self._waiting = False
+        self._run: Path | None = None
         self.model_path: Path | None = None
         self._wanted: Path | None = None
         session.opened.connect(self.attach)
@@ -61,7 +64,7 @@ class FineTuning(QObject):
 
     @property
     def running(self) -> bool:
-        return self._export is not None or self._trainer.run_folder is not None
+        return self._waiting or self._export is not None or self._trainer.run_folder is not None
 
     def counts(self) -> LabelCounts:
         """Counts what there is to learn from, from the list's rows."""
@@ -76,15 +79,28 @@ class FineTuning(QObject):
         if not self._session.is_open:
             self._messages.post("Open photos or a project first: fine-tuning learns from its labels.", "info")
         elif self.running:
-            self._messages.post("A training run is under way: stop or cancel it first.", "info")
+            self._refuse()
         else:
             self.asked.emit(self.counts())
 
     def start(self, settings: FineTuneSettings) -> None:
         """Freezes the labels into a new run folder, then trains on them."""
-        when_saved(self._session, self._messages, lambda project: self._freeze(project, settings))
+        if self.running:
+            self._refuse()
+            return
+        self._waiting = self._session.is_open
+        self.changed.emit()
+        when_saved(self._session, self._messages, lambda project: self._freeze(project, settings), self._stop_waiting)
+
+    def _refuse(self) -> None:
+        self._messages.post("A training run is under way: stop or cancel it first.", "info")
+
+    def _stop_waiting(self) -> None:
+        self._waiting = False
+        self.changed.emit()
 
     def _freeze(self, project: Path, settings: FineTuneSettings) -> None:
+        self._stop_waiting()
         run = places.runs_of(project) / time.strftime("%Y%m%d-%H%M%S")
         try:
             run.mkdir(parents=True, exist_ok=True)
@@ -102,11 +118,27 @@ class FineTuning(QObject):
             self._over(error or "The fine-tuning was cancelled.", "error" if error else "info")
             return
         try:
-            self._trainer.start(run, self.arguments(run / _LABELS, result["roots"], settings))
-        except (TrainerError, FileNotFoundError) as problem:
+            arguments = self.arguments(run / _LABELS, result["roots"], settings)
+        except FileNotFoundError as problem:
             self._over(str(problem), "error")
             return
-        self.began.emit("Starting the training…")
+        self._begin(run, arguments, "Starting the training…")
+
+    def resume(self, run: Path) -> None:
+        """Goes on with a run that ended before it was done, from its last checkpoint and on its frozen labels."""
+        if self.running:
+            self._refuse()
+        else:
+            self._begin(run, ["--resume"], "Going on with the training…")
+
+    def _begin(self, run: Path, arguments: Sequence[str], text: str) -> None:
+        self._run = run
+        try:
+            self._trainer.start(run, arguments)
+        except TrainerError as problem:
+            self._over(str(problem), "error")
+            return
+        self.began.emit(text)
         self.changed.emit()
 
     def arguments(self, labels: Path, roots: Sequence[str], settings: FineTuneSettings) -> list[str]:
@@ -136,12 +168,14 @@ class FineTuning(QObject):
         if project is None or self.running:
             return
         for run in places.runs_newest_first(project)[:1]:
+            self._run = run
             if self._trainer.attach(run):
                 self.began.emit("A training run of this project is under way.")
                 self.changed.emit()
 
     def close(self) -> None:
         """Leaves a run to itself; ends an export that prepares one."""
+        self._waiting = False
         if self._export:
             self._export.close()
             self._export = None
@@ -206,7 +240,14 @@ class FineTuning(QObject):
         elif status == "cancelled":
             self._over("The fine-tuning was cancelled; the model in use stays.", "info")
         else:
-            self._over(f"The fine-tuning did not succeed: {message}", "error")
+            self._over(f"The fine-tuning did not succeed: {message}", "error", [self._cure()])
+
+    def _cure(self) -> tuple[str, Callable[[], None]]:
+        """What to do about a run that failed: go on from its checkpoint, or begin anew with other settings."""
+        run = self._run
+        if run is not None and RunFolder(run).resume_checkpoint.is_file():
+            return "Resume", lambda: self.resume(run)
+        return "Fine-tune again…", self.ask
 
     def _over(self, text: str, level: str, choices: Sequence[tuple[str, Callable[[], None]]] = ()) -> None:
         self.ended.emit(text)

@@ -235,7 +235,7 @@ class TrainerClient(QObject):
             self._finish("cancelled", None, "The training was cancelled.")
             return
         code = self._process.returncode if self._process else None
-        text = f"The training {describe_exit(code)} before it was done; your labels are not affected."
+        text = f"The training stopped before it was done: it {describe_exit(code)}. Your labels are not affected."
         if lines := last_lines(self._run / OUTPUT):
             text += f"\nIts last words (in {self._run / OUTPUT}):\n{lines}\n"
         saved = any((self._run / "checkpoints").glob("*.safetensors"))

@@ -1,8 +1,8 @@
 """Does what a person does in the real program, with the pointer and the keys, and prints what it expects of the export.
 
-`python real_window_session.py FOLDER OUT.json SCREENSHOT.png`; the display is the one that Qt finds. Events are given to
-the window as the window system would give them: what receives them is decided by Qt (focus, overlaps, shortcuts). The
-last line of the output is a JSON object. The exit status is 1 when something did not happen.
+`python real_window_session.py FOLDER OUT.json SCREENSHOT.png`; the display is the one that Qt finds. Events are given
+to the window as the window system would give them: Qt decides what receives them (focus, overlaps, shortcuts). The last
+line of the output is a JSON object. The exit status is 1 when something did not happen.
 """
 
 import json
