@@ -28,6 +28,15 @@ _PIPE_BYTES = 1 << 20
 _LAST_WORDS_SECONDS = 2.0
 
 
+def child_environment() -> dict[str, str]:
+    """The environment of a child that computes.
+
+    Threads that wait for work give their core away instead of spinning: engine and trainer share few cores, and
+    spinning ones slow each other down twenty times (docs/benchmarks.md).
+    """
+    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONUNBUFFERED": "1"}
+
+
 def python_command(module: str, *arguments: str) -> list[str]:
     """The command line that runs a module in a child, safe from files in the working folder (`-P`)."""
     return [sys.executable, "-P", "-m", module, *arguments]
@@ -189,7 +198,7 @@ class _Child:
             stdout=subprocess.PIPE,
             cwd=WORKING_FOLDER,
             pipesize=_PIPE_BYTES,
-            env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            env=child_environment(),
         )
         assert self.process.stdin and self.process.stdout
         self._threads = [

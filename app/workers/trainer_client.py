@@ -11,7 +11,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from app.workers.process import WORKING_FOLDER, describe_exit, python_command
+from app.workers.process import WORKING_FOLDER, child_environment, describe_exit, python_command
 from app.workers.run_log import (
     LOG,
     OUTPUT,
@@ -26,6 +26,7 @@ POLL_MS = 300
 CANCEL_SECONDS = 1.5
 """A cancelled trainer that has not ended by itself is terminated after this time, and killed after twice it."""
 _EXIT_POLLS = 15
+_NICENESS = 5
 _OOM_SCORE = "500"
 
 
@@ -104,11 +105,12 @@ class TrainerClient(QObject):
                     stdout=output,
                     stderr=subprocess.STDOUT,
                     cwd=WORKING_FOLDER,
+                    env=child_environment(),
                     start_new_session=True,
                 )
         except OSError as error:
             raise TrainerError(f"{run}: the training cannot be started: {error}. Choose another folder.") from error
-        _offer_to_oom_killer(self._process.pid)
+        _give_way(self._process.pid)
         self._watch(run, self._process.pid, tail)
 
     def attach(self, run_folder: Path) -> bool:
@@ -254,7 +256,10 @@ def _has_ended(run: Path) -> bool:
     return last_lines(run / LOG, 1).replace(" ", "").startswith('{"event":"end"')
 
 
-def _offer_to_oom_killer(pid: int) -> None:
-    """When memory runs out the trainer shall go before the window: its checkpoints let it resume."""
+def _give_way(pid: int) -> None:
+    """The person at the window comes first: for cores, and when memory runs out (checkpoints let a run resume)."""
     with contextlib.suppress(OSError):
         Path(f"/proc/{pid}/oom_score_adj").write_text(_OOM_SCORE)
+    if sys.platform != "win32":
+        with contextlib.suppress(OSError):
+            os.setpriority(os.PRIO_PROCESS, pid, _NICENESS)
