@@ -15,6 +15,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.workers.trainer_client import default_learning_rate
+
 
 @dataclass(frozen=True, slots=True)
 class LabelCounts:
@@ -54,10 +56,6 @@ class FineTuneSettings:
     batch: int
     lr: float
     device: str
-
-
-LR_PER_IMAGE = 0.02 / 16
-"""The linear rule's learning rate for each image of a batch."""
 
 
 class FineTuneDialog(QDialog):
@@ -150,29 +148,33 @@ class FineTuneDialog(QDialog):
         self.lr = QDoubleSpinBox()
         self.lr.setDecimals(5)
         self.lr.setRange(0.00001, 1.0)
-        self.lr.setSingleStep(0.0005)
-        self.lr.setValue(2 * LR_PER_IMAGE)
-        self.lr.setToolTip("Follows the batch: 0.02 for 16 images")
+        self.lr.setSingleStep(0.00005)
+        self.lr.setValue(default_learning_rate(self.batch.value()))
+        self.lr.setToolTip("Follows the number of images a step: twice the images, twice the rate")
 
     def _batch_changed(self, batch: int) -> None:
-        self.lr.setValue(batch * LR_PER_IMAGE)
+        self.lr.setValue(default_learning_rate(batch))
         self._summarise()
 
     def _summarise(self) -> None:
         finished = self.only.currentData() == "finished"
         images = self._counts.finished_images if finished else self._counts.labelled_images
         people = self._counts.finished_people if finished else self._counts.labelled_people
-        held_out = round(images * self.val_fraction.value() / 100)
+        share = self.val_fraction.value() / 100
+        # As the trainer splits: whatever the share, at least one image on either side.
+        held_out = min(max(round(images * share), 1), max(images - 1, 0)) if share else 0
         learnt = images - held_out
         steps = -(-learnt // self.batch.value()) * self.epochs.value()
         if people == 0:
             self.summary.setText("There is nothing to learn from yet: label some people first.")
+        elif share and images < 2:
+            self.summary.setText("One image cannot be both learnt from and held out: hold out 0 %, or label another.")
         else:
             self.summary.setText(
                 f"{learnt} images to learn from, {held_out} held out, {people} people: {steps:,} steps. "
                 "The labels are frozen in a copy, so you can go on working meanwhile."
             )
-        self.start_button.setEnabled(people > 0 and learnt > 0)
+        self.start_button.setEnabled(people > 0 and learnt > 0 and (not share or images >= 2))
 
     def _start(self) -> None:
         self.started.emit(self.settings())

@@ -21,6 +21,7 @@ from app.workers.run_log import (
     names_folder,
     write_control,
 )
+from msarcnn.config import TrainConfig
 
 POLL_MS = 300
 CANCEL_SECONDS = 1.5
@@ -28,6 +29,11 @@ CANCEL_SECONDS = 1.5
 _EXIT_POLLS = 15
 _NICENESS = 5
 _OOM_SCORE = "500"
+
+
+def default_learning_rate(batch: int) -> float:
+    """The trainer's own rate for a number of images a step (the linear rule)."""
+    return TrainConfig(batch_size=batch).base_learning_rate
 
 
 class TrainerError(Exception):

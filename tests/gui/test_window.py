@@ -249,10 +249,10 @@ def test_the_fine_tuning_dialog_has_defaults_that_can_start(make_window: WindowM
     dialog = FineTuneDialog(LabelCounts(0, 0, 12, 30), window)
     settings = dialog.settings()
     assert (settings.only, settings.train, settings.batch) == ("labelled", "heads", 2)
-    assert settings.lr == pytest.approx(0.0025)
+    assert settings.lr == pytest.approx(0.0001), "the trainer's own rate for two images a step"
     assert dialog.start_button.isEnabled()
     dialog.batch.setValue(8)
-    assert dialog.settings().lr == pytest.approx(0.01)
+    assert dialog.settings().lr == pytest.approx(0.0004)
     assert not FineTuneDialog(LabelCounts(0, 0, 0, 0), window).start_button.isEnabled()
 
 
