@@ -196,8 +196,12 @@ def _show(facts: dict[str, Any], as_json: bool, text: str) -> None:
 
 def _train(arguments: argparse.Namespace) -> int:
     from msarcnn.train_command import train
+    from msarcnn.training import TrainingError
 
-    status = train(arguments)
+    try:
+        status = train(arguments)
+    except TrainingError as error:
+        raise ValueError(str(error)) from error
     print(status)
     return 0 if status != "failed" else 1
 

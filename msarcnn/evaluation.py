@@ -28,9 +28,14 @@ PERSON_CATEGORY = 1
 
 @dataclass(frozen=True)
 class ImageResult:
-    """What a model found on one image: boxes [N, 4] xyxy, scores [N], keypoints [N, K, 2], confidences [N, K]."""
+    """What a model found on one image.
+
+    boxes [N, 4] xyxy, scores [N], keypoints [N, K, 2], confidences [N, K]; size is the (width, height) in pixels
+    that they are measured in.
+    """
 
     image_id: int
+    size: tuple[int, int]
     boxes: np.ndarray
     scores: np.ndarray
     keypoints: np.ndarray
@@ -50,7 +55,8 @@ def predict_images(
         features = predictor.encode(pixels)
         found = predictor.detect(features)
         poses = predictor.estimate(features, found.boxes)
-        yield ImageResult(image.image_id, found.boxes, found.scores, poses.keypoints, poses.confidences)
+        size = (pixels.shape[1], pixels.shape[0])
+        yield ImageResult(image.image_id, size, found.boxes, found.scores, poses.keypoints, poses.confidences)
 
 
 def evaluate_files(

@@ -17,6 +17,7 @@ How pixels become 8-bit RGB:
 
 import io
 import os
+import re
 import struct
 import threading
 import warnings
@@ -71,7 +72,11 @@ _INVERSE_TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_270,
 }
-_JPEG_SCAN, _JPEG_END = b"\xff\xda", b"\xff\xd9"
+_JPEG_MARK = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
+"""A mark; 0xff 0x00 is a pixel byte of its own."""
+_JPEG_END = b"\xd9"
+_JPEG_LONE = {bytes([mark]) for mark in (0x01, *range(0xD0, 0xD9))}
+"""Marks without a segment behind them: restarts within the pixels, mostly."""
 _WHITE_LEVELS = (255, 1023, 4095, 16383, 65535)
 
 # Pillow's own limit is a process-wide number, and its message names no width and height: `_open` checks ours.
@@ -236,8 +241,20 @@ def _refuse_damage(image: Image.Image, file: BinaryIO) -> None:
         file.seek(0)
         data = file.read()
         file.seek(place)
-        if data.rfind(_JPEG_END) < data.rfind(_JPEG_SCAN):
+        if not _jpeg_ends(data):
             raise ValueError("JPEG without its end")
+
+
+def _jpeg_ends(data: bytes) -> bool:
+    """Walks over the segments of a JPEG to its end mark; what a camera appends behind it may hold anything."""
+    place = 2
+    while match := _JPEG_MARK.search(data, place):
+        place = match.end()
+        if match[1] == _JPEG_END:
+            return True
+        if match[1] not in _JPEG_LONE:
+            place += int.from_bytes(data[place : place + 2], "big")
+    return False
 
 
 def _scan_png(file: BinaryIO, check: bool) -> bool:

@@ -80,11 +80,15 @@ def decode_keypoints(
     return boxes[:, None, :2] + points * scale[:, None], peaks[..., 0]
 
 
+MAX_RESIZED = 1024
+"""Side in pixels beyond which a map is not enlarged any further: a cell of the answer is then a pixel or two."""
+
+
 def _resized_argmax(logits: Tensor, boxes: Tensor) -> Tensor:
     points = boxes.new_zeros((*logits.shape[:2], 2))
     for index, (maps, box) in enumerate(zip(logits, boxes, strict=True)):
         extent = (box[2:] - box[:2]).clamp(min=1)
-        width, height = (int(value) for value in extent.ceil())
+        width, height = (min(int(value), MAX_RESIZED) for value in extent.ceil())
         resized = functional.interpolate(maps[None], size=(height, width), mode="bicubic", align_corners=False)[0]
         cells = resized.flatten(1).argmax(dim=-1)
         centres = torch.stack((cells % width, cells // width), dim=-1) + 0.5

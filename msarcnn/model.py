@@ -5,11 +5,11 @@ from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHe
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads, KeypointRCNNPredictor
 from torchvision.models.detection.rpn import AnchorGenerator, RPNHead
-from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.ops import MultiScaleRoIAlign
 
 from msarcnn.backbone import LEVELS, Backbone, build_backbone
 from msarcnn.config import ModelConfig
+from msarcnn.image_transform import ImageTransform
 from msarcnn.keypoint_head import HeatmapOutput, MSKpsNet
 from msarcnn.keypoints import decode_keypoints
 from msarcnn.ms_roi_align import MSRoIAlign
@@ -26,7 +26,7 @@ class MSARCNN(nn.Module):
     def __init__(
         self,
         config: ModelConfig,
-        transform: GeneralizedRCNNTransform,
+        transform: ImageTransform,
         backbone: Backbone,
         rpn: PersonRPN,
         roi_heads: PoseRoIHeads,
@@ -74,11 +74,7 @@ def resize_boxes(boxes: Tensor, size: tuple[int, int], new_size: tuple[int, int]
 def build_model(config: ModelConfig) -> MSARCNN:
     """Builds a network with random weights; the only place that reads the configuration."""
     backbone = build_backbone(config)
-    transform = GeneralizedRCNNTransform(
-        config.min_size, config.max_size, list(config.image_mean), list(config.image_std)
-    )
-    # Training images come resized from the augmentation; resizing them again would only blur them.
-    transform._skip_resize = True
+    transform = ImageTransform(config)
     anchors = AnchorGenerator(
         tuple((size,) for size in config.anchor_sizes), ((0.5, 1.0, 2.0),) * len(config.anchor_sizes)
     )

@@ -21,6 +21,18 @@ BOXES_PER_PASS = 32
 """Boxes given to the keypoint head at a time: bounds memory on crowded images."""
 
 
+class DeviceError(ValueError):
+    """A device that this machine does not have."""
+
+
+def check_device(device: str) -> None:
+    """Raises DeviceError, with the cure, when a device cannot be computed on."""
+    try:
+        torch.zeros(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise DeviceError(f"device {device!r} cannot be used here: choose cpu, or install a driver for it") from error
+
+
 @dataclass(frozen=True)
 class Features:
     """An encoded image: pyramid maps [1, C, h, w] by level, sizes as (height, width)."""
@@ -106,7 +118,11 @@ class Predictor:
     def load(
         cls, model: str | Path | None = None, device: str = "cpu", cache_bytes: int = DEFAULT_CACHE_BYTES
     ) -> "Predictor":
-        """Loads bundled weights (None or a preset's name) or a .safetensors file. Raises CheckpointError."""
+        """Loads bundled weights (None or a preset's name) or a .safetensors file.
+
+        Raises CheckpointError, and DeviceError when the device is not there.
+        """
+        check_device(device)
         path = find_model(model)
         network, info = load_checkpoint(path, device)
         fold_frozen_batchnorm(network.backbone)
@@ -142,10 +158,10 @@ class Predictor:
         """
         if key is not None and (kept := self._cache.get(key)) is not None:
             return kept
-        pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).to(self.device).float().div_(255)
-        batch, _ = self._model.transform([pixels])
-        tensors = batch.tensors.contiguous(memory_format=torch.channels_last)
-        features = Features(self._model.backbone(tensors, checkpoint), batch.image_sizes[0], tuple(image.shape[:2]))
+        pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).to(self.device)
+        batch, size = self._model.transform.batch_pixels(pixels)
+        maps = self._model.backbone(batch.contiguous(memory_format=torch.channels_last), checkpoint)
+        features = Features(maps, size, (image.shape[0], image.shape[1]))
         if key is not None:
             self._cache.put(key, features)
         return features

@@ -12,7 +12,7 @@ import numpy as np
 from msarcnn.coco import read_coco, write_json_atomic
 from msarcnn.dataset import LabelledImage, labelled_images
 from msarcnn.evaluation import ImageResult, predict_images, to_coco_results
-from msarcnn.images import ImageError, find_images, image_size
+from msarcnn.images import ImageError, find_images
 from msarcnn.predictor import Predictor
 from msarcnn.skeleton import load_skeleton
 
@@ -82,7 +82,7 @@ def predict_dataset(
     by_id = {image.image_id: image for image in images}
     for result in _watched(predictor, images, problems, report):
         image = by_id[result.image_id]
-        width, height = image_size(image.path, image.root)
+        width, height = result.size
         entries.append({"id": image.image_id, "file_name": image.file_name, "width": width, "height": height})
         for person in to_coco_results([result]):
             if person["score"] >= threshold:

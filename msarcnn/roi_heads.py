@@ -34,6 +34,15 @@ class PersonRPN(RegionProposalNetwork):
             label[(label == 0) & covered_by(anchor, target["ignore_boxes"])] = -1
         return labels, boxes
 
+    def compute_loss(
+        self, objectness: Tensor, pred_bbox_deltas: Tensor, labels: list[Tensor], regression_targets: list[Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        if not any((label >= 0).any() for label in labels):
+            # Everything is ignored: nothing to learn, but the mean over nothing would be no number.
+            return objectness.sum() * 0.0, pred_bbox_deltas.sum() * 0.0
+        losses: tuple[Tensor, Tensor] = super().compute_loss(objectness, pred_bbox_deltas, labels, regression_targets)
+        return losses
+
 
 class PoseRoIHeads(RoIHeads):
     """Classification head and keypoint head over the same proposals.
@@ -81,6 +90,9 @@ class PoseRoIHeads(RoIHeads):
     ) -> dict[str, Tensor]:
         """Losses of both heads: {"loss_classifier", "loss_box_reg", "loss_keypoint"}."""
         boxes, matched, labels, regression = self.select_training_samples(proposals, targets)
+        if sum(map(len, boxes)) == 0:
+            nothing = self._zero(self, features)
+            return {"loss_classifier": nothing, "loss_box_reg": nothing, "loss_keypoint": nothing}
         logits, deltas = self.box_predictor(self.box_head(self.box_roi_pool(features, boxes, image_shapes)))
         classifier, box = fastrcnn_loss(logits.float(), deltas.float(), labels, regression)
         return {
@@ -112,14 +124,15 @@ class PoseRoIHeads(RoIHeads):
             cells.append(cell[useful])
             weights.append(weight[useful])
         if sum(map(len, boxes)) == 0:
-            # Every parameter takes part in every step, so that optimizer state and ranks stay in line.
-            return sum((p.sum() for p in self._keypoint_parameters()), features["0"].new_zeros(())) * 0.0
+            keypoint_modules = nn.ModuleList((self.keypoint_roi_pool, self.keypoint_head, self.keypoint_predictor))
+            return self._zero(keypoint_modules, features)
         logits = self.heatmap_logits(features, boxes, image_shapes)
         return keypoint_loss(logits.float(), torch.cat(cells), torch.cat(weights))
 
-    def _keypoint_parameters(self) -> list[nn.Parameter]:
-        modules = (self.keypoint_roi_pool, self.keypoint_head, self.keypoint_predictor)
-        return [parameter for module in modules for parameter in module.parameters()]
+    @staticmethod
+    def _zero(module: nn.Module, features: dict[str, Tensor]) -> Tensor:
+        """A loss of 0 in which every parameter takes part, so that optimizer state and ranks stay in line."""
+        return sum((p.sum() for p in module.parameters()), features["0"].new_zeros(())) * 0.0
 
     def detect(
         self, features: dict[str, Tensor], proposals: list[Tensor], image_shapes: list[tuple[int, int]]

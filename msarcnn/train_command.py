@@ -24,7 +24,7 @@ from msarcnn.dataset import (
 )
 from msarcnn.evaluation import calibrate, evaluate_results, predict_images, to_coco_results
 from msarcnn.model import MSARCNN, build_model
-from msarcnn.predictor import Predictor
+from msarcnn.predictor import Predictor, check_device
 from msarcnn.run_folder import RunFolder
 from msarcnn.training import Evaluate, Trainer, lineage_of
 
@@ -118,6 +118,7 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace) -> Trainer:
+    check_device(settings.device)
     config = settings.train_config
     annotations, roots = [Path(p) for p in settings.annotations], [Path(p) for p in settings.images]
     images, notes = read_labelled_images(annotations, roots, config.pseudo_weight)

@@ -79,6 +79,7 @@ class Trainer:
         self.images = images
         self.held_out = held_out
         self.progress = Progress()
+        self._unreadable: set[str] = set()
         self._freeze()
         self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.optimizer = self._build_optimizer()
@@ -114,7 +115,11 @@ class Trainer:
             if command in ("stop", "cancel"):
                 return "stopped" if command == "stop" else "cancelled"
             step = self.progress.step
-            losses = self._step(batch, step)
+            readable = self._readable(batch)
+            if not readable:
+                self.progress.step = step + 1
+                continue
+            losses = self._step(readable, step)
             if losses is None:
                 bad_steps += 1
                 self._warn(f"step {step + 1}: the loss is not a number; the step was left out")
@@ -132,19 +137,23 @@ class Trainer:
                 self._save_resume()
         return "completed"
 
+    def _readable(self, batch: list[Sample]) -> list[Sample]:
+        """Leaves out images that cannot be read, each reported once. Raises TrainingError when none can be."""
+        for sample in batch:
+            if sample.problem and sample.problem not in self._unreadable:
+                self._unreadable.add(sample.problem)
+                self._warn(sample.problem)
+        if len(self._unreadable) >= len(self.images):
+            raise TrainingError("none of the images can be read: see the warnings for the files")
+        return [sample for sample in batch if not sample.problem]
+
     def _step(self, batch: list[Sample], step: int) -> dict[str, float] | None:
         """One optimizer step; None, with the weights untouched, if a loss or gradient is not finite."""
         device = next(self.model.parameters()).device
-        for sample in batch:
-            if sample.problem:
-                self._warn(sample.problem)
-        usable = [sample for sample in batch if not sample.problem]
-        if not usable:
-            raise TrainingError("no image of a whole batch could be read: see the warnings for the files")
         torch.manual_seed(mixed_seed(self.config.seed, step))
         self.model.train()
-        images = [sample.image.to(device) for sample in usable]
-        targets = [{key: value.to(device) for key, value in sample.target.items()} for sample in usable]
+        images = [sample.image.to(device) for sample in batch]
+        targets = [{key: value.to(device) for key, value in sample.target.items()} for sample in batch]
         with torch.autocast(device.type, torch.bfloat16, enabled=self.config.mixed_precision):
             losses = self.model(images, targets)
         total = torch.stack([value.float() for value in losses.values()]).sum()

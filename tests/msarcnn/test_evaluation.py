@@ -44,6 +44,7 @@ def result_of(annotation, shift=0.0, score=0.9, confidence=0.9):
     points = np.array(annotation["keypoints"]).reshape(1, 17, 3)[..., :2] + shift
     return ImageResult(
         annotation["image_id"],
+        (300, 300),
         np.array([[x, y, x + w, y + h]]),
         np.array([score]),
         points,

@@ -416,3 +416,21 @@ def test_mutated_files_give_a_picture_or_an_image_error(tmp_path: Path, suffix: 
                 read(path)
             except ImageError as error:
                 assert f"m.{suffix}" in str(error)
+
+
+def jpeg_bytes(**options: object) -> bytes:
+    buffer = io.BytesIO()
+    pixels = np.random.default_rng(0).integers(0, 255, (48, 64, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(buffer, "JPEG", **options)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"restart_marker_blocks": 2}, {"comment": b"\xff\xd9"}])
+def test_what_a_camera_appends_behind_a_jpeg_is_no_damage(tmp_path: Path, options: dict[str, object]) -> None:
+    path = tmp_path / "motion.jpg"
+    whole = jpeg_bytes(**options)
+    path.write_bytes(whole + b"\xff\xda video \xff\xda" * 1000)
+    assert load_image(path).pixels.shape == (48, 64, 3)
+    path.write_bytes(whole[: len(whole) * 2 // 3] + bytes(len(whole) // 3))
+    with pytest.raises(ImageError):
+        load_image(path)

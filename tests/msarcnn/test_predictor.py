@@ -1,3 +1,4 @@
+import dataclasses
 import threading
 
 import numpy as np
@@ -34,7 +35,8 @@ def test_any_box_can_be_estimated(predictor, photo):
     assert predictor.estimate(features, BOXES).heatmaps is None
 
 
-def test_the_two_stages_agree_with_the_whole_network(tiny_model, photo):
+def test_the_two_stages_agree_with_the_whole_network(tiny_model):
+    photo = np.random.default_rng(0).integers(0, 255, (96, 160, 3), dtype=np.uint8)  # needs no resizing
     predictor = Predictor(tiny_model, CheckpointInfo(tiny_model.config))
     features = predictor.encode(photo)
     found = predictor.detect(features)
@@ -115,9 +117,30 @@ def test_two_threads_may_ask_at_once(predictor, photo):
         np.testing.assert_allclose(answer, expected, atol=1e-3)
 
 
-def test_scaling_an_image_scales_its_coordinates(predictor):
-    image = np.random.default_rng(1).integers(0, 255, (96, 160, 3), dtype=np.uint8)
-    double = image.repeat(2, axis=0).repeat(2, axis=1)
-    small = predictor.estimate(predictor.encode(image), BOXES).keypoints
-    large = predictor.estimate(predictor.encode(double), BOXES * 2).keypoints
-    np.testing.assert_allclose(large, small * 2, atol=2.5)
+def test_answers_are_in_the_pixels_of_the_photo_not_of_the_resized_one(predictor, photo):
+    features = predictor.encode(photo)
+    double = dataclasses.replace(features, original_size=(photo.shape[0] * 2, photo.shape[1] * 2))
+    small, large = predictor.estimate(features, BOXES), predictor.estimate(double, BOXES * 2)
+    np.testing.assert_allclose(large.keypoints, small.keypoints * 2, rtol=1e-4)
+    np.testing.assert_allclose(predictor.detect(double).boxes, predictor.detect(features).boxes * 2, rtol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(2, 2000, 3), (1500, 1, 3), (1, 1, 3)])
+def test_odd_shapes_have_an_answer(predictor, shape):
+    features = predictor.encode(np.zeros(shape, dtype=np.uint8))
+    assert predictor.detect(features).boxes.shape[1] == 4
+
+
+def test_a_large_photo_is_resized_with_antialiasing(predictor):
+    """Noise that the eye cannot see at test size must not reach the network as noise."""
+    noise = np.random.default_rng(0).integers(0, 255, (960, 1600, 3), dtype=np.uint8)
+    batch, size = predictor._model.transform.batch_pixels(torch.from_numpy(noise).permute(2, 0, 1))
+    assert size == (96, 160)
+    assert batch[0, :, : size[0], : size[1]].std() < 0.3 * (noise / 255 * 2 - 1).std()
+
+
+def test_a_missing_device_is_refused_with_a_cure(tiny_checkpoint):
+    if torch.cuda.is_available():
+        pytest.skip("this machine has the device")
+    with pytest.raises(ValueError, match="choose cpu"):
+        Predictor.load(tiny_checkpoint, device="cuda")

@@ -80,3 +80,10 @@ def test_an_image_with_nobody_has_losses_and_gradients(tiny_model):
     }
     sum(found.values()).backward()
     assert all(torch.isfinite(value) for value in found.values())
+
+
+def test_an_image_that_is_ignored_as_a_whole_teaches_nothing(tiny_model):
+    found = losses(tiny_model, target([], [[-2000, -2000, 2000, 2000]]))
+    total = sum(found.values())
+    assert total.item() == 0
+    total.backward()

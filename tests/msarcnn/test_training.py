@@ -1,5 +1,6 @@
 """The loop: exact resumption, stop, cancel, bad steps; and that it learns."""
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -176,3 +177,13 @@ def test_unknown_wishes_mean_go_on(tmp_path):
 def test_no_image_is_refused(tiny_config, tmp_path):
     with pytest.raises(TrainingError, match="label at least one"):
         trainer(tiny_config, [], tmp_path / "run", settings())
+
+
+def test_damaged_images_are_left_out_and_named_once(tiny_config, people, tmp_path):
+    broken = dataclasses.replace(people[0], file_name="missing.jpg")
+    run = trainer(tiny_config, [people[1], broken], tmp_path / "run", settings(batch_size=1))
+    assert run.train() == "completed"
+    warnings = [event["text"] for event in events(tmp_path / "run", "message")]
+    assert len(warnings) == 1 and "missing.jpg" in warnings[0]
+    with pytest.raises(TrainingError, match="none of the images"):
+        trainer(tiny_config, [broken], tmp_path / "other", settings(batch_size=1)).train()

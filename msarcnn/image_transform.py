@@ -1,0 +1,44 @@
+"""From pixels to the network's input: resized with antialiasing as in training, normalised, padded into a batch."""
+
+import torch
+from torch import Tensor
+from torchvision.models.detection.transform import GeneralizedRCNNTransform
+from torchvision.transforms.v2 import functional as v2
+
+from msarcnn.config import ModelConfig
+from msarcnn.roi_heads import Target
+
+
+def fitted_size(height: int, width: int, min_size: int, max_size: int) -> tuple[int, int]:
+    """(height, width) whose shortest side is min_size, or whose longest is max_size if that is smaller; at least 1."""
+    scale = min(min_size / min(height, width), max_size / max(height, width))
+    return max(round(height * scale), 1), max(round(width * scale), 1)
+
+
+class ImageTransform(GeneralizedRCNNTransform):
+    """torchvision's, but for the resizing.
+
+    Training images come resized from the augmentation and are left alone. At test time torchvision interpolates
+    without antialiasing: a large photo would be point-sampled, unlike anything that the network was trained on.
+    """
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__(config.min_size, config.max_size, list(config.image_mean), list(config.image_std))
+
+    def fit(self, image: Tensor) -> Tensor:
+        """[3, H, W], uint8 or float, to the test size."""
+        height, width = image.shape[-2:]
+        size = fitted_size(height, width, self.min_size[-1], self.max_size)
+        return image if size == (height, width) else v2.resize(image, list(size), antialias=True)
+
+    def resize(self, image: Tensor, target: Target | None = None) -> tuple[Tensor, Target | None]:
+        return (image if self.training else self.fit(image)), target
+
+    def batch_pixels(self, pixels: Tensor) -> tuple[Tensor, tuple[int, int]]:
+        """One uint8 image [3, H, W] as a batch of one [1, 3, h, w], and its size (height, width) before padding.
+
+        Resized as uint8: a 12-megapixel photo is never held in floats.
+        """
+        resized = self.fit(pixels)
+        image = self.normalize(resized.to(torch.float32) / 255)
+        return self.batch_images([image]), (resized.shape[-2], resized.shape[-1])
