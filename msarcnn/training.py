@@ -4,7 +4,7 @@ import json
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,10 @@ LOSS_NAMES = {
 MAX_BAD_STEPS = 5
 """Steps in a row with a loss that is not a number, after which a run gives up."""
 
-Evaluate = Callable[[MSARCNN], tuple[dict[str, dict[str, float]], CheckpointInfo]]
+Figures = dict[str, dict[str, float]]
+"""{"keypoints": {"AP", ...}, "bbox": {"AP", ...}}."""
+
+Evaluate = Callable[[MSARCNN], tuple[Figures, CheckpointInfo]]
 """Figures of a model on the held-out images, and its description with confidences calibrated on them."""
 
 
@@ -40,10 +43,24 @@ class TrainingError(RuntimeError):
 
 @dataclass
 class Progress:
-    """Where a run stands: step counts finished steps; best is the highest figure so far (None before any)."""
+    """Where a run stands: step counts finished steps.
+
+    best is the highest score of a trained model so far (None before any); before and after are the figures on the
+    held-out images of the model that the run started from, and of the best one.
+    """
 
     step: int = 0
     best: float | None = None
+    before: Figures = field(default_factory=dict)
+    after: Figures = field(default_factory=dict)
+
+    def verdict(self, held_out: int) -> str:
+        """A sentence about what the run has brought; empty when nothing was held out."""
+        if not self.before or not self.after:
+            return ""
+        before, after = (figures["keypoints"]["AP"] for figures in (self.before, self.after))
+        advice = "" if _score(self.after) >= _score(self.before) else " It is not better: more labels may help."
+        return f"Keypoint AP {before:.3f} before, {after:.3f} after, on {held_out} held-out images.{advice}"
 
 
 class Trainer:
@@ -104,7 +121,10 @@ class Trainer:
             self._judge(keep=True)
         self.run.clear_command()
         model = None if status == "cancelled" else self.run.relative(self.run.best_checkpoint)
-        self.run.log({"event": "end", "status": status, "model": model, "message": ""})
+        progress = self.progress
+        worse = bool(progress.before) and _score(progress.after) < _score(progress.before)
+        message = "" if model is None else progress.verdict(self.held_out)
+        self.run.log({"event": "end", "status": status, "model": model, "message": message, "worse": worse})
         return status
 
     def _steps(self) -> str:
@@ -214,16 +234,17 @@ class Trainer:
         swapped = self._swap_average()
         try:
             info = self.info
-            figures: dict[str, dict[str, float]] = {}
+            figures: Figures = {}
             if self.evaluate is not None:
                 self.model.eval()
                 figures, info = self.evaluate(self.model)
                 self.run.log({"event": "evaluation", "step": self.progress.step, **figures})
             if not keep:
+                self.progress.before = figures
                 return
-            score = figures["keypoints"]["AP"] + 0.1 * figures["bbox"]["AP"] if figures else None
+            score = _score(figures) if figures else None
             if score is None or self.progress.best is None or score >= self.progress.best:
-                self.progress.best = score
+                self.progress.best, self.progress.after = score, figures
                 lineage = {**self.info.lineage, "step": self.progress.step}
                 save_checkpoint(self.run.best_checkpoint, self.model, replace(info, lineage=lineage, metrics=figures))
                 self._log_checkpoint(self.run.best_checkpoint, best=True)
@@ -251,7 +272,7 @@ class Trainer:
                 tensors[f"optimizer.{key}.{name}"] = torch.as_tensor(value)
         state = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
         with atomic_writer(self.run.resume_checkpoint) as file:
-            file.write(save(state, {"progress": json.dumps(vars(self.progress))}))
+            file.write(save(state, {"progress": json.dumps(asdict(self.progress))}))
         self._log_checkpoint(self.run.resume_checkpoint, best=False)
 
     def resume(self) -> None:
@@ -311,6 +332,11 @@ class Trainer:
 
     def _warn(self, text: str) -> None:
         self.run.log({"event": "message", "level": "warning", "text": text})
+
+
+def _score(figures: Figures) -> float:
+    """What the best model is chosen by: keypoint AP, and a tenth of box AP."""
+    return figures["keypoints"]["AP"] + 0.1 * figures["bbox"]["AP"] if figures else 0.0
 
 
 def lineage_of(parent: Path | None, data: list[Path], config: TrainConfig) -> dict[str, Any]:

@@ -39,7 +39,7 @@ def trainer(tiny_config, people, folder, config, resumed=False, evaluate=None):
     else:
         run.create()
         run.write_config({})
-    return Trainer(build_model(tiny_config), CheckpointInfo(tiny_config), people, config, run, evaluate)
+    return Trainer(build_model(tiny_config), CheckpointInfo(tiny_config), people, config, run, evaluate, held_out=7)
 
 
 def events(folder, kind=None):
@@ -113,6 +113,21 @@ def test_the_best_is_kept_and_the_last_is_not(tiny_config, people, tmp_path):
     assert info.metrics["keypoints"]["AP"] == 0.5
     assert info.lineage["step"] == 2
     assert [event["step"] for event in events(tmp_path / "run", "evaluation")] == [0, 2, 4, 6]
+    end = events(tmp_path / "run", "end")[0]
+    assert end["message"] == "Keypoint AP 0.100 before, 0.500 after, on 7 held-out images."
+    assert end["worse"] is False
+
+
+def test_a_run_that_made_the_model_worse_says_so(tiny_config, people, tmp_path):
+    aps = iter([0.9, 0.2])
+
+    def evaluate(model):
+        return {"keypoints": {"AP": next(aps)}, "bbox": {"AP": 0.0}}, CheckpointInfo(tiny_config)
+
+    trainer(tiny_config, people, tmp_path / "run", settings(), evaluate=evaluate).train()
+    end = events(tmp_path / "run", "end")[0]
+    assert end["worse"] is True
+    assert "0.900 before, 0.200 after" in end["message"] and "not better" in end["message"]
 
 
 def test_a_step_without_a_finite_loss_is_left_out_and_many_end_the_run(tiny_config, people, tmp_path):
