@@ -155,7 +155,7 @@ _PREDICT = (
     _a("prefill_image", "&Pre-fill this image", "mdi6.creation", "P", "Predict",
        "Ask the model for the people of this image", "image", "prefill.this_image", tool_bar=True),
     _a("prefill_all", "Pre-fill &all unfinished", "mdi6.playlist-star", "Ctrl+P", "Predict",
-       "Ask the model for all images that nobody worked on; runs in the background", "project",
+       "Ask the model for all images that nobody worked on; runs in the background", "writable project",
        "prefill.all_unfinished"),
     _a("accept_and_go_on", "Accept shown and &go on", "mdi6.check-all", "Space", "Predict",
        "Make every shown prediction a label, and go to the next image", "image", "editing.accept_and_go_on",

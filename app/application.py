@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import QCoreApplication, QSettings, QStandardPaths, Qt, QTimer
 from PySide6.QtWidgets import QApplication
 
+from app.display import has_display
 from app.icons import icon
 from app.theme import palette_of, scheme_of, style_sheet
 
@@ -40,19 +41,12 @@ def parse_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     return parser.parse_args(list(arguments))
 
 
-def has_display() -> bool:
-    """Whether a window can be shown; asked before Qt is, which would abort."""
-    if not sys.platform.startswith("linux"):
-        return True
-    return any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY", "QT_QPA_PLATFORM"))
-
-
 def run_demo() -> int:
     """Without a display: says so, and runs the same loop on the sample project without a window."""
     from app import headless
 
     print(
-        "There is no display: running the same loop on the sample project without a window. "
+        "There is no display that answers: running the same loop on the sample project without a window. "
         "On the command line: python -m msarcnn predict | train | evaluate",
         flush=True,
     )
@@ -144,7 +138,7 @@ def take_screenshot(application: QApplication, window: "MainWindow", options: ar
 
     def save() -> None:
         out: Path = options.screenshot.absolute()
-        window.message_bar.dismiss()
+        window.message_bar.clear()
         saved = out.parent.is_dir() and window.grab().save(str(out))
         if not saved:
             print(f"{out}: the picture cannot be written. Is its folder there and writable?", file=sys.stderr)

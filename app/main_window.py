@@ -187,6 +187,8 @@ class MainWindow(QMainWindow):
         session.not_saved.connect(lambda text: self.messages.post(text, "error", topic="saving"))
         session.document.edit_refused.connect(lambda text: self.messages.post(text, "warning"))
         selection.image_changed.connect(self.image_list.show_current)
+        # A gesture belongs to the image on which it began.
+        selection.image_changed.connect(lambda _: self.canvas.use_select())
         selection.image_changed.connect(lambda key: self.canvas.setFocus() if key is not None else None)
         self.conditions.changed.connect(self._refresh_actions)
         self.messages.posted.connect(self._show_message)
@@ -199,11 +201,15 @@ class MainWindow(QMainWindow):
         layers, canvas = self.layers, self.canvas
         self.image_list.chosen.connect(lambda key: setattr(self.session.selection, "current_image", key))
         self.image_list.thumbnails_wanted.connect(self.photos.want_thumbnails)
+        self.image_list.left.connect(canvas.setFocus)
         self.people.joint_activated.connect(self.editing.cycle_joint)
+        # Arrows and Tab move and select joints only while the canvas has the focus.
+        self.people.clicked.connect(canvas.setFocus)
         self.predictions.threshold_changed.connect(layers.set_threshold)
         self.predictions.accept_all_wanted.connect(self.editing.accept_shown)
-        self.predictions.prefill_wanted.connect(self.prefill.this_image)
+        self.predictions.prefill_wanted.connect(self.actions_by_id["prefill_image"].trigger)
         self.counts.changed.connect(self.predictions.show_counts)
+        self.counts.changed.connect(lambda shown, *_: self.people.show_proposed(shown))
         self.heatmap_panel.shown_changed.connect(lambda on: layers.switch("heatmap", on))
         self.heatmap_panel.opacity_changed.connect(layers.set_opacity)
         self.heatmaps.status_changed.connect(self.heatmap_panel.show_status)
@@ -241,10 +247,12 @@ class MainWindow(QMainWindow):
         tuning.began.connect(lambda _: self._raise_training())
         tuning.logged.connect(self.training.show_event)
         tuning.ended.connect(self.training.show_end)
+        tuning.offered.connect(self.training.show_offer)
         self.training.stop_wanted.connect(tuning.stop)
         self.training.cancel_wanted.connect(tuning.cancel)
         self.training.pause_wanted.connect(tuning.pause)
         self.training.start_wanted.connect(tuning.ask)
+        self.training.use_wanted.connect(tuning.use_offered)
 
     # Showing
 
@@ -281,6 +289,7 @@ class MainWindow(QMainWindow):
     def _refresh_actions(self) -> None:
         action_table.set_enabled(self.actions_by_id, self.conditions.now())
         action_table.set_checked(self.actions_by_id, self.conditions.layers())
+        self.predictions.set_available(self.actions_by_id["prefill_image"].isEnabled())
 
     def _show_layers(self) -> None:
         self.predictions.set_threshold(self.layers.threshold)

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 from PySide6.QtGui import QColor, QPalette
 
+from msarcnn.resources import resource_path
+
 ACCENT = "#2f8f74"
 
 
 @dataclass(frozen=True)
 class Scheme:
-    """The named colours of one scheme, as #rrggbb."""
+    """The named colours of one scheme, as #rrggbb, and the one sign that depends on them."""
 
     window: str
     panel: str
@@ -22,6 +24,8 @@ class Scheme:
     hover: str
     warning: str
     error: str
+    tick: str
+    """Name of the tick that is seen on the accent colour."""
 
 
 LIGHT = Scheme(
@@ -36,6 +40,7 @@ LIGHT = Scheme(
     hover="#e2e6ea",
     warning="#9a5b00",
     error="#b3261e",
+    tick="tick-light",
 )
 DARK = Scheme(
     window="#212329",
@@ -49,6 +54,7 @@ DARK = Scheme(
     hover="#343842",
     warning="#f0b95a",
     error="#ff8a80",
+    tick="tick-dark",
 )
 
 
@@ -84,6 +90,11 @@ def palette_of(scheme: Scheme) -> QPalette:
     return palette
 
 
+def _icon(name: str) -> str:
+    """Returns a shipped picture's place as style sheets write it."""
+    return resource_path("icons", f"{name}.svg").as_posix()
+
+
 def style_sheet(scheme: Scheme) -> str:
     """Returns the style sheet: spacing and flat surfaces that Fusion lacks."""
     return f"""
@@ -100,6 +111,8 @@ def style_sheet(scheme: Scheme) -> str:
     QToolButton:hover {{ background: {scheme.hover}; }}
     QToolButton:checked {{ background: {scheme.raised}; }}
     QToolButton:pressed {{ background: {scheme.line}; }}
+    QToolButton#qt_toolbar_ext_button {{ qproperty-icon: url("{_icon("more")}"); padding: 0;
+        background: {scheme.raised}; }}
     QPushButton {{ background: {scheme.raised}; border: 1px solid {scheme.line}; border-radius: 6px;
         padding: 6px 14px; }}
     QPushButton:hover {{ background: {scheme.hover}; }}
@@ -113,7 +126,14 @@ def style_sheet(scheme: Scheme) -> str:
     QLineEdit[search="true"] {{ background: {scheme.panel}; border: 1px solid {scheme.line};
         border-radius: 6px; padding: 4px 8px; min-height: 20px; selection-background-color: {scheme.accent}; }}
     QLineEdit[search="true"]:focus {{ border-color: {scheme.accent}; }}
-    QComboBox, QSpinBox, QDoubleSpinBox {{ min-height: 26px; }}
+    QSpinBox, QDoubleSpinBox {{ min-height: 26px; }}
+    QComboBox {{ background: {scheme.raised}; border: 1px solid {scheme.line}; border-radius: 6px;
+        padding: 2px 8px; min-height: 22px; }}
+    QComboBox:hover {{ background: {scheme.hover}; }}
+    QComboBox:focus {{ border-color: {scheme.accent}; }}
+    QComboBox:disabled {{ color: {scheme.muted}; }}
+    QComboBox::drop-down {{ border: none; width: 24px; }}
+    QComboBox::down-arrow {{ image: url("{_icon("down")}"); width: 14px; height: 14px; }}
     QListView, QTreeView, QTableView {{ background: {scheme.panel}; border: 1px solid {scheme.line};
         border-radius: 8px; outline: none; }}
     QTreeView::item {{ padding: 3px 0; }}
@@ -136,7 +156,8 @@ def style_sheet(scheme: Scheme) -> str:
     QCheckBox {{ spacing: 8px; }}
     QCheckBox::indicator {{ width: 15px; height: 15px; border: 1.5px solid {scheme.muted}; border-radius: 4px;
         background: {scheme.panel}; }}
-    QCheckBox::indicator:checked {{ background: {scheme.accent}; border-color: {scheme.accent}; }}
+    QCheckBox::indicator:checked {{ background: {scheme.accent}; border-color: {scheme.accent};
+        image: url("{_icon(scheme.tick)}"); }}
     QScrollBar:vertical {{ background: transparent; width: 10px; margin: 2px; }}
     QScrollBar:horizontal {{ background: transparent; height: 10px; margin: 2px; }}
     QScrollBar::handle {{ background: {scheme.line}; border-radius: 3px; min-height: 30px; min-width: 30px; }}

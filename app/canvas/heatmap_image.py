@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+_DECADES = 3
+"""What is a thousand times less probable than the peak is not drawn."""
+
 
 def colored_heatmap(probabilities: "NDArray[np.floating]", opacity: float) -> QImage:
     """Colours a probability map: nothing where improbable, dark violet over orange to light yellow at the peak.
@@ -24,8 +27,10 @@ def colored_heatmap(probabilities: "NDArray[np.floating]", opacity: float) -> QI
     import numpy as np
 
     values = np.nan_to_num(probabilities.astype(np.float32))
-    # The square root lifts weak second peaks, which are what an annotator looks for, above the floor.
-    level = np.sqrt(values / max(float(values.max(initial=0.0)), 1e-12))
+    # Three decades: a softmax over thousands of cells is a needle, and the weak second peaks, which are what an
+    # annotator looks for, would be invisible beside it.
+    share = values / max(float(values.max(initial=0.0)), 1e-12)
+    level = np.clip(1.0 + np.log10(np.maximum(share, 1e-12)) / _DECADES, 0.0, 1.0)
     colors = _inferno()[(level * 255).astype(np.uint8)]
     alpha = np.clip(level * 1.5, 0.0, 1.0)[..., None] * opacity
     height, width = values.shape

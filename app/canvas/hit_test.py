@@ -60,7 +60,8 @@ class Visible:
     """What the canvas shows, and can therefore be hit.
 
     selected is the key of the selected person: its handles exist, and it wins ties. edges are the
-    skeleton's bones. Hidden boxes or skeletons are not hit, except those of the selected person.
+    skeleton's bones. Hidden boxes or skeletons are not hit, except those of the selected person; hints (v = 0) are
+    shown and hit only on the selected person.
     """
 
     people: Sequence[Person]
@@ -149,7 +150,7 @@ def _joints(x: float, y: float, radius: float, visible: Visible) -> Iterator[Hit
         if not (visible.skeleton or chosen):
             continue
         for index, joint in enumerate(person.joints):
-            if is_drawn(joint) and abs(joint.x - x) <= radius and abs(joint.y - y) <= radius:
+            if is_drawn(joint) and (joint.v or chosen) and abs(joint.x - x) <= radius and abs(joint.y - y) <= radius:
                 distance = hypot(joint.x - x, joint.y - y)
                 if distance <= radius:
                     # A tie of joints that lie on each other goes to the selected person, then to labels before hints.
@@ -191,7 +192,7 @@ def _bones(x: float, y: float, radius: float, visible: Visible) -> Iterator[Hit]
         distances = [
             _segment_distance(x, y, joints[a].x, joints[a].y, joints[b].x, joints[b].y)
             for a, b in visible.edges
-            if joints[a].placed and joints[b].placed
+            if joints[a].placed and joints[b].placed and (chosen or (joints[a].v and joints[b].v))
         ]
         nearest = min(distances, default=radius + 1)
         if nearest <= radius:

@@ -1,5 +1,6 @@
 """The scene: one item for each person and prediction of the current image, kept in step with the document."""
 
+from math import inf
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QPointF, QRectF, Signal
@@ -9,6 +10,7 @@ from PySide6.QtWidgets import QGraphicsScene
 from app.canvas.heatmap_image import colored_heatmap, peak_cell
 from app.canvas.hit_test import Visible
 from app.canvas.items.heatmap_item import HeatmapItem
+from app.canvas.items.painting import FADED
 from app.canvas.items.person_item import PersonItem
 from app.canvas.items.photo_item import PhotoItem
 from app.canvas.items.prediction_item import PredictionItem
@@ -23,6 +25,9 @@ from app.document.selection import Selection
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
+
+_MOST_NAMED = 3
+"""Joint names are shown on everybody only up to so many people."""
 
 
 class PoseScene(QGraphicsScene):
@@ -137,9 +142,11 @@ class PoseScene(QGraphicsScene):
         peak = QPointF(box.x + (column + 0.5) * box.w / columns, box.y + (row + 0.5) * box.h / rows)
         picture = colored_heatmap(probabilities, self._layers.opacity)
         self._heatmap.set_map(picture, QRectF(box.x, box.y, box.w, box.h), peak, caption)
+        self._style_items()
 
     def clear_heatmap(self) -> None:
         self._heatmap.clear()
+        self._style_items()
 
     def set_unit(self, unit: float) -> None:
         """Says how large a screen pixel is in image pixels."""
@@ -165,6 +172,7 @@ class PoseScene(QGraphicsScene):
     def _set_extent(self, width: int, height: int) -> None:
         changed = (width, height) != self._size
         self._size = (width, height)
+        self._style_items()
         # Room to pan a joint near the border into the middle of the window.
         self.setSceneRect(QRectF(0, 0, width, height).adjusted(-width / 2, -height / 2, width / 2, height / 2))
         if changed:
@@ -211,7 +219,6 @@ class PoseScene(QGraphicsScene):
     def _add_person(self, person: Person) -> None:
         item = PersonItem(person, self._look)
         item.set_unit(self._unit)
-        item.set_layers(*(self._layers.shows(layer) for layer in ("boxes", "skeleton", "names")))
         self._people[person.key] = item
         self.addItem(item)
 
@@ -227,10 +234,10 @@ class PoseScene(QGraphicsScene):
             if key not in self._predictions:
                 item = PredictionItem(prediction, self._look, self._tau)
                 item.set_unit(self._unit)
-                item.set_boxes(self._layers.shows("boxes"))
                 item.set_selection(key == self._selection.prediction)
                 self._predictions[key] = item
                 self.addItem(item)
+        self._style_items()
 
     def _selection_changed(self) -> None:
         for key, person in self._people.items():
@@ -238,10 +245,24 @@ class PoseScene(QGraphicsScene):
             person.set_selection(chosen, self._selection.joint if chosen else None)
         for key, prediction in self._predictions.items():
             prediction.set_selection(key == self._selection.prediction)
+        self._style_items()
 
     def _layers_changed(self) -> None:
-        for item in self._people.values():
-            item.set_layers(*(self._layers.shows(layer) for layer in ("boxes", "skeleton", "names")))
         self._rebuild_predictions()
+
+    def _style_items(self) -> None:
+        """Tells every item how the others and the layers let it look."""
+        boxes, skeleton, names = (self._layers.shows(layer) for layer in ("boxes", "skeleton", "names"))
+        # Everybody's names at once hide the people.
+        selection = self._selection
+        nobody = selection.person is None and selection.prediction is None and len(self._people) <= _MOST_NAMED
+        right_edge = float(self._size[0]) or inf
+        for key, person in self._people.items():
+            chosen = key == selection.person
+            person.set_layers(boxes, skeleton, names and (chosen or (nobody and skeleton)))
+            person.set_under_heatmap(self._heatmap.shown)
+            person.set_right_edge(right_edge)
         for prediction in self._predictions.values():
-            prediction.set_boxes(self._layers.shows("boxes"))
+            prediction.set_layers(boxes, skeleton, names)
+            prediction.setOpacity(FADED if self._heatmap.shown else 1.0)
+            prediction.set_right_edge(right_edge)

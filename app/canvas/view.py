@@ -1,6 +1,6 @@
 """The view: zoom, pan, and the pointer handed to the current tool."""
 
-from PySide6.QtCore import QEvent, QPoint, QPointF, QRectF, Qt, Signal
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt, Signal
 from PySide6.QtGui import (
     QContextMenuEvent,
     QFocusEvent,
@@ -93,10 +93,6 @@ class CanvasView(QGraphicsView):
         self._fitted = False
         self._announce_scale()
 
-    def reveal(self, rect: QRectF) -> None:
-        """Scrolls as little as needed to show a rectangle of the image."""
-        self.ensureVisible(rect, 40, 40)
-
     def _least_scale(self) -> float:
         width, height = self.pose_scene.image_extent()
         view = self.viewport().rect()
@@ -119,6 +115,7 @@ class CanvasView(QGraphicsView):
         self._use(DrawBoxTool(self.pose_scene, self._editor, self.use_select))
 
     def use_select(self) -> None:
+        """The everyday tool; a gesture under way is cancelled."""
         self._use(self._select)
 
     def cancel(self) -> bool:

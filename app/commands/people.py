@@ -42,16 +42,25 @@ def delete_person(document: Document, image: int, key: int) -> Edit | None:
 
 
 def set_joints(
-    document: Document, image: int, key: int, joints: Sequence[Joint], text: str = "Estimate joints"
+    document: Document,
+    image: int,
+    key: int,
+    joints: Sequence[Joint],
+    text: str = "Estimate joints",
+    fill: bool = False,
 ) -> Edit | None:
     """Takes over the engine's joints, except where a person placed or imported one.
 
+    fill: also where an imported person has no label; only for somebody who asks for it.
     None also when the person was deleted while the engine was at work.
     """
     if not document.has_person(image, key):
         return None
     person = document.person(image, key)
-    merged = tuple(new if old.from_model else old for old, new in zip(person.joints, joints, strict=True))
+    merged = tuple(
+        new if old.from_model or (fill and old.may_be_filled) else old
+        for old, new in zip(person.joints, joints, strict=True)
+    )
     return person_edit(document, image, text, replace(person, joints=merged))
 
 

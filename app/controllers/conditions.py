@@ -10,6 +10,7 @@ from app.controllers.session import Session
 NAMES = frozenset(
     (
         "project",
+        "writable project",
         "image",
         "person",
         "people",
@@ -62,6 +63,7 @@ class Conditions(QObject):
         writable = loaded and not session.read_only
         holds = {
             "project": session.is_open,
+            "writable project": session.is_open and not session.read_only,
             "image": writable,
             "person": writable and selection.person is not None,
             "people": bool(people),

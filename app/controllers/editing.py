@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 from PySide6.QtCore import QObject, QTimer
 
+from app.canvas.hit_test import is_drawn
 from app.canvas.scene import PoseScene
+from app.canvas.tools.move_box import kept_inside
 from app.commands import images, joints, people, predictions, stack
 from app.commands.stack import InvalidEditError, StaleEditError
 from app.controllers.estimation import Estimation
@@ -119,27 +121,35 @@ class Editing(QObject):
             self._selection.person = added.key
 
     def nudge(self, way: tuple[float, float]) -> None:
-        """Moves the selected joint, else the whole person, by (dx, dy) pixels."""
-        person, index = self._selection.person, self._selection.joint
-        if person is None:
+        """Moves the selected joint, else the whole person, by (dx, dy) pixels, but not off the image."""
+        key, index = self._selection.person, self._selection.joint
+        if key is None:
             return
+        image, person = self._image(), self._document.person(self._image(), key)
+        if index is not None and not is_drawn(person.joints[index]):
+            return  # a joint without a place would get a label at the image's corner
         merge = self._nudging.isActive()
         self._nudging.start()
         if index is None:
-            self._push(people.move_person(self._document, self._image(), person, *way), merge)
-            return
-        joint = self._document.person(self._image(), person).joints[index]
-        moved = joints.move_joint(self._document, self._image(), person, index, joint.x + way[0], joint.y + way[1])
-        self._push(moved, merge)
+            way = kept_inside(person.box, *way, self._scene.image_extent())
+            edit = people.move_person(self._document, image, key, *way)
+        else:
+            x, y = self._on_image(person.joints[index].x + way[0], person.joints[index].y + way[1])
+            edit = joints.move_joint(self._document, image, key, index, x, y)
+        self._push(edit, merge)
 
     def step_joint(self, step: int) -> None:
         """Selects the next joint that has a place, in the skeleton's order."""
         key = self._selection.person
         if key is None:
             return
-        count = len(self._document.person(self._image(), key).joints)
-        start = self._selection.joint
-        self._selection.joint = (0 if step > 0 else count - 1) if start is None else (start + step) % count
+        shown = self._document.person(self._image(), key).joints
+        selected = self._selection.joint
+        start = selected if selected is not None else (-1 if step > 0 else 0)
+        ways = ((start + step * count) % len(shown) for count in range(1, len(shown) + 1))
+        following = next((index for index in ways if is_drawn(shown[index])), None)
+        if following is not None:
+            self._selection.joint = following
 
     def step_person(self, step: int) -> None:
         keys = [person.key for person in self._document.people(self._image())]
@@ -160,7 +170,7 @@ class Editing(QObject):
         key = self._selection.prediction
         if key is None:
             return
-        edit = predictions.accept(self._document, self._image(), [key], self._session.tau)
+        edit = predictions.accept(self._document, self._image(), [key], self._tau())
         if edit and self._push(edit) and (added := edit.people[0].after):
             self._selection.person = added.key
 
@@ -176,7 +186,7 @@ class Editing(QObject):
         """Accepts what is on screen, and nothing that the threshold or the switch hides."""
         shown = sorted(self._scene.shown_predictions(), key=lambda prediction: -prediction.score)
         keys = [prediction.key for prediction in shown]
-        self._push(predictions.accept(self._document, self._image(), keys, self._session.tau))
+        self._push(predictions.accept(self._document, self._image(), keys, self._tau()))
 
     def accept_and_go_on(self) -> None:
         self.accept_shown()
@@ -197,6 +207,15 @@ class Editing(QObject):
         if self._selection.person is not None:
             self._push(command(self._document, self._image(), self._selection.person))
 
+    def _on_image(self, x: float, y: float) -> tuple[float, float]:
+        """Returns the nearest place on the image (an extent of 0 means unknown)."""
+        width, height = self._scene.image_extent()
+        return (min(max(x, 0.0), width), min(max(y, 0.0), height)) if width else (x, y)
+
+    def _tau(self) -> float:
+        """The threshold of the model whose predictions are on screen; the running one may be another by now."""
+        return self._session.tau_of(self._document.image(self._image()).model)
+
     def _image(self) -> int:
         """Key of the current image; actions are disabled while there is none."""
         image = self._selection.current_image
@@ -205,6 +224,10 @@ class Editing(QObject):
         return image
 
     def _push(self, edit: Edit | None, merge: bool = False) -> bool:
+        if edit is not None and self._session.read_only:
+            text = "This project is open read-only: its labels cannot be changed here."
+            self._messages.post(text, "warning", topic="read-only")
+            return False
         try:
             return stack.push(self._session.undo_stack, self._document, edit, merge)
         except (StaleEditError, InvalidEditError) as error:

@@ -24,12 +24,12 @@ class Estimation(QObject):
         if key is None or image is None:
             return
         person = self._session.document.person(image, key)
-        if not any(joint.from_model for joint in person.joints):
+        if not any(joint.may_be_filled for joint in person.joints):
             self._messages.post("Every joint of this person was placed by hand or imported: nothing to re-estimate.")
             return
-        self.request(image, key, "Re-estimate joints", merge=False)
+        self.request(image, key, "Re-estimate joints", merge=False, fill=True)
 
-    def request(self, image: int, key: int, text: str, merge: bool = True) -> None:
+    def request(self, image: int, key: int, text: str, merge: bool = True, fill: bool = False) -> None:
         """Asks for the joints in a person's box as it is now.
 
         Args:
@@ -37,10 +37,11 @@ class Estimation(QObject):
             key: The person.
             text: What the undo step is called, if it becomes one of its own.
             merge: Fold the answer into the step before, which drew or changed the box.
+            fill: Also place the joints that an import left without a label.
         """
         document = self._session.document
         person = document.person(image, key)
-        if person.is_crowd or not any(joint.from_model for joint in person.joints):
+        if person.is_crowd or not any(joint.may_be_filled if fill else joint.from_model for joint in person.joints):
             return
         if key in self._waiting:
             self._engine.cancel_request(self._waiting.pop(key))
@@ -51,7 +52,7 @@ class Estimation(QObject):
                 result.keypoints[0].tolist(), result.confidences[0].tolist(), result.tau, result.model_hash
             )
             if document.has_person(image, key) and document.person(image, key).box == person.box:
-                edit = people.set_joints(document, image, key, joints, text)
+                edit = people.set_joints(document, image, key, joints, text, fill)
                 stack.push(self._session.undo_stack, document, edit, merge=merge)
 
         def failed(reason: str) -> None:

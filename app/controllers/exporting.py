@@ -99,9 +99,9 @@ class Exporting(QObject):
         self._waiting = False
         self._job = ExportJob(project, out, only, "export", self)
         self._job.progress.connect(lambda done, total: self.progress.emit("Exporting", done, total))
-        self._job.finished.connect(lambda result, error: self._finished(out, result, error))
+        self._job.finished.connect(lambda result, error: self._finished(project, out, result, error))
 
-    def _finished(self, out: Path, result: dict[str, Any] | None, error: str) -> None:
+    def _finished(self, project: Path, out: Path, result: dict[str, Any] | None, error: str) -> None:
         self._job = None
         self.ended.emit()
         if error:
@@ -110,8 +110,17 @@ class Exporting(QObject):
             self._messages.post("The export was cancelled; nothing was written.", "info")
         else:
             self.last_path = out
+            self._remember(project, result["digest"])
             text = f"Exported {result.get('people', 0)} people on {result.get('images', 0)} images to {out}"
-            self._messages.post(text, "success", [("OK", lambda: None)])
+            incomplete = result.get("incomplete", [])
+            level = "warning" if incomplete else "success"
+            self._messages.post(". ".join([text, *incomplete]), level, [("OK", lambda: None)])
+
+    def _remember(self, project: Path, digest: str) -> None:
+        """Lets the project know its own file again, should somebody open it: there is nothing to import."""
+        if self._session.path == project and not self._session.read_only:
+            # Failing is no news: the import then compares records one by one.
+            self._session.store.submit(lambda opened: opened.remember_export(digest), failed=lambda error: None)
 
 
 def when_saved(

@@ -18,10 +18,11 @@ from app.storage.settings import Settings
 from app.storage.shipped import bundled_model
 from app.workers.engine_client import EngineClient
 from app.workers.payloads import EngineInfo
+from app.workers.run_log import can_resume, finished_model, note_use, was_used
 from app.workers.trainer_client import TrainerClient, TrainerError
-from msarcnn.run_folder import RunFolder
 
 _LABELS = "labels.json"
+_TOPIC = "training"
 
 
 class FineTuning(QObject):
@@ -35,6 +36,8 @@ class FineTuning(QObject):
     """The run is over; a sentence about how."""
     asked = Signal(object)
     """LabelCounts: the dialog shall open."""
+    offered = Signal(object)
+    """Path | None: the model of a finished run that is there to be used; None when there is none any more."""
     changed = Signal()
 
     def __init__(
@@ -54,7 +57,7 @@ class FineTuning(QObject):
         self._waiting = False
         self._run: Path | None = None
         self.model_path: Path | None = None
-        self._wanted: Path | None = None
+        self._offer: Path | None = None
         session.opened.connect(self.attach)
         session.closed.connect(self._leave)
         trainer.run_event.connect(self.logged)
@@ -132,6 +135,7 @@ class FineTuning(QObject):
             self._begin(run, ["--resume"], "Going on with the training…")
 
     def _begin(self, run: Path, arguments: Sequence[str], text: str) -> None:
+        self._withdraw_offer()
         self._run = run
         try:
             self._trainer.start(run, arguments)
@@ -163,7 +167,7 @@ class FineTuning(QObject):
         (self._trainer.pause if paused else self._trainer.resume_run)()
 
     def attach(self) -> None:
-        """Finds the run that an earlier window of this project left running."""
+        """Finds the run that an earlier window of this project left running, or the model that it has become."""
         project = self._session.path
         if project is None or self.running:
             return
@@ -172,6 +176,8 @@ class FineTuning(QObject):
             if self._trainer.attach(run):
                 self.began.emit("A training run of this project is under way.")
                 self.changed.emit()
+            elif (model := finished_model(run)) and model != self.model_path and not was_used(run):
+                self._offer_model(model, "This project's last fine-tuning is over, and its model was not used yet")
 
     def close(self) -> None:
         """Leaves a run to itself; ends an export that prepares one."""
@@ -191,7 +197,7 @@ class FineTuning(QObject):
     def start_engine(self) -> None:
         """Starts the engine with the model that was used last, if its file is still there."""
         stored = self._settings.value("model", "")
-        self.model_path = self._wanted = Path(stored) if stored and Path(stored).is_file() else None
+        self.model_path = Path(stored) if stored and Path(stored).is_file() else None
         self._engine.start(str(self.model_path) if self.model_path else None)
 
     def ask_model(self) -> None:
@@ -202,25 +208,32 @@ class FineTuning(QObject):
         """Lets a model file answer from now on; the running one stays until it does."""
         self._load(path)
 
+    def use_offered(self) -> None:
+        """Uses the model of the last run."""
+        if self._offer is not None:
+            self.use(self._offer)
+
     def use_bundled(self) -> None:
         self._load(None)
 
     def _load(self, path: Path | None) -> None:
-        self._wanted = path
         self._engine.load(str(path) if path else None)
         name = path.name if path else "the bundled model"
         self._messages.post(f"Loading {name}…", "info", topic="model")
 
     def _ready(self, info: EngineInfo) -> None:
         self._messages.settle("model")
-        if self._wanted != self.model_path:
-            self.model_path = self._wanted
-            self._settings.set_value("model", str(self.model_path or ""))
+        path = Path(info.model) if info.model else None
+        if path != self.model_path:
+            self.model_path = path
+            self._settings.set_value("model", str(path or ""))
+        if path is not None and path == self._offer and self._run is not None:
+            note_use(self._run)
+            self._withdraw_offer()
         if self._session.is_open and not self._session.read_only:
             self._session.store.submit(lambda project: project.add_model(info.hash, info.name))
 
     def _refused(self, model: str, reason: str) -> None:
-        self._wanted = self.model_path
         text = f"{model or 'The bundled model'} cannot be used: {reason}"
         self._messages.post(text, "error", topic="model")
 
@@ -228,15 +241,14 @@ class FineTuning(QObject):
 
     def _leave(self) -> None:
         self.close()
+        self._withdraw_offer()
         self.ended.emit("")
         self.changed.emit()
 
     def _finished(self, status: str, model: object, message: str) -> None:
         if status in ("completed", "stopped") and isinstance(model, str):
-            path = Path(model)
-            choices: list[tuple[str, Callable[[], None]]] = [("Use this model", lambda: self.use(path))]
             word = "complete" if status == "completed" else "stopped"
-            self._over(f"The fine-tuning is {word}. The best model is {path}.", "success", choices)
+            self._offer_model(Path(model), f"The fine-tuning is {word}")
         elif status == "cancelled":
             self._over("The fine-tuning was cancelled; the model in use stays.", "info")
         else:
@@ -245,11 +257,21 @@ class FineTuning(QObject):
     def _cure(self) -> tuple[str, Callable[[], None]]:
         """What to do about a run that failed: go on from its checkpoint, or begin anew with other settings."""
         run = self._run
-        if run is not None and RunFolder(run).resume_checkpoint.is_file():
+        if run is not None and can_resume(run):
             return "Resume", lambda: self.resume(run)
         return "Fine-tune again…", self.ask
 
+    def _offer_model(self, model: Path, what: str) -> None:
+        self._offer = model
+        self._over(f"{what}. The best model is {model}.", "success", [("Use this model", self.use_offered)])
+        self.offered.emit(model)
+
+    def _withdraw_offer(self) -> None:
+        self._offer = None
+        self._messages.settle(_TOPIC)
+        self.offered.emit(None)
+
     def _over(self, text: str, level: str, choices: Sequence[tuple[str, Callable[[], None]]] = ()) -> None:
         self.ended.emit(text)
-        self._messages.post(text, level, choices)
+        self._messages.post(text, level, choices, topic=_TOPIC)
         self.changed.emit()

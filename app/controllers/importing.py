@@ -9,7 +9,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.storage.attach import AttachProgress
 from app.storage.writer import ProjectStore
-from app.workers.jobs import ChildJob, run_child
+from app.workers.jobs import CANCELLED_CODE, ChildJob, run_child
 
 
 class CocoImport(QObject):
@@ -25,7 +25,6 @@ class CocoImport(QObject):
         self._folder = tempfile.TemporaryDirectory(prefix="msarcnn-import-", ignore_cleanup_errors=True)
         self._staging = Path(self._folder.name) / "staging.db"
         self._report: dict[str, Any] = {}
-        self._last: AttachProgress | None = None
         self._stop: Callable[[], None] | None = None
         arguments = [str(annotations.absolute()), str(self._staging), "--images", str(root)]
         self._job: ChildJob = run_child("app.storage.coco_import", arguments, self)
@@ -51,6 +50,9 @@ class CocoImport(QObject):
             self._report = line
 
     def _prepared(self, code: int, message: str) -> None:
+        if code == CANCELLED_CODE:
+            self._end(f"The import of {self._name} was cancelled; nothing was taken over.", "info")
+            return
         if code != 0:
             self._end(f"{self._name} was not imported: {message}", "error")
             return
@@ -59,10 +61,13 @@ class CocoImport(QObject):
         )
 
     def _attaching(self, state: AttachProgress) -> None:
-        self._last = state
         self.progress.emit(f"Importing {self._name}", state.done, state.total)
 
-    def _attached(self) -> None:
+    def _attached(self, complete: bool) -> None:
+        if not complete:
+            text = f"The import of {self._name} was cancelled: only a part of it is here."
+            self._end(f"{text} Open the file again to import the rest.", "warning")
+            return
         left_out, notes = int(self._report.get("quarantined", 0)), self._report.get("notes", [])
         if left_out:
             first = self._report["problems"][0]

@@ -12,10 +12,11 @@ from app.controllers.importing import CocoImport
 from app.controllers.messages import Messages
 from app.controllers.session import Session
 from app.storage.errors import ProjectError, ProjectLockedError
-from app.storage.folder_images import add_files, add_folder
+from app.storage.folder_images import add_files
 from app.storage.project import Project
 from app.storage.settings import Settings
 from app.storage.shipped import sample_folder
+from app.workers.photo_files import is_photo, list_photos
 
 _IMAGES = "Images (*.jpg *.jpeg *.png *.webp *.bmp *.tif *.tiff *.gif);;All files (*)"
 _COCO = "COCO annotations (*.json);;All files (*)"
@@ -81,7 +82,7 @@ class Opening(QObject):
         """Opens what was named on the command line, dropped, or chosen.
 
         Args:
-            paths: A project file; or a COCO file; or folders and image files.
+            paths: A project file; or a COCO file, perhaps with the folder of its images; or folders and images.
             images: The COCO file's image folder; None guesses.
         """
         missing = [path for path in paths if not path.exists()]
@@ -89,11 +90,16 @@ class Opening(QObject):
             self._messages.post(f"{missing[0]}: there is no such file or folder. Check the name.", "error")
             return
         absolute = [path.absolute() for path in paths]
-        first = absolute[0]
-        if first.is_file() and first.suffix.lower() == places.SUFFIX:
-            self.open_project(first)
-        elif first.is_file() and first.suffix.lower() == ".json":
-            self.open_coco(first, images)
+        if problem := _misfit(absolute):
+            self._messages.post(problem, "error")
+            return
+        folders = [path for path in absolute if path.is_dir()]
+        files = [path for path in absolute if not path.is_dir()]
+        kind = files[0].suffix.lower() if files else ""
+        if kind == places.SUFFIX:
+            self.open_project(files[0])
+        elif kind == ".json":
+            self.open_coco(files[0], images or (folders[0] if folders else None))
         else:
             self._open_images(absolute)
 
@@ -184,24 +190,33 @@ class Opening(QObject):
             names = "\n".join(sorted(map(str, folders)))
             project, title = places.project_of(common, f"images of it and {names}"), f"{common.name} (some images)"
 
-        def add(opened: Project) -> int:
-            found = sum(add_folder(opened, folder) for folder in folders)
+        def add(opened: Project) -> list[str]:
+            skipped: list[str] = []
+            for folder in folders:
+                found = list_photos(folder)
+                add_files(opened, folder, found.paths)
+                skipped += found.skipped
             by_folder: dict[Path, list[str]] = {}
             for file in files:
                 by_folder.setdefault(file.parent, []).append(file.name)
-            return found + sum(add_files(opened, folder, names) for folder, names in by_folder.items())
+            for folder, names in by_folder.items():
+                add_files(opened, folder, names)
+            return skipped
 
         def ready() -> None:
             if self._session.read_only:
                 self._session.announce()
                 return
             self.progress.emit("Looking for images", 0, 0)
-            self._session.store.submit(add, lambda _: self._added(), lambda error: self._add_failed(title, error))
+            self._session.store.submit(add, self._added, lambda error: self._add_failed(title, error))
 
         self._begin(project, title, ready)
 
-    def _added(self) -> None:
+    def _added(self, skipped: list[str]) -> None:
         self.progress_ended.emit()
+        if skipped:
+            files = "1 file was" if len(skipped) == 1 else f"{len(skipped)} files were"
+            self._messages.post(f"{files} left out. The first: {skipped[0]}", "warning")
         self._session.announce()
 
     def _add_failed(self, title: str, error: Exception) -> None:
@@ -226,3 +241,20 @@ class Opening(QObject):
         if isinstance(error, ProjectLockedError):
             choices = [("Open read-only", lambda: self.open_project(error.path, read_only=True))]
         self._messages.post(str(error), "error", choices)
+
+
+def _misfit(paths: Sequence[Path]) -> str:
+    """Says what cannot be opened together with the rest, "" when everything can."""
+    folders = [path for path in paths if path.is_dir()]
+    files = [path for path in paths if not path.is_dir()]
+    for file in files:
+        kind = file.suffix.lower()
+        if kind == places.SUFFIX:
+            if len(paths) > 1:
+                return f"{file.name}: a project is opened alone."
+        elif kind == ".json":
+            if len(files) > 1 or len(folders) > 1:
+                return f"{file.name}: a COCO file is opened alone, or together with the one folder of its photos."
+        elif not is_photo(file):
+            return f"{file.name}: this is no photo, no COCO file and no project. Leave it out."
+    return ""

@@ -70,23 +70,30 @@ class Prefill(QObject):
     def this_image(self) -> None:
         """Pre-fills the current image before everything else."""
         key = self._session.selection.current_image
-        if key is not None and key not in self._single.values():
+        if key is not None and not self._session.read_only and key not in self._single.values():
             self._single[self._engine.prefill([self._session.image_file(key)], urgent=True)] = key
             self._messages.post("The model looks for people…", "info", topic="prefill")
 
     def all_unfinished(self) -> None:
-        """Pre-fills every image on which nobody has begun to work, in the background."""
+        """Pre-fills every image on which nobody has begun to work and this model has not, in the background."""
         if self._all is not None:
             self._messages.post("A pre-fill is running already.", "info")
             return
-        begun = (ImageState.IN_PROGRESS,)
+        if self._session.read_only:
+            self._messages.post("The project is open for reading only: nothing can be pre-filled.", "info")
+            return
+        engine = self._engine.info
+        untouched = (ImageState.UNSEEN, ImageState.PREDICTED)
         keys = [
             row.key
             for row in self._model.records()
-            if not row.state.finished and row.state not in begun and self._model.damage(row.key) is None
+            if row.state in untouched
+            and not (engine and row.model == engine.hash)
+            and self._model.damage(row.key) is None
         ]
         if not keys:
-            self._messages.post("Every image is finished or in work: nothing to pre-fill.", "info")
+            text = "Every image is finished, in work, or pre-filled by this model: nothing to pre-fill."
+            self._messages.post(text, "info")
             return
         self._failures.clear()
         self._all = self._engine.prefill([self._session.image_file(key) for key in keys])
@@ -98,9 +105,16 @@ class Prefill(QObject):
             (self._engine.pause if paused else self._engine.resume)(self._all)
 
     def cancel(self) -> None:
-        """Ends all batches; what is done stays."""
-        for batch in (*self._single, *([self._all] if self._all is not None else [])):
+        """Ends all batches; what is done stays. The engine may take a moment longer to stop."""
+        for batch in list(self._single):
+            self._drop(batch)
+            self._messages.settle("prefill")
+        if self._all is not None:
+            batch, self._all = self._all, None
             self._engine.cancel(batch)
+            self.ended.emit()
+            self._report(CANCELLED)
+        self.changed.emit()
 
     def _look_at_current(self) -> None:
         key = self._session.selection.current_image
@@ -118,16 +132,22 @@ class Prefill(QObject):
 
     def _drop_automatic(self) -> None:
         """Nobody waits for the last image's people any more: the engine is needed for the next one's."""
-        for batch in self._unasked:
-            self._engine.cancel(batch)
+        for batch in list(self._unasked):
+            self._drop(batch)
+
+    def _drop(self, batch: int) -> None:
+        """Cancels a single image and forgets it at once: the image may be asked for again before the engine stops."""
+        self._unasked.discard(batch)
+        self._single.pop(batch, None)
+        self._engine.cancel(batch)
 
     def _ready(self, info: EngineInfo) -> None:
-        self._session.tau = info.tau
+        self._session.set_tau(info.hash, info.tau)
 
     def _done(self, batch: int, key: int, result: PrefillResult) -> None:
         if not self._session.is_open or (batch != self._all and batch not in self._single):
             return
-        found = result.predictions(1)
+        found, tau = result.predictions(1), self._session.tau_of(result.model_hash)
 
         def stored(image: OpenedImage) -> None:
             record, _, mine = image
@@ -142,7 +162,7 @@ class Prefill(QObject):
             self.stored.emit(key)
 
         self._session.store.submit(
-            lambda project: project.store_predictions(key, result.model_hash, found, result.width, result.height),
+            lambda project: project.store_predictions(key, result.model_hash, found, result.width, result.height, tau),
             stored,
             lambda error: self._messages.post(f"The predictions are not saved: {error}", "error"),
         )
@@ -152,7 +172,7 @@ class Prefill(QObject):
         if batch in self._single:
             self._messages.post(text, "error", topic="photo")
             self.stored.emit(key)
-        else:
+        elif batch == self._all:
             self._failures.append(text)
 
     def _progress(self, batch: int, done: int, total: int, seconds_left: float) -> None:

@@ -20,6 +20,9 @@ from app.workers.payloads import ImageFile
 _OPEN_IMAGES = 8
 """Images kept open behind the current one: late answers of the engine, and going back, find them."""
 
+_UNKNOWN_TAU = 0.5
+"""Keypoint threshold of a model that left predictions but no word about itself."""
+
 
 class Session(QObject):
     """One project at a time. The current image follows `selection.current_image`."""
@@ -29,8 +32,6 @@ class Session(QObject):
     closed = Signal()
     open_failed = Signal(object)
     """ProjectError: the project could not be opened; none is open now."""
-    rows_added = Signal(object)
-    """list[ImageRow]: images that came to the open project."""
     image_loaded = Signal(int)
     """The current image's labels are in memory."""
     image_failed = Signal(int, str)
@@ -48,12 +49,12 @@ class Session(QObject):
         self.selection = Selection(self)
         self.selection.follow(self.document)
         self.undo_stack = QUndoStack(self)
-        self.tau = 0.5
         self._store: ProjectStore | None = None
         self._opening: ProjectStore | None = None
         self._rows: list[ImageRow] = []
         self._roots: dict[int, Path] = {}
-        self._files: dict[int, tuple[int, str]] = {}
+        self._files: dict[int, ImageRow] = {}
+        self._taus: dict[str, float] = {}
         self._recent: OrderedDict[int, None] = OrderedDict()
         self.selection.image_changed.connect(self._image_changed)
         self.document.edit_revealed.connect(self._reveal)
@@ -80,7 +81,7 @@ class Session(QObject):
 
     @property
     def rows(self) -> list[ImageRow]:
-        """The images as they were when the project was opened or images came to it."""
+        """The images as they were when the project was opened."""
         return self._rows
 
     @property
@@ -104,20 +105,8 @@ class Session(QObject):
         store.opened.connect(lambda: self._bind(store, ready))
 
     def announce(self) -> None:
-        """Reads roots and rows, then emits `opened`."""
-        self.store.submit(lambda project: (project.roots(), project.image_rows()), self._take_rows)
-
-    def refresh_rows(self) -> None:
-        """Reads the images that came since; emits `rows_added`."""
-        last = self._rows[-1].key if self._rows else 0
-
-        def added(answer: tuple[dict[int, Path], list[ImageRow]]) -> None:
-            self._roots, rows = answer
-            self._remember(rows)
-            self._rows.extend(rows)
-            self.rows_added.emit(rows)
-
-        self.store.submit(lambda project: (project.roots(), project.image_rows(last)), added)
+        """Reads roots, rows and what is known of models, then emits `opened`."""
+        self.store.submit(lambda project: (project.roots(), project.image_rows(), project.taus()), self._take_rows)
 
     def close(self) -> int:
         """Closes the project; returns how many edits could not be written (0 unless the disk fails)."""
@@ -141,17 +130,26 @@ class Session(QObject):
         return lost
 
     def image_file(self, key: int) -> ImageFile:
-        """What the workers need to read an image. Raises KeyError for an unknown one."""
-        root, path = self._files[key]
-        size = None
-        if self.document.is_open(key):
-            record = self.document.image(key)
-            size = (record.width, record.height) if record.width and record.height else None
-        return ImageFile(key, path, str(self._roots[root]), size)
+        """What the workers need to read an image: the same all the time that the project is open.
+
+        Workers know images by it. A size that is measured meanwhile is the upright image's and would change no
+        pixel. Raises KeyError for an unknown image.
+        """
+        row = self._files[key]
+        size = (row.width, row.height) if row.width and row.height else None
+        return ImageFile(key, row.path, str(self._roots[row.root_key]), size)
 
     def image_path(self, key: int) -> Path:
-        root, path = self._files[key]
-        return self._roots[root] / path
+        row = self._files[key]
+        return self._roots[row.root_key] / row.path
+
+    def tau_of(self, model: str) -> float:
+        """A model's keypoint threshold by the model's hash: below it, a place is a hint and no label."""
+        return self._taus.get(model, _UNKNOWN_TAU)
+
+    def set_tau(self, model: str, tau: float) -> None:
+        """Says what the running model's threshold is."""
+        self._taus[model] = tau
 
     def record(self, key: int) -> ImageRecord | None:
         """The record of an open image."""
@@ -174,13 +172,11 @@ class Session(QObject):
         store.image_saved.connect(self.image_saved)
         ready()
 
-    def _take_rows(self, answer: tuple[dict[int, Path], list[ImageRow]]) -> None:
-        self._roots, self._rows = answer
-        self._remember(self._rows)
+    def _take_rows(self, answer: tuple[dict[int, Path], list[ImageRow], dict[str, float]]) -> None:
+        self._roots, self._rows, taus = answer
+        self._files = {row.key: row for row in self._rows}
+        self._taus = taus | self._taus
         self.opened.emit()
-
-    def _remember(self, rows: list[ImageRow]) -> None:
-        self._files.update((row.key, (row.root_key, row.path)) for row in rows)
 
     def _reveal(self, image: int) -> None:
         if image in self._files:

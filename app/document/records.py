@@ -69,7 +69,8 @@ class Joint:
 
     v is COCO's visibility: 0 not labelled, 1 labelled but occluded, 2 visible. A joint with v = 0 may
     still carry a place: a model's hint that is one key away from being a label. origin is HUMAN,
-    IMPORTED, a model's hash, or "" for a joint that was never placed.
+    IMPORTED (with v = 0: left out by whoever labelled the others), a model's hash, or "" for a joint that
+    was never placed.
     """
 
     x: float = 0.0
@@ -79,8 +80,13 @@ class Joint:
 
     @property
     def from_model(self) -> bool:
-        """Whether a model put it there: re-estimation may move it."""
+        """Whether a model put it there, or nobody: re-estimation may move it."""
         return self.origin not in (HUMAN, IMPORTED)
+
+    @property
+    def may_be_filled(self) -> bool:
+        """Whether a model may place it when that is asked for: also where an import has no label."""
+        return self.from_model or (self.origin == IMPORTED and self.v == 0)
 
     @property
     def placed(self) -> bool:

@@ -25,7 +25,9 @@ class EmptyState(QWidget):
         self.buttons: dict[str, QPushButton] = {}
         card = QFrame(self)
         card.setProperty("card", True)
-        card.setFixedWidth(680)
+        # The canvas is in the same place and may be narrower: a fixed width would widen the window for ever.
+        card.setMinimumWidth(440)
+        card.setMaximumWidth(680)
         inner = QVBoxLayout(card)
         inner.setContentsMargins(36, 32, 36, 28)
         inner.setSpacing(10)
@@ -46,7 +48,7 @@ class EmptyState(QWidget):
         inner.addLayout(self._recent)
         middle = QHBoxLayout()
         middle.addStretch(1)
-        middle.addWidget(card)
+        middle.addWidget(card, 100)
         middle.addStretch(1)
         layout = QVBoxLayout(self)
         layout.addStretch(1)

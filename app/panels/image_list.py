@@ -1,6 +1,7 @@
 """The dock with all images: thumbnails, badges, search and filter."""
 
 from PySide6.QtCore import (
+    QEvent,
     QItemSelectionModel,
     QModelIndex,
     QPersistentModelIndex,
@@ -11,7 +12,7 @@ from PySide6.QtCore import (
     QTimer,
     Signal,
 )
-from PySide6.QtGui import QFontMetrics, QPainter, QPalette, QPixmap
+from PySide6.QtGui import QFontMetrics, QKeyEvent, QPainter, QPalette, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -32,6 +33,9 @@ THUMBNAIL = QSize(72, 52)
 """Size of a thumbnail in the list, in logical pixels."""
 _ROW = 66
 _SETTLE_MS = 60
+_LEAST_WIDTH = 210
+_LEAST_FOLDER = 30
+"""Pixels; less of a folder's name says nothing."""
 
 
 class ImageDelegate(QStyledItemDelegate):
@@ -101,19 +105,48 @@ class ImageDelegate(QStyledItemDelegate):
         muted = palette.color(QPalette.ColorRole.PlaceholderText)
         painter.setPen(DAMAGED if damage else muted)
         words = "damaged" if damage else WORDS[record.state]
-        if folder:
-            words += f"  ·  {folder}"
-        count = _count_words(record)
         line = QRectF(left + 21, badge.center().y() - metrics.height() / 2, width - 21, metrics.height())
+        painter.drawText(line, Qt.AlignmentFlag.AlignVCenter, words)
+        # The state is read at a glance; what is left of the line goes to the count, then to the folder.
+        line.setLeft(line.left() + metrics.horizontalAdvance(words) + 6)
+        count = _count_words(record)
+        if metrics.horizontalAdvance(count) > line.width():
+            count = str(record.people)
         painter.drawText(line, Qt.AlignmentFlag.AlignVCenter | Qt.AlignmentFlag.AlignRight, count)
-        line.setWidth(line.width() - metrics.horizontalAdvance(count) - (6 if count else 0))
-        painter.drawText(line, Qt.AlignmentFlag.AlignVCenter, metrics.elidedText(words, middle, int(line.width())))
+        line.setWidth(line.width() - metrics.horizontalAdvance(count) - 6)
+        if folder and line.width() > _LEAST_FOLDER:
+            text = metrics.elidedText(f"·  {folder}", middle, int(line.width()))
+            painter.drawText(line, Qt.AlignmentFlag.AlignVCenter, text)
 
 
 def _count_words(record: ImageRow) -> str:
     if record.people:
         return f"{record.people} {'person' if record.people == 1 else 'people'}"
-    return f"{record.predictions} found" if record.predictions else ""
+    # Predictions are not counted here: the file keeps far more of them than the threshold shows.
+    return ""
+
+
+class _SearchField(QLineEdit):
+    """Esc clears the field and leaves it, before the window's own Esc."""
+
+    left = Signal()
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and _is_escape(event):
+            event.accept()
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if _is_escape(event):
+            self.clear()
+            self.left.emit()
+        else:
+            super().keyPressEvent(event)
+
+
+def _is_escape(event: QKeyEvent) -> bool:
+    return event.key() == Qt.Key.Key_Escape
 
 
 class ImageListPanel(QWidget):
@@ -123,12 +156,15 @@ class ImageListPanel(QWidget):
     """Key of the image that the user went to."""
     thumbnails_wanted = Signal(object)
     """list[int]: keys of visible rows without a thumbnail."""
+    left = Signal()
+    """The user is through with searching; the keys belong to the canvas again."""
 
     def __init__(self, model: ImageListModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.model = model
         self._current: int | None = None
-        self.search = QLineEdit(self)
+        self.setMinimumWidth(_LEAST_WIDTH)
+        self.search = _SearchField(self)
         self.search.setPlaceholderText("Search by name")
         self.search.setClearButtonEnabled(True)
         self.search.setProperty("search", True)
@@ -143,22 +179,32 @@ class ImageListPanel(QWidget):
         self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
+        self.nothing = QLabel("No image matches", self)
+        self.nothing.setProperty("muted", True)
+        self.nothing.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        self.nothing.hide()
         self.count = QLabel(self)
         self.count.setProperty("muted", True)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 4, 4, 8)
         layout.setSpacing(6)
-        for widget in (self.search, self.state, self.view, self.count):
+        for widget in (self.search, self.state):
             layout.addWidget(widget)
+        layout.addWidget(self.view, 1)
+        layout.addWidget(self.nothing, 1)
+        layout.addWidget(self.count)
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(_SETTLE_MS)
         self._settle.timeout.connect(self._ask_for_thumbnails)
         self.search.textChanged.connect(self._filter)
+        self.search.returnPressed.connect(self._open_first)
+        self.search.left.connect(self.left)
         self.state.currentIndexChanged.connect(self._filter)
         self.view.selectionModel().currentChanged.connect(self._picked)
         self.view.verticalScrollBar().valueChanged.connect(self._settle.start)
         model.modelReset.connect(self._reset)
+        model.dataChanged.connect(lambda *_: self._show_count())
 
     def show_current(self, key: int | None) -> None:
         """Marks the current image's row, without a signal."""
@@ -183,9 +229,22 @@ class ImageListPanel(QWidget):
         self.model.set_filter(self.search.text(), self.state.currentIndex())
 
     def _reset(self) -> None:
-        shown, total = self.model.rowCount(), self.model.total
-        self.count.setText(f"{total:,} images" if shown == total else f"{shown:,} of {total:,} images")
+        nothing = self.model.total > 0 and self.model.rowCount() == 0
+        self.nothing.setVisible(nothing)
+        self.view.setVisible(not nothing)
+        self._show_count()
         self.show_current(self._current)
+
+    def _show_count(self) -> None:
+        shown, total = self.model.rowCount(), self.model.total
+        images = "image" if total == 1 else "images"
+        text = f"{total:,} {images}" if shown == total else f"{shown:,} of {total:,} {images}"
+        self.count.setText(f"{text}  ·  {self.model.finished:,} finished" if total else text)
+
+    def _open_first(self) -> None:
+        if self.model.rowCount():
+            self.chosen.emit(self.model.keys[0])
+            self.left.emit()
 
     def _picked(self, current: QModelIndex, _previous: QModelIndex) -> None:
         if current.isValid():

@@ -33,6 +33,9 @@ class ImageRow(Protocol):
     @property
     def predictions(self) -> int: ...
 
+    @property
+    def model(self) -> str: ...
+
 
 Index = QModelIndex | QPersistentModelIndex
 
@@ -60,6 +63,7 @@ class ImageListModel(QAbstractListModel):
         self._damaged: dict[int, str] = {}
         self._thumbnails: OrderedDict[int, QPixmap] = OrderedDict()
         self._text, self._state = "", 0
+        self._finished = 0
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own default
         return 0 if parent.isValid() else len(self._shown)
@@ -83,21 +87,17 @@ class ImageListModel(QAbstractListModel):
         """Shows another set of images."""
         self.beginResetModel()
         self._records = {record.key: record for record in records}
+        self._finished = sum(record.state.finished for record in self._records.values())
         self._damaged.clear()
         self._thumbnails.clear()
         self._apply_filter()
         self.endResetModel()
 
-    def add_records(self, records: Iterable[ImageRow]) -> None:
-        """Adds images, or updates those that are there; keeps the filter."""
-        self.beginResetModel()
-        self._records.update((record.key, record) for record in records)
-        self._apply_filter()
-        self.endResetModel()
-
     def update_record(self, record: ImageRow) -> None:
         """Repaints one row. It stays in the list until the filter is set anew: rows must not jump while working."""
-        if record.key in self._records:
+        before = self._records.get(record.key)
+        if before is not None:
+            self._finished += record.state.finished - before.state.finished
             self._records[record.key] = record
             self._touch(record.key)
 
@@ -134,6 +134,11 @@ class ImageListModel(QAbstractListModel):
     @property
     def total(self) -> int:
         return len(self._records)
+
+    @property
+    def finished(self) -> int:
+        """How many of all images are done."""
+        return self._finished
 
     def records(self) -> Iterable[ImageRow]:
         """All images, shown or not."""

@@ -1,6 +1,7 @@
 """One message over the canvas, instead of a modal box."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QWidget
@@ -8,8 +9,19 @@ from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolBut
 _STAY_MS = 6000
 
 
+@dataclass(frozen=True, eq=False, slots=True)
+class _Shown:
+    text: str
+    level: str
+    choices: tuple[tuple[str, Callable[[], None]], ...]
+    topic: str
+
+
 class MessageBar(QFrame):
-    """Floats at the top of its parent. Information goes by itself; what asks or warns stays until dismissed."""
+    """Floats at the top of its parent. Information goes by itself; what asks or warns stays until dismissed.
+
+    A message with choices is a question: one without covers it, and it comes back when that one goes.
+    """
 
     def __init__(self, parent: QWidget) -> None:
         super().__init__(parent)
@@ -31,7 +43,8 @@ class MessageBar(QFrame):
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self.dismiss)
-        self.topic = ""
+        self._shown: _Shown | None = None
+        self._question: _Shown | None = None
         parent.installEventFilter(self)
         self.hide()
 
@@ -55,32 +68,52 @@ class MessageBar(QFrame):
             choices: Button texts and what they do; a click also dismisses the message.
             topic: Names what the message is about, so that `dismiss_topic` can take just that away.
         """
-        self.topic = topic
-        self._label.setText(text)
-        self.setProperty("message", level)
+        message = _Shown(text, level, tuple(choices), topic)
+        if choices or (self._question and topic and self._question.topic == topic):
+            self._question = message if choices else None
+        self._show(message)
+
+    def _show(self, message: _Shown) -> None:
+        self._shown = message
+        self._label.setText(message.text)
+        self.setProperty("message", message.level)
         self.style().unpolish(self)
         self.style().polish(self)
         for button in self._buttons:
             self._row.removeWidget(button)
             button.deleteLater()
-        self._buttons = [self._button(label, action) for label, action in choices]
+        self._buttons = [self._button(label, action) for label, action in message.choices]
         for button in self._buttons:
             self._row.insertWidget(self._row.count() - 1, button)
         self._timer.stop()
-        if level in ("info", "success") and not choices:
+        if message.level in ("info", "success") and not message.choices:
             self._timer.start(_STAY_MS)
         self.show()
         self.raise_()
         self._place()
 
     def dismiss(self) -> None:
+        """Takes the message away; a question that it covered is shown again."""
         self._timer.stop()
-        self.hide()
+        if self._shown is self._question:
+            self._question = None
+        self._shown = None
+        if self._question:
+            self._show(self._question)
+        else:
+            self.hide()
 
     def dismiss_topic(self, topic: str) -> None:
-        """Hides the message if it is about `topic`."""
-        if self.topic == topic:
+        """Takes away what is about `topic`, also a question that is covered."""
+        if self._question and self._question.topic == topic and self._question is not self._shown:
+            self._question = None
+        if self._shown and self._shown.topic == topic:
             self.dismiss()
+
+    def clear(self) -> None:
+        """Takes everything away."""
+        self._question = None
+        self.dismiss()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Resize:

@@ -18,6 +18,8 @@ class PeoplePanel(QWidget):
 
     joint_activated = Signal(int, int)
     """Person key, joint index: double click, cycles the visibility."""
+    clicked = Signal()
+    """A row was clicked with the mouse; its keys work on the canvas."""
 
     def __init__(
         self, document: Document, selection: Selection, names: Sequence[str], parent: QWidget | None = None
@@ -38,7 +40,9 @@ class PeoplePanel(QWidget):
         for column in (1, 2):
             header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
         header.setStretchLastSection(False)
-        self.empty = QLabel("Nobody is labelled here yet.\nN draws a person, P asks the model.", self)
+        self.empty = QLabel(self)
+        self.empty.setWordWrap(True)
+        self.show_proposed(0)
         self.empty.setProperty("muted", True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         layout = QVBoxLayout(self)
@@ -47,11 +51,21 @@ class PeoplePanel(QWidget):
         layout.addWidget(self.empty)
         self.tree.currentItemChanged.connect(self._picked)
         self.tree.itemDoubleClicked.connect(self._activated)
+        self.tree.itemClicked.connect(lambda *_: self.clicked.emit())
+        self.tree.itemDoubleClicked.connect(lambda *_: self.clicked.emit())
         document.image_opened.connect(self._image_touched)
         document.people_changed.connect(self._people_changed)
         selection.image_changed.connect(lambda _: self.refill())
         selection.changed.connect(self._selection_changed)
         self.refill()
+
+    def show_proposed(self, count: int) -> None:
+        """Says what to do while nobody is labelled; count is how many predictions are shown."""
+        if count:
+            it = "it" if count == 1 else "them"
+            self.empty.setText(f"Nobody is labelled yet.\n{count} proposed: Space accepts {it} and goes on.")
+        else:
+            self.empty.setText("Nobody is labelled here yet.\nN draws a person, P asks the model.")
 
     def refill(self) -> None:
         """Shows the current image's people."""

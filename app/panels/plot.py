@@ -20,10 +20,10 @@ class LinePlot(QWidget):
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Preferred)
 
     def sizeHint(self) -> QSize:
-        return QSize(220, 150)
+        return QSize(200, 130)
 
     def minimumSizeHint(self) -> QSize:
-        return QSize(160, 110)
+        return QSize(150, 100)
 
     def clear(self) -> None:
         self._series.clear()

@@ -24,6 +24,8 @@ class PredictionsPanel(QWidget):
         self.accept.setToolTip("Make every shown prediction a label")
         self.prefill = QPushButton("Pre-fill", self)
         self.prefill.setToolTip("Ask the model for the people of this image")
+        self._shown, self._available = 0, False
+        self.set_available(False)
         self.accept.clicked.connect(self.accept_all_wanted)
         self.prefill.clicked.connect(self.prefill_wanted)
         self.slider.valueChanged.connect(self._moved)
@@ -56,7 +58,17 @@ class PredictionsPanel(QWidget):
         if matched:
             parts.append(f"{matched} labelled")
         self.counts.setText("  ·  ".join(parts))
-        self.accept.setEnabled(shown > 0)
+        self._shown = shown
+        self._enable()
+
+    def set_available(self, available: bool) -> None:
+        """Says whether there is an image whose labels may be changed."""
+        self._available = available
+        self._enable()
+
+    def _enable(self) -> None:
+        self.accept.setEnabled(self._available and self._shown > 0)
+        self.prefill.setEnabled(self._available)
 
     def _moved(self, value: int) -> None:
         self.value.setText(f"{value / 100:.2f}")

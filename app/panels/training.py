@@ -1,10 +1,11 @@
 """The dock of a fine-tuning run: losses, AP, time left, and the two ways to end it."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import Signal
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QProgressBar, QPushButton, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QProgressBar, QPushButton, QScrollArea, QVBoxLayout, QWidget
 
 from app.panels.durations import time_left
 from app.panels.plot import LinePlot
@@ -27,6 +28,7 @@ class TrainingPanel(QWidget):
     """End now and keep nothing."""
     pause_wanted = Signal(bool)
     start_wanted = Signal()
+    use_wanted = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -45,12 +47,15 @@ class TrainingPanel(QWidget):
         self.cancel = QPushButton("Cancel", self)
         self.cancel.setToolTip("End the run now without a model")
         self.start = QPushButton("Fine-tune…", self)
+        self.use = QPushButton("Use this model", self)
+        self.use.hide()
         self.pause.toggled.connect(self.pause_wanted)
         self.stop.clicked.connect(self.stop_wanted)
         self.cancel.clicked.connect(self.cancel_wanted)
         self.start.clicked.connect(self.start_wanted)
+        self.use.clicked.connect(self.use_wanted)
         buttons = QHBoxLayout()
-        for button in (self.start, self.pause, self.stop, self.cancel):
+        for button in (self.use, self.start, self.pause, self.stop, self.cancel):
             buttons.addWidget(button)
         buttons.addStretch(1)
         layout = QVBoxLayout(self)
@@ -59,8 +64,7 @@ class TrainingPanel(QWidget):
         layout.addWidget(self.status)
         layout.addWidget(self.bar)
         layout.addLayout(buttons)
-        for plot in (self.loss, self.parts, self.quality):
-            layout.addWidget(plot, 1)
+        layout.addWidget(_scrolling(self.loss, self.parts, self.quality), 1)
         self._total = 0
         self.set_running(False)
 
@@ -107,7 +111,27 @@ class TrainingPanel(QWidget):
         left = time_left(event.get("eta_seconds"))
         self.status.setText(f"Step {step} of {self._total}  ·  {left}")
 
+    def show_offer(self, model: Path | None) -> None:
+        """Offers a finished run's model until it is used; None offers nothing."""
+        self.use.setVisible(model is not None)
+        self.use.setToolTip(f"Let the new model answer from now on: {model}" if model else "")
+
     def show_end(self, text: str) -> None:
         """Shows how the run ended; the plots stay."""
         self.status.setText(text)
         self.set_running(False)
+
+
+def _scrolling(*plots: QWidget) -> QScrollArea:
+    """Stacks plots; where they do not fit they scroll, for the dock must not make the window outgrow the screen."""
+    stack = QWidget()
+    layout = QVBoxLayout(stack)
+    layout.setContentsMargins(0, 0, 0, 0)
+    for plot in plots:
+        layout.addWidget(plot, 1)
+    area = QScrollArea()
+    area.setWidget(stack)
+    area.setWidgetResizable(True)
+    area.setFrameShape(QFrame.Shape.NoFrame)
+    area.setMinimumHeight(150)
+    return area

@@ -39,6 +39,11 @@ class AttachProgress(NamedTuple):
     people_skipped: int
 
 
+def export_mark(digest: str) -> str:
+    """The key in the table `meta` that stands for a file which the project itself has written."""
+    return f"export {digest}"
+
+
 def attach_batches(
     connection: sqlite3.Connection, project: Path, staging: Path, author: str, batch: int
 ) -> Iterator[AttachProgress]:
@@ -69,6 +74,7 @@ class _Attachment:
         self._author = author
         self._batch = batch
         self._images_added = self._people_added = self._people_skipped = 0
+        self._other_hashes: set[int] | None = None
 
     def run(self) -> Iterator[AttachProgress]:
         version = self._connection.execute("PRAGMA staging.user_version").fetchone()[0]
@@ -76,12 +82,14 @@ class _Attachment:
             raise ProjectError(
                 self._project, "the prepared import is unfinished or of another version", "Import again."
             )
+        if self._is_own_export():
+            yield self._all_skipped(self._value("SELECT images + annotations FROM staging.source"))
+            return
         with transaction(self._connection):
             source, images, annotations, image, annotation = self._claim_source()
         total = images + annotations
         if image >= images and annotation >= annotations:
-            self._people_skipped = self._value("SELECT count(*) FROM staging.person")
-            yield self._progress(total, total)
+            yield self._all_skipped(total)
             return
         self._connection.execute("INSERT OR IGNORE INTO root (path) SELECT path FROM staging.root ORDER BY position")
         while image < images:
@@ -98,6 +106,18 @@ class _Attachment:
                 if annotation == annotations:
                     self._log(source)
             yield self._progress(images + annotation, total)
+
+    def _is_own_export(self) -> bool:
+        """Whether this very file was written from the project.
+
+        Its labels may have been edited since: their old places would come as new people.
+        """
+        digest = self._connection.execute("SELECT digest FROM staging.source").fetchone()[0]
+        return self._value("SELECT count(*) FROM meta WHERE key = ?", export_mark(digest)) > 0
+
+    def _all_skipped(self, total: int) -> AttachProgress:
+        self._people_skipped = self._value("SELECT count(*) FROM staging.person")
+        return self._progress(total, total)
 
     def _progress(self, done: int, total: int) -> AttachProgress:
         return AttachProgress(done, total, self._images_added, self._people_added, self._people_skipped)
@@ -132,7 +152,9 @@ class _Attachment:
             "INSERT OR IGNORE INTO source_image (source_id, position, image_id, raw, reason) "
             "SELECT :source, s.position, (SELECT image.id FROM main.image JOIN main.root ON root.id = root_id "
             "JOIN staging.root r ON r.path = root.path WHERE r.position = s.root AND image.path = s.path), s.raw, "
-            "s.reason FROM staging.image s WHERE s.position >= :start AND s.position < :end",
+            "s.reason FROM staging.image s WHERE s.position >= :start AND s.position < :end AND NOT (s.path IS NULL "
+            "AND EXISTS (SELECT 1 FROM source_image k WHERE k.image_id IS NULL AND k.source_id != :source "
+            "AND k.raw = s.raw))",
             span,
         )
 
@@ -153,18 +175,33 @@ class _Attachment:
         self._connection.executemany(insert + "VALUES (?, ?, ?, ?, ?, ?)", new)
         self._people_added += added.rowcount + len(new)
         self._people_skipped += len(doubtful) - len(new)
-        self._connection.execute(
-            "INSERT OR IGNORE INTO other_annotation (source_id, position, image_id, raw, reason) "
-            "SELECT :source, s.position, i.image_id, s.raw, s.reason FROM staging.other s LEFT JOIN source_image i "
-            "ON i.source_id = :source AND i.position = s.image_position "
-            "WHERE s.position >= :start AND s.position < :end",
-            span,
-        )
+        self._attach_others(span)
         self._connection.execute(
             "UPDATE image SET people = (SELECT count(*) FROM person p WHERE p.image_id = image.id AND deleted = 0), "
             "state = CASE WHEN state IN ('unseen', 'predicted') THEN 'in progress' ELSE state END WHERE id IN "
             "(SELECT image_id FROM person WHERE source_id = :source AND position >= :start AND position < :end)",
             span,
+        )
+
+    def _attach_others(self, span: dict[str, int]) -> None:
+        """Takes over what is kept for export only; a record that another source brought already is left out."""
+        staged = self._connection.execute(
+            "SELECT :source, s.position, i.image_id, s.raw, s.reason FROM staging.other s LEFT JOIN source_image i "
+            "ON i.source_id = :source AND i.position = s.image_position "
+            "WHERE s.position >= :start AND s.position < :end",
+            span,
+        ).fetchall()
+        if staged and self._other_hashes is None:
+            # Hashes, since the texts of a million annotations take gigabytes, and an index over them as much.
+            known = self._connection.execute(
+                "SELECT image_id, raw FROM other_annotation WHERE source_id != ?", (span["source"],)
+            )
+            self._other_hashes = {hash(row) for row in known}
+        hashes = self._other_hashes or set()
+        self._connection.executemany(
+            "INSERT OR IGNORE INTO other_annotation (source_id, position, image_id, raw, reason) "
+            "VALUES (?, ?, ?, ?, ?)",
+            (row for row in staged if hash((row[2], row[3])) not in hashes),
         )
 
     def _is_labelled(self, row: tuple[Any, ...]) -> bool:

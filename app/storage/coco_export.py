@@ -7,6 +7,7 @@ lines on stdout: {"event": "progress", "done": n, "total": n}, at the end {"even
 """
 
 import argparse
+import hashlib
 import os
 import secrets
 import sqlite3
@@ -35,6 +36,8 @@ class ExportResult(msgspec.Struct):
         roots: Image folders; with several, and always for training, an image's `image_root` counts into them.
         skipped: Sentences about images left out of a training export because they cannot be read.
         ids: The file with the map of renumbered ids, "" when there is none.
+        digest: SHA-256 of the COCO file.
+        incomplete: Sentences about imports that were broken off: their other labels are not in the file.
     """
 
     path: str
@@ -44,6 +47,8 @@ class ExportResult(msgspec.Struct):
     roots: list[str]
     skipped: list[str]
     ids: str
+    digest: str
+    incomplete: list[str]
 
 
 def export_coco(
@@ -68,7 +73,8 @@ def export_coco(
         progress: Called between batches.
 
     Raises:
-        ProjectError: the project cannot be read, or has no such source.
+        ProjectError: the project cannot be read, or has no such source; or `out_path` is a file of which it has
+            only a part, and which would be lost.
         OSError, sqlite3.Error: something cannot be written.
     """
     schema.check_header(project_path)
@@ -76,9 +82,12 @@ def export_coco(
         sources = read_sources(connection, source)
         if source is not None and not sources:
             raise ProjectError(project_path, f"it has no import number {source}", "Choose another one.")
+        incomplete = _incomplete(connection, project_path, out_path, source)
         export = CocoWriter(connection, sources, source, only, purpose, progress)
         with atomic_writer(out_path) as file:
             export.write(file)
+        with out_path.open("rb") as written:
+            digest = hashlib.file_digest(written, "sha256").hexdigest()
         return ExportResult(
             str(out_path),
             export.image_count,
@@ -87,6 +96,8 @@ def export_coco(
             export.roots,
             export.skipped,
             _write_companions(export, sources, out_path, purpose),
+            digest,
+            incomplete,
         )
 
 
@@ -111,6 +122,20 @@ def _snapshot(project: Path, out_path: Path) -> Iterator[sqlite3.Connection]:
             yield connection
     finally:
         copy.unlink(missing_ok=True)
+
+
+def _incomplete(connection: sqlite3.Connection, project: Path, out_path: Path, source: int | None) -> list[str]:
+    """Sentences about the exported sources that are not attached to the end; ProjectError when `out_path` is one."""
+    rows = connection.execute(
+        "SELECT name, path FROM source WHERE (images_next < images OR annotations_next < annotations) "
+        "AND (?1 IS NULL OR id = ?1) ORDER BY id",
+        (source,),
+    ).fetchall()
+    for name, path in rows:
+        if os.path.realpath(path) == os.path.realpath(out_path):
+            reason = f"only a part of {name} was imported, the rest would be lost by writing over it"
+            raise ProjectError(project, reason, f"Open {name} again to import the rest, or choose another name.")
+    return [f"Only a part of {name} was imported; open it again to import the rest." for name, _ in rows]
 
 
 def _write_companions(export: CocoWriter, sources: list[Source], out_path: Path, purpose: Purpose) -> str:

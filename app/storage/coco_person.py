@@ -39,12 +39,17 @@ def joint_origins(sources: str | None, count: int) -> list[str]:
 
 
 def make_joints(values: list[float], sources: str | None) -> tuple[Joint, ...]:
-    """From COCO's flat x, y, v; a joint that is not labelled has no origin, so a model may place it."""
+    """From COCO's flat x, y, v.
+
+    Where some joints are labelled, the others were left out by whoever did that: they count as imported. Where
+    none is, nobody has labelled keypoints: they have no origin, so a model may place them.
+    """
     origins = joint_origins(sources, len(values) // 3)
+    unlabelled = IMPORTED if any(values[2::3]) else ""
     return tuple(
         Joint(values[3 * index], values[3 * index + 1], int(values[3 * index + 2]), origin)
         if values[3 * index + 2]
-        else Joint(values[3 * index], values[3 * index + 1])
+        else Joint(values[3 * index], values[3 * index + 1], 0, unlabelled)
         for index, origin in enumerate(origins)
     )
 
@@ -91,6 +96,8 @@ def edited_raw(raw: str, before: Person, after: Person) -> str:
         fields["keypoints"] = _keypoints(fields.get("keypoints"), before, after)
         fields["num_keypoints"] = _raw(after.labelled_joints)
         fields["keypoint_sources"] = _raw(source_letters(after.joints))
+        if "keypoint_weights" in fields:
+            fields["keypoint_weights"] = _weights(fields["keypoint_weights"], before, after)
     return msgspec.json.encode(fields).decode()
 
 
@@ -128,6 +135,18 @@ def _keypoints(raw: msgspec.Raw | None, before: Person, after: Person) -> msgspe
         if (old.x, old.y, old.v) != (new.x, new.y, new.v):
             numbers[3 * index : 3 * index + 3] = [_raw(value) for value in _triple(new)]
     return _raw(numbers)
+
+
+def _weights(raw: msgspec.Raw, before: Person, after: Person) -> msgspec.Raw:
+    """Training weights of the joints: 1 for what a person has placed since, whatever the import thought of it."""
+    numbers = msgspec.json.decode(raw)
+    if not isinstance(numbers, list) or len(numbers) != len(after.joints):
+        return raw  # unusable anyway
+    weights = msgspec.json.decode(raw, type=list[msgspec.Raw])
+    for index, (old, new) in enumerate(zip(before.joints, after.joints, strict=True)):
+        if new != old and new.origin == HUMAN and new.v:
+            weights[index] = _raw(1)
+    return _raw(weights)
 
 
 def _triple(joint: Joint) -> tuple[float, float, int]:

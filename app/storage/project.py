@@ -13,7 +13,7 @@ from typing import Any
 from app.document.document import FIRST_OWN_PERSON_KEY, unbegun_state
 from app.document.records import Edit, ImageRecord, Person, Prediction, PredictionStatus
 from app.storage import schema
-from app.storage.attach import AttachProgress, attach_batches
+from app.storage.attach import AttachProgress, attach_batches, export_mark
 from app.storage.coco_person import read_person
 from app.storage.edit_rows import recount, replace_predictions, store_person, store_prediction
 from app.storage.errors import ProjectError, ReadOnlyProjectError
@@ -151,10 +151,9 @@ class Project:
             )
             return self._connection.total_changes - before
 
-    def image_rows(self, after_key: int = 0) -> list[ImageRow]:
-        """The image list, by key; only images that were added after `after_key`."""
-        rows = self._connection.execute(f"SELECT {ROW_COLUMNS} FROM image WHERE id > ? ORDER BY id", (after_key,))
-        return list(map(image_row, rows))
+    def image_rows(self) -> list[ImageRow]:
+        """The image list, by key."""
+        return list(map(image_row, self._connection.execute(f"SELECT {ROW_COLUMNS} FROM image ORDER BY id")))
 
     def image_count(self) -> int:
         return self._value("SELECT count(*) FROM image")
@@ -165,12 +164,6 @@ class Project:
         if columns is None:
             raise KeyError(key)
         return image_record(columns)
-
-    def find_image(self, root_key: int, path: str) -> int | None:
-        """The key of the image with this identity, or None."""
-        found = self._connection.execute("SELECT id FROM image WHERE root_id = ? AND path = ?", (root_key, path))
-        row = found.fetchone()
-        return row[0] if row else None
 
     def load_image(self, key: int) -> OpenedImage:
         """An image's record, people and predictions of all models. Raises KeyError when there is none."""
@@ -230,22 +223,33 @@ class Project:
 
     # Predictions and models
 
-    def add_model(self, model: str, name: str, info: str = "{}") -> None:
-        """Remembers a model by its hash; info is JSON (lineage, metrics)."""
+    def add_model(self, model: str, name: str) -> None:
+        """Remembers a model's name by its hash; what else is known of it stays."""
         with self._transaction():
-            self._connection.execute("INSERT OR REPLACE INTO model VALUES (?, ?, ?)", (model, name, info))
+            self._connection.execute(
+                "INSERT INTO model (hash, name) VALUES (?, ?) ON CONFLICT (hash) DO UPDATE SET name = excluded.name",
+                (model, name),
+            )
 
-    def models(self) -> dict[str, str]:
-        """Names of the models that pre-filled something here, by hash."""
-        return dict(self._connection.execute("SELECT hash, name FROM model ORDER BY hash").fetchall())
+    def taus(self) -> dict[str, float]:
+        """Keypoint thresholds of the models that pre-filled something here, by hash."""
+        rows = self._connection.execute("SELECT hash, json_extract(info, '$.tau') FROM model ORDER BY hash")
+        return {model: float(tau) for model, tau in rows if tau is not None}
 
     def store_predictions(
-        self, image: int, model: str, predictions: Sequence[Prediction], width: int, height: int
+        self,
+        image: int,
+        model: str,
+        predictions: Sequence[Prediction],
+        width: int,
+        height: int,
+        tau: float | None = None,
     ) -> OpenedImage:
         """Replaces a model's open predictions on an image by new ones (their keys do not matter).
 
         People whom somebody accepted or rejected from this model before do not come back, and a person found
-        again keeps its key. An unseen image becomes predicted.
+        again keeps its key. An unseen image becomes predicted. The size is only taken where none is known: labels
+        and predictions are in the frame of the one that is. tau is the model's keypoint threshold.
 
         Returns:
             The image's record, its people, and this model's open predictions with their keys.
@@ -253,9 +257,17 @@ class Project:
         with self._transaction():
             record = self.image(image)
             replace_predictions(self._connection, image, model, self.predictions(image), predictions)
+            self._connection.execute("UPDATE image SET model = ? WHERE id = ?", (model, image))
             self._connection.execute(
-                "UPDATE image SET model = ?, width = ?, height = ? WHERE id = ?", (model, width, height, image)
+                "UPDATE image SET width = ?, height = ? WHERE id = ? AND (width = 0 OR height = 0)",
+                (width, height, image),
             )
+            if tau is not None:
+                self._connection.execute(
+                    "UPDATE model SET info = json_set(info, '$.tau', ?1) "
+                    "WHERE hash = ?2 AND json_extract(info, '$.tau') IS NOT ?1",
+                    (tau, model),
+                )
             recount(self._connection, image, unbegun_state(record.state, model))
         record, people, stored = self.load_image(image)
         mine = tuple(p for p in stored if p.model == model and p.status is PredictionStatus.OPEN)
@@ -268,6 +280,11 @@ class Project:
         if self.read_only:
             raise ReadOnlyProjectError(self.path)
         return attach_batches(self._connection, self.path, staging, self.author, batch)
+
+    def remember_export(self, digest: str) -> None:
+        """Says that a file (its SHA-256) was written from this project: importing it would add nothing."""
+        with self._transaction():
+            self._connection.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (export_mark(digest), time.time()))
 
     def sources(self) -> list[tuple[int, str, bool]]:
         """Imported files: key, name, and whether all of it is attached (if not: import it again to go on)."""

@@ -1,6 +1,7 @@
 """How records look in the project file's columns: pure conversions, no SQL."""
 
 import struct
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -21,7 +22,7 @@ from app.document.records import (
 )
 
 IMAGE_COLUMNS = "id, root_id, path, width, height, state, flagged, note, people, predictions, lowest_confidence, model"
-ROW_COLUMNS = "id, root_id, path, state, people, predictions, lowest_confidence, flagged"
+ROW_COLUMNS = "id, root_id, path, state, people, predictions, lowest_confidence, flagged, width, height, model"
 PREDICTION_COLUMNS = "id, model, status, score, x, y, w, h, joints"
 
 _STATES = {state.value: state for state in ImageState}
@@ -39,6 +40,9 @@ class ImageRow(NamedTuple):
     predictions: int
     lowest_confidence: float | None
     flagged: bool
+    width: int
+    height: int
+    model: str
 
 
 class PersonData(msgspec.Struct, array_like=True):
@@ -55,8 +59,10 @@ _person_decoder = msgspec.json.Decoder(PersonData)
 
 def image_row(columns: tuple[Any, ...]) -> ImageRow:
     """From ROW_COLUMNS."""
-    key, root, path, state, people, predictions, lowest, flagged = columns
-    return ImageRow(key, root, path, _STATES[state], people, predictions, lowest, bool(flagged))
+    key, root, path, state, people, predictions, lowest, flagged, width, height, model = columns
+    # One text for all images of a model, not 100,000 of them.
+    model = sys.intern(model)
+    return ImageRow(key, root, path, _STATES[state], people, predictions, lowest, bool(flagged), width, height, model)
 
 
 def image_record(columns: tuple[Any, ...]) -> ImageRecord:

@@ -49,9 +49,6 @@ class Settings:
         others = [other for other in self._recent_texts() if other != text]
         self._settings.setValue("recent_projects", [text, *others][:RECENT_COUNT])
 
-    def forget_recent_projects(self) -> None:
-        self._settings.remove("recent_projects")
-
     def sync(self) -> None:
         """Writes to the disk now."""
         self._settings.sync()

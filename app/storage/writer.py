@@ -160,24 +160,27 @@ class ProjectStore(QObject):
         self,
         staging: Path,
         progress: Callable[[AttachProgress], object],
-        done: Callable[[], object],
+        done: Callable[[bool], object],
         failed: Callable[[Exception], object],
     ) -> Callable[[], None]:
-        """Attaches a staging file batch by batch, other jobs in between; returns a function that stops it."""
+        """Attaches a staging file batch by batch, other jobs in between; returns a function that stops it.
+
+        `done` is told whether all of it is there: False when it was stopped before.
+        """
         stopped = threading.Event()
         batches: list[Iterator[AttachProgress]] = []
 
-        def step(project: Project) -> AttachProgress | None:
+        def step(project: Project) -> AttachProgress | bool:
             if not batches:
                 batches.append(project.attach_staging(staging))
             if stopped.is_set():
                 batches[0].close()  # type: ignore[attr-defined]
-                return None
-            return next(batches[0], None)
+                return False
+            return next(batches[0], True)
 
-        def stepped(state: AttachProgress | None) -> None:
-            if state is None:
-                done()
+        def stepped(state: AttachProgress | bool) -> None:
+            if isinstance(state, bool):
+                done(state)
                 return
             progress(state)
             self.submit(step, stepped, failed)

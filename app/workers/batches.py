@@ -2,7 +2,7 @@
 
 import time
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
 from app.workers.payloads import ImageFile
@@ -123,14 +123,6 @@ class BatchQueue:
     def pause(self, batch: Batch, paused: bool) -> None:
         batch.paused = paused
         self._rest(batch)
-
-    def prioritise(self, keys: Collection[int]) -> None:
-        """Moves images to the front of their batches, in the order they have there."""
-        for batch in self._batches.values():
-            chosen = [image for image in batch.waiting if image.key in keys]
-            if chosen:
-                others = [image for image in batch.waiting if image.key not in keys]
-                batch.waiting = deque([*chosen, *others])
 
     def engine_died(self) -> list[tuple[Batch, ImageFile]]:
         """Puts what was under way back to the front; returns the images that killed the engine too often."""

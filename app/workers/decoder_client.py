@@ -37,12 +37,9 @@ class PixelCache:
         while self.nbytes > self.max_bytes and len(self._entries) > 1:
             self.drop(*next(iter(self._entries)))
 
-    def drop(self, image: ImageFile, size: int | None = None) -> None:
-        """Forgets one entry, or (size None) every size of an image."""
-        sizes = [size] if size is not None else [each for other, each in self._entries if other == image]
-        for each in sizes:
-            gone = self._entries.pop((image, each), None)
-            self.nbytes -= gone.nbytes if gone else 0
+    def drop(self, image: ImageFile, size: int) -> None:
+        gone = self._entries.pop((image, size), None)
+        self.nbytes -= gone.nbytes if gone else 0
 
 
 class ImageLoader(QObject):
@@ -108,11 +105,6 @@ class ImageLoader(QObject):
     def cached(self, image: ImageFile) -> DecodedImage | None:
         """The pixels, if they are there already."""
         return self._cache.get(image, 0)
-
-    def forget(self, image: ImageFile) -> None:
-        """Drops what is cached of a file that changed."""
-        self._cache.drop(image)
-        self._thumbnails.drop(image)
 
     # -- thumbnails
 

@@ -1,6 +1,6 @@
 """The window's side of the engine: pre-fill batches, estimates for boxes, models. Never imports torch."""
 
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
@@ -192,10 +192,6 @@ class EngineClient(QObject):
             self._link.cancel(request)
         wait = CANCEL_SECONDS if found.under_way else 0.0
         QTimer.singleShot(round(wait * 1000), self, lambda: self._finish(found, CANCELLED))
-
-    def prioritise(self, image_keys: Collection[int]) -> None:
-        """Moves these images to the front of their batches."""
-        self._batches.prioritise(frozenset(image_keys))
 
     # -- sending
 

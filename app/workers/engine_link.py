@@ -38,6 +38,7 @@ class EngineLink(QObject):
         self.problem = "The pose engine was not started."
         self._device = device
         self._hang_seconds = hang_seconds
+        # What was asked for last, and what was loaded last: they differ while the former is being loaded.
         self._wanted: str | None = None
         self._good: tuple[str | None] | None = None
         self._loads: dict[int, str | None] = {}
@@ -68,13 +69,19 @@ class EngineLink(QObject):
         self._worker.start()
 
     def load(self, model: str | None) -> None:
-        """Asks for another model; the earlier one answers until then."""
+        """Asks for another model; the earlier one answers until then. Starts an engine that was given up."""
         self._wanted = model
+        restarting = not self._worker.running and not self.problem
+        if restarting:
+            return  # `_started` asks
+        self.problem = ""
         if self._worker.running:
-            self.problem = ""
             request = self.new_request()
             self._loads[request] = model
             self.ask({"type": "load", "request": request, "model": model, "device": self._device})
+        else:
+            self._watch.start()
+            self._worker.start()
 
     def close(self) -> None:
         self._watch.stop()
@@ -104,20 +111,30 @@ class EngineLink(QObject):
         if message["type"] != "begun":
             self._unanswered.discard(request)
         if message["type"] == "loaded":
-            self._good = (self._loads.pop(request),)
-            self.info = EngineInfo(message["hash"], message["name"], message["tau"], message["device"])
+            model = self._loads.pop(request)
+            self._good = (model,)
+            self.info = EngineInfo(message["hash"], message["name"], message["tau"], message["device"], model)
             self.problem = ""
             self.ready.emit(self.info)
         elif message["type"] == "refused":
-            self.refused.emit(self._loads.pop(request) or "", message["text"])
-            if self.info is None and not self._loads:
-                self._fail(f"No model is loaded: {message['text']}")
+            self._refused(self._loads.pop(request), message["text"])
         else:
             self.reply.emit(message)
 
+    def _refused(self, model: str | None, reason: str) -> None:
+        self.refused.emit(model or "", reason)
+        if self._loads:
+            return
+        if self._good is not None and self._good != (model,):
+            self._wanted = self._good[0]
+        if self.info is None and self._wanted != model:
+            self.load(self._wanted)  # it was asked for while the engine restarted: the earlier one is not there
+        elif self.info is None:
+            self._fail(f"No model is loaded: {reason}")
+
     @Slot()
     def _started(self) -> None:
-        self.load(self._good[0] if self._good else self._wanted)
+        self.load(self._wanted)
 
     @Slot(str)
     def _died(self, text: str) -> None:
@@ -126,6 +143,7 @@ class EngineLink(QObject):
         self.info = None
         for model in loads:
             if self._good is not None and self._good != (model,):
+                self._wanted = self._good[0]
                 self.refused.emit(model or "", f"{text} It was loading this model; the earlier one is used.")
         self.lost.emit(text)
 

@@ -43,12 +43,16 @@ class ImageFile:
 
 @dataclass(frozen=True, slots=True)
 class EngineInfo:
-    """The model that answers: hash (12 hex digits), display name, tau (keypoint threshold, 0..1), device."""
+    """The model that answers: hash (12 hex digits), display name, tau (keypoint threshold, 0..1), device.
+
+    model is what was asked for: a file, a preset, or None for the bundled one.
+    """
 
     hash: str
     name: str
     tau: float
     device: str
+    model: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -9,10 +9,14 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+from msarcnn.run_folder import RunFolder
+
 LOG = "log.jsonl"
 OUTPUT = "trainer.log"
 CONTROL = "control"
 PID = "pid"
+USED = "used"
+"""The window's own note in a run's folder: somebody let its model answer."""
 
 _CHUNK_BYTES = 1 << 18
 _TAIL_BYTES = 1 << 13
@@ -67,6 +71,45 @@ def last_lines(path: Path, count: int = 6) -> str:
     except OSError:
         return ""
     return "\n".join([line.rstrip() for line in text.splitlines() if line.strip()][-count:])
+
+
+def last_end(run: Path) -> dict[str, Any] | None:
+    """The "end" with which a run's log closes; None when it has none, or goes on after it."""
+    line = last_lines(run / LOG, 1)
+    event = _parse(line.encode()) if line else {"event": ""}
+    return event if event["event"] == "end" else None
+
+
+def finished_model(run: Path) -> Path | None:
+    """The best model of a run that ended well, None when there is none."""
+    end = last_end(run)
+    if end is None or end.get("status") not in ("completed", "stopped") or not isinstance(end.get("model"), str):
+        return None
+    model = run / end["model"]
+    return model if model.is_file() else None
+
+
+def can_resume(run: Path) -> bool:
+    """Whether a run has left what it takes to go on."""
+    return RunFolder(run).resume_checkpoint.is_file()
+
+
+def note_use(run: Path) -> None:
+    """Remembers that a run's model was used; without the note it is offered once more, which harms nobody."""
+    with contextlib.suppress(OSError):
+        (run / USED).touch()
+
+
+def was_used(run: Path) -> bool:
+    return (run / USED).exists()
+
+
+def is_cancelled(run: Path) -> bool:
+    """Whether the last order that a run was given is to end without a model."""
+    try:
+        return (run / CONTROL).read_text().strip() == "cancel"
+    except (OSError, ValueError):
+        return False
 
 
 def write_control(run: Path, command: str) -> None:

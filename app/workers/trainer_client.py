@@ -15,7 +15,10 @@ from app.workers.process import WORKING_FOLDER, child_environment, describe_exit
 from app.workers.run_log import (
     LOG,
     OUTPUT,
+    USED,
     LogTail,
+    is_cancelled,
+    last_end,
     last_lines,
     living_trainer,
     names_folder,
@@ -103,6 +106,7 @@ class TrainerClient(QObject):
         try:
             run.mkdir(parents=True, exist_ok=True)
             write_control(run, "run")
+            (run / USED).unlink(missing_ok=True)  # a run that goes on makes another model
             tail = LogTail(run / LOG, from_end=True)
             with (run / OUTPUT).open("ab") as output:
                 self._process = subprocess.Popen(
@@ -122,17 +126,21 @@ class TrainerClient(QObject):
     def attach(self, run_folder: Path) -> bool:
         """Watches a run that an earlier window started; all its events so far are signalled again.
 
-        Returns whether its trainer lives. If it does not, nothing is signalled, unless it left no "end": then
-        `finished` reports the failure. Raises TrainerError while another run is watched.
+        Returns whether its trainer lives. If it does not, nothing is signalled, unless it left no "end" though
+        nobody cancelled it: then `finished` reports the failure. One that was cancelled and lives still is ended.
+        Raises TrainerError while another run is watched.
         """
         if self._run is not None:
             raise TrainerError("A training run is under way: stop or cancel it first.")
         run = run_folder.absolute()
         pid = living_trainer(run)
-        if pid is None and (not (run / LOG).exists() or _has_ended(run)):
+        cancelled = is_cancelled(run)
+        if pid is None and (cancelled or not (run / LOG).exists() or last_end(run) is not None):
             return False
         self._process = None
         self._watch(run, pid or 0, LogTail(run / LOG))
+        if cancelled:
+            self.cancel()
         return pid is not None
 
     # -- steering
@@ -255,11 +263,6 @@ class TrainerClient(QObject):
     def _finish(self, status: str, model: str | None, message: str) -> None:
         self.detach()
         self.finished.emit(status, model, message)
-
-
-def _has_ended(run: Path) -> bool:
-    """Whether the last line of a run's log is its "end"."""
-    return last_lines(run / LOG, 1).replace(" ", "").startswith('{"event":"end"')
 
 
 def _give_way(pid: int) -> None:

@@ -39,6 +39,11 @@ def make_project(path: Path, images: int = 3) -> Project:
     return project
 
 
+def find_image(project: Project, path: str, root: int = 1) -> int:
+    """The key of an image by its identity."""
+    return next(row.key for row in project.image_rows() if (row.root_key, row.path) == (root, path))
+
+
 def keypoints(start: float = 10, v: int = 2) -> list[float]:
     return [value for index in range(17) for value in (start + index, start + 2 * index, v)]
 

@@ -46,13 +46,6 @@ def test_a_paused_batch_lets_the_next_one_go() -> None:
     assert send_all(queue, 10) == [1, 2]
 
 
-def test_prioritise_keeps_the_order_otherwise() -> None:
-    queue = BatchQueue()
-    batch = queue.add(images(1, 2, 3, 4), urgent=False)
-    queue.prioritise({2, 4})
-    assert [image.key for image in batch.waiting] == [2, 4, 1, 3]
-
-
 def test_eta_leaves_pauses_out() -> None:
     now = [0.0]
     queue = BatchQueue(lambda: now[0])

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from pycocotools.coco import COCO
 from storage_builders import (
     MODEL,
+    find_image,
     import_coco,
     keypoints,
     make_coco,
@@ -28,6 +29,7 @@ from app.document.document import FIRST_OWN_PERSON_KEY
 from app.document.records import HUMAN, IMPORTED, Box, Change, Edit, ImageState, Joint, Person
 from app.storage.coco_export import export_coco
 from app.storage.coco_import import stage_coco
+from app.storage.errors import ProjectError
 from app.storage.project import Project
 from msarcnn.coco import CocoError
 
@@ -59,8 +61,7 @@ def edit(
     project: Project, path: str, change: Callable[[Person], Person | None], state: ImageState | None = None
 ) -> None:
     """Changes the first person of an image."""
-    key = project.find_image(1, path)
-    assert key is not None
+    key = find_image(project, path)
     record, people, _ = project.load_image(key)
     states = Change(record.state, state) if state else None
     project.apply(Edit(key, "edit", (Change(people[0], change(people[0])),), state=states))
@@ -212,8 +213,7 @@ def test_each_field_follows_its_own_edit(project: Project) -> None:
 
 def test_deleting_and_undoing(project: Project) -> None:
     imported(project, make_coco())
-    key = project.find_image(1, "a one.jpg")
-    assert key is not None
+    key = find_image(project, "a one.jpg")
     deletion = Edit(key, "delete", (Change(project.load_image(key)[1][0], None),))
     project.apply(deletion)
     assert [record["id"] for record in exported(project)["annotations"]] == [901, 6, 4]
@@ -224,8 +224,7 @@ def test_deleting_and_undoing(project: Project) -> None:
 def test_new_people_and_images_come_after_the_largest_ids(project: Project) -> None:
     imported(project, make_coco())
     project.add_images(1, ["new.jpg"])
-    image = project.find_image(1, "new.jpg")
-    assert image is not None
+    image = find_image(project, "new.jpg")
     project.update_image_size(image, 640, 480)
     project.store_predictions(image, MODEL, [make_prediction(0)], 640, 480)  # must not get into the labels
     add(project, image)
@@ -249,7 +248,7 @@ def test_our_own_export_comes_back_with_its_origins(project: Project, tmp_path: 
     second = Project.create(tmp_path / "second.poses")
     imported(second, content)
     _, (person,), _ = second.load_image(1)
-    assert [joint.origin for joint in person.joints[:3]] == [HUMAN, "model", ""]
+    assert [joint.origin for joint in person.joints[:3]] == [HUMAN, "model", IMPORTED]
     assert person.joints[1].from_model
     assert exported(second) == content
     _, progress = import_coco(project, tmp_path / "source.json", tmp_path)
@@ -257,11 +256,70 @@ def test_our_own_export_comes_back_with_its_origins(project: Project, tmp_path: 
     second.close()
 
 
+def test_opening_our_own_export_again_adds_nothing(project: Project, tmp_path: Path) -> None:
+    """Whether it was noted as our own, or was not and has been changed since."""
+    content = make_coco(
+        images=[*make_coco()["images"], {"id": 55, "file_name": ""}],
+        annotations=[*make_coco()["annotations"], make_coco()["annotations"][0] | {"id": 77, "image_id": 12345}],
+    )
+    source = write_coco(tmp_path / "source.json", content)
+    import_coco(project, source, tmp_path)
+    edit(project, "b/two.jpg", lambda person: person.with_box(Box(1, 2, 30, 40)))
+    for changes in ({}, {"info": {"description": "changed by another program"}}, {}):
+        export_coco(project.path, source)
+        first = load(source)
+        import_coco(project, write_coco(source, first | changes), tmp_path)
+        assert exported(project) == first
+    result = export_coco(project.path, source)
+    project.remember_export(result.digest)
+    edit(project, "a one.jpg", lambda person: person.with_box(Box(200, 100, 30, 40)))
+    moved = exported(project)
+    _, progress = import_coco(project, source, tmp_path)  # its person would lie where nobody is any more
+    assert (progress.images_added, progress.people_added, progress.done) == (0, 0, progress.total)
+    assert exported(project) == moved
+
+
+def test_an_incomplete_import_is_told_and_never_replaces_its_source(project: Project, tmp_path: Path) -> None:
+    source = write_coco(tmp_path / "source.json", make_coco())
+    staging = tmp_path / "staging.db"
+    stage_coco(source, staging, [tmp_path], lambda *_: None)
+    steps = project.attach_staging(staging, batch=1)
+    next(steps)
+    steps.close()  # type: ignore[attr-defined]
+    result = export_coco(project.path, tmp_path / "out.json")
+    assert len(result.incomplete) == 1 and "source.json" in result.incomplete[0]
+    with pytest.raises(ProjectError, match="only a part"):
+        export_coco(project.path, source)
+    assert load(source) == make_coco()
+    list(project.attach_staging(staging))
+    assert export_coco(project.path, source).incomplete == []
+
+
+def test_what_was_imported_without_a_label_is_not_the_models_to_fill(project: Project) -> None:
+    content = make_coco()
+    content["annotations"][0]["keypoints"][3:6] = [0, 0, 0]
+    imported(project, content)
+    image = find_image(project, "a one.jpg")
+    joints = project.load_image(image)[1][0].joints
+    assert joints[1] == Joint(0, 0, 0, IMPORTED) and not joints[1].from_model and not joints[1].placed
+    nobody_looked = find_image(project, "b/two.jpg")
+    for person in project.load_image(nobody_looked)[1]:
+        assert all(joint == Joint() for joint in person.joints)
+
+
+def test_a_joint_that_a_person_placed_counts_in_training(project: Project) -> None:
+    content = make_coco()
+    content["annotations"][0]["keypoint_weights"] = [0, 0, 0.5, *[0] * 14]
+    imported(project, content)
+    edit(project, "a one.jpg", lambda person: person.with_joint(1, Joint(9, 9, 2, HUMAN)))
+    edit(project, "a one.jpg", lambda person: person.with_joint(3, Joint(9, 9, 2, MODEL)))
+    assert exported(project)["annotations"][0]["keypoint_weights"] == [0, 1, 0.5, *[0] * 14]
+
+
 def test_filters(project: Project) -> None:
     imported(project, make_coco())
     project.add_images(1, ["empty.jpg", "not seen.jpg"])
-    empty = project.find_image(1, "empty.jpg")
-    assert empty is not None
+    empty = find_image(project, "empty.jpg")
     project.update_image_size(empty, 64, 48)
     project.apply(Edit(empty, "nobody", state=Change(ImageState.UNSEEN, ImageState.DONE_EMPTY)))
     edit(project, "a one.jpg", lambda person: person, ImageState.DONE)
@@ -276,8 +334,7 @@ def test_training_export(project: Project, tmp_path: Path) -> None:
     imported(project, make_coco(annotations=[*make_coco()["annotations"], bad]))
     other = project.add_root(tmp_path / "second root")
     project.add_images(other, ["x.jpg", "unlabelled.jpg", "damaged.jpg"])
-    first, damaged = project.find_image(other, "x.jpg"), project.find_image(other, "damaged.jpg")
-    assert first is not None and damaged is not None
+    first, damaged = find_image(project, "x.jpg", other), find_image(project, "damaged.jpg", other)
     project.update_image_size(first, 64, 48)
     add(project, first)
     add(project, damaged, 1)

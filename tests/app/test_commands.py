@@ -106,6 +106,16 @@ def test_set_joints_touches_only_what_a_model_may() -> None:
     assert people.set_joints(document, IMAGE, KEY + 1, estimated, "late answer") is None
 
 
+def test_what_an_import_left_unlabelled_is_filled_only_when_asked_for() -> None:
+    document = labelled(Joint(origin=IMPORTED), Joint(origin=HUMAN), Joint(1, 1, 1, IMPORTED))
+    estimated = tuple(Joint(100, 100, 2, MODEL) for _ in range(17))
+    assert people.set_joints(document, IMAGE, KEY, estimated) is None
+    edit = people.set_joints(document, IMAGE, KEY, estimated, fill=True)
+    person = done_undone_redone(document, edit)
+    assert person is not None
+    assert [joint.origin for joint in person.joints] == [MODEL, HUMAN] + [IMPORTED] * 15
+
+
 def test_toggle_crowd() -> None:
     document = labelled()
     person = done_undone_redone(document, people.toggle_crowd(document, IMAGE, KEY))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 from process_checks import alive, worker_threads
-from PySide6.QtCore import QCoreApplication
+from PySide6.QtCore import QCoreApplication, Qt
 from pytestqt.qtbot import QtBot
 
 from app.document.records import Box, PredictionStatus
@@ -283,14 +283,12 @@ def test_paused_batch_waits_and_goes_on(qtbot: QtBot, engine: EngineClient, phot
     assert len(log.of("image_done", batch)) == 12
 
 
-def test_prioritised_and_urgent_images_come_first(qtbot: QtBot, engine: EngineClient, photos: Path) -> None:
+def test_urgent_images_come_first(qtbot: QtBot, engine: EngineClient, photos: Path) -> None:
     log = BatchLog(engine)
     batch = engine.prefill(files(photos, *range(11)))
-    engine.prioritise([110])
     urgent = engine.prefill(files(photos, 11), urgent=True)
     qtbot.waitUntil(lambda: log.status(batch) == COMPLETED, timeout=TIMEOUT)
     order = [values[1] for name, values in log.events if name == "image_done"]
-    assert order.index(110) == min(order.index(key) for key in order if key != 111)
     assert order.index(111) <= 2
     assert log.status(urgent) == COMPLETED
 
@@ -364,6 +362,69 @@ def test_refused_model_leaves_the_running_one(qtbot: QtBot, engine: EngineClient
     assert "bad.safetensors" in blocker.args[1]
     assert (engine.info, engine.pid) == (info, pid)
     assert ask(qtbot, engine, files(photos, 0)[0], BOXES).done
+
+
+def load_at_death(engine: EngineClient, model: str) -> None:
+    """Asks for a model at the moment when the engine has died and is not restarted yet."""
+    engine.failed.connect(lambda _: engine.load(model), Qt.ConnectionType.SingleShotConnection)
+
+
+def loaded_models(engine: EngineClient) -> list[str | None]:
+    """The model of every `ready` from now on."""
+    seen: list[str | None] = []
+    engine.ready.connect(lambda info: seen.append(info.model))
+    return seen
+
+
+def test_a_model_wanted_while_the_engine_restarts_is_the_one_that_answers(
+    qtbot: QtBot, engine: EngineClient, models: tuple[str, str]
+) -> None:
+    load_at_death(engine, models[1])
+    with qtbot.waitSignal(engine.ready, timeout=TIMEOUT) as blocker:
+        kill(engine)
+    assert blocker.args[0].model == models[1]
+    with qtbot.waitSignal(engine.ready, timeout=TIMEOUT):
+        kill(engine)
+    assert engine.info and engine.info.model == models[1]
+    with qtbot.waitSignal(engine.ready, timeout=TIMEOUT):
+        engine.load(models[0])
+
+
+def test_a_bad_model_wanted_while_the_engine_restarts_leaves_the_earlier_one(
+    qtbot: QtBot, engine: EngineClient, models: tuple[str, str]
+) -> None:
+    load_at_death(engine, "no such model")
+    with qtbot.waitSignals([engine.refused, engine.ready], timeout=TIMEOUT):
+        kill(engine)
+    assert engine.info and engine.info.model == models[0]
+
+
+def test_each_of_two_quick_switches_says_which_model_it_is(
+    qtbot: QtBot, engine: EngineClient, models: tuple[str, str]
+) -> None:
+    seen = loaded_models(engine)
+    engine.load(models[1])
+    engine.load(models[0])
+    qtbot.waitUntil(lambda: len(seen) == 2, timeout=TIMEOUT)
+    assert seen == [models[1], models[0]]
+
+
+def test_a_model_wanted_after_giving_up_starts_the_engine(
+    qtbot: QtBot, models: tuple[str, str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "app").mkdir()
+    (tmp_path / "app" / "__init__.py").write_text("raise SystemExit(9)")
+    client = EngineClient(policy=RestartPolicy(most_deaths=1))
+    try:
+        with monkeypatch.context() as patch:
+            patch.setenv("PYTHONPATH", str(tmp_path))
+            with qtbot.waitSignal(client.gave_up, timeout=TIMEOUT):
+                client.start()
+        with qtbot.waitSignal(client.ready, timeout=TIMEOUT) as blocker:
+            client.load(models[1])
+        assert blocker.args[0].model == models[1]
+    finally:
+        client.close()
 
 
 def test_engine_without_a_model_fails_requests_until_it_gets_one_and_closes_while_working(

@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from storage_builders import (
     MODEL,
+    find_image,
     import_coco,
     make_coco,
     make_joints,
@@ -61,7 +62,6 @@ def test_what_is_stored_is_there_after_reopening(path: Path) -> None:
         (2, "000001.jpg", 1),
         (3, "000002.jpg", 0),
     ]
-    assert project.image_rows(after_key=2) == rows[2:]
     project.close()
 
 
@@ -83,8 +83,7 @@ def test_image_identity_is_root_and_path(path: Path, tmp_path: Path) -> None:
     assert project.add_root(tmp_path / "other") == other
     assert project.add_images(other, ["000000.jpg", "ü/日本.png"]) == 2
     assert project.add_images(other, ["000000.jpg", "new.jpg"]) == 1
-    assert project.find_image(other, "000000.jpg") != project.find_image(1, "000000.jpg")
-    assert project.find_image(other, "no.jpg") is None
+    assert find_image(project, "000000.jpg", other) != find_image(project, "000000.jpg")
     project.relocate_root(other, tmp_path / "moved")
     assert project.roots() == {1: tmp_path, other: tmp_path / "moved"}
     with pytest.raises(ProjectError, match="already"):
@@ -111,9 +110,29 @@ def test_predictions_are_replaced_but_decisions_are_remembered(path: Path) -> No
     record, _, others = project.store_predictions(1, "another", found[:1], 640, 480)
     assert len(others) == 1 and record.predictions == 1
     assert len(project.predictions(1)) == 5
-    assert set(project.models()) == {MODEL, "another"}
-    project.add_model("another", "my model", '{"parent": null}')
-    assert project.models()["another"] == "my model"
+    project.close()
+
+
+def test_a_prefill_keeps_the_size_that_labels_were_made_for(path: Path) -> None:
+    project = make_project(path)
+    project.update_image_size(1, 480, 640)
+    record, _, _ = project.store_predictions(1, MODEL, [], 640, 480)
+    assert (record.width, record.height) == (480, 640)
+    record, _, _ = project.store_predictions(2, MODEL, [], 640, 480)
+    assert (record.width, record.height) == (640, 480)
+    rows = project.image_rows()
+    assert [(row.width, row.height, row.model) for row in rows] == [(480, 640, MODEL), (640, 480, MODEL), (0, 0, "")]
+    project.close()
+
+
+def test_a_models_threshold_is_stored_with_its_predictions(path: Path) -> None:
+    project = make_project(path)
+    project.store_predictions(1, MODEL, [], 640, 480, tau=0.25)
+    project.store_predictions(2, MODEL, [], 640, 480)
+    project.store_predictions(2, "another", [], 640, 480)
+    assert project.taus() == {MODEL: 0.25}
+    project.add_model(MODEL, "its name")
+    assert project.taus() == {MODEL: 0.25}
     project.close()
 
 
@@ -304,8 +323,7 @@ def test_imported_people_survive_delete_and_undo_and_a_second_import(path: Path,
     source = write_coco(tmp_path / "s.json", make_coco())
     _, progress = import_coco(project, source, tmp_path)
     assert (progress.images_added, progress.people_added, progress.people_skipped) == (2, 3, 0)
-    image = project.find_image(1, "a one.jpg")
-    assert image is not None
+    image = find_image(project, "a one.jpg")
     before = project.load_image(image)
     deletion = Edit(image, "delete", (Change(before[1][0], None),))
     project.apply(deletion)

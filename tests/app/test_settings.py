@@ -54,5 +54,3 @@ def test_recent_projects(file: Path, tmp_path: Path) -> None:
     assert len(settings.recent_projects()) == RECENT_COUNT
     paths[-1].unlink()
     assert paths[-1] not in settings.recent_projects()
-    settings.forget_recent_projects()
-    assert settings.recent_projects() == []

@@ -13,7 +13,7 @@ from process_checks import alive, wait_until
 from pytestqt.qtbot import QtBot
 
 from app.workers.process import WORKING_FOLDER
-from app.workers.run_log import LogTail, living_trainer, write_control
+from app.workers.run_log import LogTail, can_resume, last_end, living_trainer, write_control
 from app.workers.trainer_client import TrainerClient, TrainerError
 
 TIMEOUT = 20_000
@@ -185,6 +185,61 @@ def test_attached_run_that_dies(qtbot: QtBot, make: Make, tmp_path: Path) -> Non
     log = Log(third)
     assert not third.attach(tmp_path / "run")  # dead without an end: that is told, too
     assert wait_finished(qtbot, log)[0] == "failed"
+
+
+def test_attached_run_that_was_cancelled_and_died_is_no_failure(qtbot: QtBot, make: Make, tmp_path: Path) -> None:
+    first = make()
+    log = Log(first)
+    first.start(tmp_path / "run", arguments(10_000, "deaf"))
+    qtbot.waitUntil(lambda: len(log.steps()) > 1, timeout=TIMEOUT)
+    process = first._process
+    assert process
+    first.cancel()
+    first.detach()
+    process.kill()
+    process.wait()
+    second = make()
+    log = Log(second)
+    assert not second.attach(tmp_path / "run")
+    qtbot.wait(700)
+    assert log.finished == []
+
+
+def test_attached_run_that_does_not_answer_its_cancel_is_ended(qtbot: QtBot, make: Make, tmp_path: Path) -> None:
+    first = make()
+    log = Log(first)
+    first.start(tmp_path / "run", arguments(10_000, "deaf"))
+    qtbot.waitUntil(lambda: len(log.steps()) > 1, timeout=TIMEOUT)
+    process = first._process
+    assert process
+    write_control(tmp_path / "run", "cancel")
+    first.detach()
+    second = make()
+    log = Log(second)
+    assert second.attach(tmp_path / "run")
+    assert wait_finished(qtbot, log)[0] == "cancelled"
+    process.wait()
+
+
+def test_the_last_end_of_a_run_is_told(tmp_path: Path) -> None:
+    assert last_end(tmp_path) is None
+    log = tmp_path / "log.jsonl"
+    log.write_text('{"event": "step", "step": 1}\n')
+    assert last_end(tmp_path) is None
+    with log.open("a") as file:
+        file.write('{"event": "end", "status": "completed", "model": "checkpoints/best.safetensors"}\n')
+    end = last_end(tmp_path)
+    assert end and end["status"] == "completed"
+    with log.open("a") as file:
+        file.write('{"event": "start"}\n')
+    assert last_end(tmp_path) is None
+
+
+def test_whether_a_run_can_go_on(tmp_path: Path) -> None:
+    assert not can_resume(tmp_path)
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "resume.safetensors").write_bytes(b"")
+    assert can_resume(tmp_path)
 
 
 def test_attach_to_a_folder_without_a_run(make: Make, tmp_path: Path) -> None:

@@ -59,12 +59,15 @@ def test_coinciding_joints_go_to_the_selected_person() -> None:
     assert hit_test(60, 60, 1.0, Visible((SMALL, twin), selected=2)).person == 2
 
 
-def test_unplaced_joints_are_not_there_but_hints_and_unlabelled_places_are() -> None:
-    hint = replace(SMALL, joints=(Joint(60, 60, 0, "abc"), NOWHERE))
+def test_hints_and_unlabelled_places_are_there_only_on_the_selected_person() -> None:
+    hint = replace(SMALL, joints=(Joint(60, 60, 0, "abc"), Joint(100, 60, 0, "abc")))
     taken_back = replace(SMALL, joints=(Joint(60, 60, 0, HUMAN), NOWHERE))
-    assert hit_test(60, 60, 1.0, Visible((hint,))).joint == 0
-    assert hit_test(60, 60, 1.0, Visible((taken_back,))).joint == 0
-    assert hit_test(0, 0, 1.0, Visible((hint,))) == Hit()
+    for person_seen in (hint, taken_back):
+        assert hit_test(60, 60, 1.0, Visible((person_seen,), selected=2)).joint == 0
+        assert hit_test(60, 60, 1.0, Visible((person_seen,))) == Hit(Part.BODY, person=2)
+    assert hit_test(80, 62, 1.0, Visible((hint,), selected=2, edges=EDGES)).part is Part.BONE
+    assert hit_test(80, 62, 1.0, Visible((hint,), edges=EDGES)).part is Part.BODY
+    assert hit_test(0, 0, 1.0, Visible((hint,), selected=2)) == Hit()
 
 
 def test_hidden_layers_are_not_hit_except_on_the_selected_person() -> None:

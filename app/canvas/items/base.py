@@ -1,27 +1,36 @@
 """What the people-shaped items share: a bounding rectangle that leaves room for strokes of constant screen size."""
 
+from math import inf
+
 from PySide6.QtCore import QRectF
 from PySide6.QtWidgets import QGraphicsItem
 
 _MARGIN = 26.0
-_PLATE_WIDTH = 170.0
+_PLATE_WIDTH = 250.0
 
 
 class ScreenSizedItem(QGraphicsItem):
     """An item in image pixels whose joints, handles and texts keep their size on screen.
 
-    unit is the size of one screen pixel in image pixels; the scene sets it when the zoom changes.
+    unit is the size of one screen pixel in image pixels; the scene sets it when the zoom changes. right_edge is where
+    the photo ends: texts do not go beyond it.
     """
 
     def __init__(self) -> None:
         super().__init__()
         self.unit = 1.0
+        self.right_edge = inf
         self._extent = QRectF()
 
     def set_unit(self, unit: float) -> None:
         if unit != self.unit:
             self.prepareGeometryChange()
             self.unit = unit
+
+    def set_right_edge(self, right_edge: float) -> None:
+        if right_edge != self.right_edge:
+            self.right_edge = right_edge
+            self.update()
 
     def set_extent(self, extent: QRectF) -> None:
         """Says which rectangle of the image the item covers, strokes aside."""
@@ -32,4 +41,5 @@ class ScreenSizedItem(QGraphicsItem):
 
     def boundingRect(self) -> QRectF:
         margin = _MARGIN * self.unit
-        return self._extent.adjusted(-margin, -margin, margin + _PLATE_WIDTH * self.unit, margin)
+        plate = margin + _PLATE_WIDTH * self.unit
+        return self._extent.adjusted(-plate, -margin, plate, margin)

@@ -1,12 +1,15 @@
 """The probability map of one joint, drawn translucently into the box that it was computed for."""
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
-from PySide6.QtGui import QImage, QPainter
+from PySide6.QtGui import QColor, QImage, QPainter
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from app.canvas.items.base import ScreenSizedItem
 from app.canvas.items.painting import draw_plate, pen
 from app.canvas.palette import OUTLINE, SELECTED, TEXT
+
+_SHADE = QColor(0, 0, 0, 115)
+"""Laid over the box: on a bright photo even a strong map would hardly be seen."""
 
 
 class HeatmapItem(ScreenSizedItem):
@@ -26,6 +29,10 @@ class HeatmapItem(ScreenSizedItem):
         self.set_extent(rect)
         self.setVisible(True)
 
+    @property
+    def shown(self) -> bool:
+        return not self._image.isNull()
+
     def clear(self) -> None:
         self._image = QImage()
         self.setVisible(False)
@@ -34,6 +41,7 @@ class HeatmapItem(ScreenSizedItem):
         if self._image.isNull():
             return
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform)
+        painter.fillRect(self._rect, _SHADE)
         painter.drawImage(self._rect, self._image)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setOpacity(1.0)
@@ -47,7 +55,7 @@ class HeatmapItem(ScreenSizedItem):
         ]
         painter.setBrush(Qt.BrushStyle.NoBrush)
         for color, width in ((OUTLINE, 4.0), (SELECTED, 1.8)):
-            painter.setPen(pen(color, width))
+            painter.setPen(pen(painter, color, width))
             painter.drawLines(cross)
         rect = self._rect
         draw_plate(painter, self._text, rect.left(), rect.bottom() + 28 * self.unit, self.unit, TEXT)

@@ -3,10 +3,12 @@
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
 
-from app.canvas.palette import OUTLINE, PLATE
+from app.canvas.palette import OUTLINE, PLATE, TEXT
 from app.document.records import Box
 
 _FONT_PIXELS = 11
+FADED = 0.3
+"""Opacity of what steps back behind a heatmap."""
 
 
 def rect_of(box: Box) -> QRectF:
@@ -19,8 +21,10 @@ def mark_size(box: Box, unit: float) -> float:
     return min(max(on_screen / 130.0, 0.4), 1.0)
 
 
-def pen(color: QColor, width: float, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:
+def pen(painter: QPainter, color: QColor, width: float, style: Qt.PenStyle = Qt.PenStyle.SolidLine) -> QPen:
     """Returns a pen of constant screen width."""
+    # A cosmetic pen counts the pixels of the device: on a display scaled to 200 % lines would be half as thick.
+    width *= painter.device().devicePixelRatioF()
     made = QPen(color, width, style, Qt.PenCapStyle.RoundCap, Qt.PenJoinStyle.RoundJoin)
     made.setCosmetic(True)
     return made
@@ -29,9 +33,9 @@ def pen(color: QColor, width: float, style: Qt.PenStyle = Qt.PenStyle.SolidLine)
 def draw_frame(painter: QPainter, box: Box, color: QColor, width: float, dashed: bool = False) -> None:
     """Draws a box with a dark rim, so that it can be seen on any photo."""
     painter.setBrush(Qt.BrushStyle.NoBrush)
-    painter.setPen(pen(OUTLINE, width + 1.6))
+    painter.setPen(pen(painter, OUTLINE, width + 1.6))
     painter.drawRect(rect_of(box))
-    line = pen(color, width)
+    line = pen(painter, color, width)
     if dashed:
         line.setDashPattern([5.0, 4.0])
         line.setCapStyle(Qt.PenCapStyle.FlatCap)
@@ -61,16 +65,25 @@ def draw_plate(painter: QPainter, text: str, x: float, y: float, unit: float, co
     painter.restore()
 
 
+def draw_name(painter: QPainter, text: str, x: float, y: float, unit: float, right_edge: float) -> None:
+    """Writes a joint's name beside its place: to the right of it, to the left where the photo ends."""
+    width, _ = plate_size(text)
+    left = x + 12 * unit
+    if left + width * unit > right_edge:
+        left = x - (12 + width) * unit
+    draw_plate(painter, text, left, y - 4 * unit, unit, TEXT)
+
+
 def draw_dot(painter: QPainter, x: float, y: float, radius: float, color: QColor, hollow: bool) -> None:
     """Draws a joint; radius in image pixels."""
     place = QPointF(x, y)
     if hollow:
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        painter.setPen(pen(OUTLINE, 4.0))
+        painter.setPen(pen(painter, OUTLINE, 4.0))
         painter.drawEllipse(place, radius, radius)
-        painter.setPen(pen(color, 2.0))
+        painter.setPen(pen(painter, color, 2.0))
     else:
-        painter.setPen(pen(OUTLINE, 1.4))
+        painter.setPen(pen(painter, OUTLINE, 1.4))
         painter.setBrush(color)
     painter.drawEllipse(place, radius, radius)
 

@@ -6,8 +6,8 @@ from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from app.canvas.hit_test import handle_places, is_drawn
 from app.canvas.items.base import ScreenSizedItem
-from app.canvas.items.painting import draw_dot, draw_frame, draw_plate, mark_size, pen, rect_of
-from app.canvas.palette import CROWD, LABEL, OUTLINE, SELECTED, TEXT, Look
+from app.canvas.items.painting import FADED, draw_dot, draw_frame, draw_name, draw_plate, mark_size, pen, rect_of
+from app.canvas.palette import CROWD, LABEL, OUTLINE, SELECTED, Look
 from app.document.records import Person
 
 _JOINT = 4.5
@@ -16,7 +16,11 @@ _HANDLE = 7.0
 
 
 class PersonItem(ScreenSizedItem):
-    """Paints one `Person`. Occluded joints (v = 1) are hollow; a model's hints (v = 0, placed) are small and faint."""
+    """Paints one `Person`. Occluded joints (v = 1) are hollow.
+
+    A model's hints (v = 0, placed) are small and faint, and there only on the selected person: those of everybody
+    would criss-cross the photo.
+    """
 
     def __init__(self, person: Person, look: Look) -> None:
         super().__init__()
@@ -24,6 +28,7 @@ class PersonItem(ScreenSizedItem):
         self._selected = False
         self._joint: int | None = None
         self._shows = {"boxes": True, "skeleton": True, "names": False}
+        self._under_heatmap = False
         self.person = person
         self.set_person(person)
 
@@ -42,17 +47,31 @@ class PersonItem(ScreenSizedItem):
         self.setZValue(30 if selected else 20)
 
     def set_layers(self, boxes: bool, skeleton: bool, names: bool) -> None:
-        self._shows = {"boxes": boxes, "skeleton": skeleton, "names": names}
-        self.update()
+        shows = {"boxes": boxes, "skeleton": skeleton, "names": names}
+        if shows != self._shows:
+            self._shows = shows
+            self.update()
+
+    def set_under_heatmap(self, under: bool) -> None:
+        """Steps back while a heatmap is shown, so that the map can be seen."""
+        if under != self._under_heatmap:
+            self._under_heatmap = under
+            self.update()
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        faint = FADED if self._under_heatmap else 1.0
+        painter.setOpacity(1.0 if self._selected else faint)
         if self._shows["boxes"] or self._selected:
             self._paint_box(painter)
+        painter.setOpacity(faint)
         if self._shows["skeleton"] or self._selected:
             self._paint_bones(painter)
             self._paint_joints(painter)
-        if self._shows["names"] or self._selected:
+        painter.setOpacity(1.0)
+        if self._selected and self._joint is not None:
+            self._paint_ring(painter, self._joint)
+        if not self._under_heatmap:
             self._paint_names(painter)
         if self._selected:
             self._paint_handles(painter)
@@ -78,46 +97,52 @@ class PersonItem(ScreenSizedItem):
                 line = QLineF(joints[a].x, joints[a].y, joints[b].x, joints[b].y)
                 lines.setdefault(color.name(), []).append(line)
         width = (3.0 if self._selected else 2.2) * mark_size(self.person.box, self.unit)
-        painter.setPen(pen(OUTLINE, width + 1.8))
+        painter.setPen(pen(painter, OUTLINE, width + 1.8))
         for lines_of_color in solid.values():
             painter.drawLines(lines_of_color)
         for name, lines_of_color in solid.items():
-            painter.setPen(pen(QColor(name), width))
+            painter.setPen(pen(painter, QColor(name), width))
             painter.drawLines(lines_of_color)
-        for name, lines_of_color in faint.items():
+        for name, lines_of_color in faint.items() if self._selected else ():
             color = QColor(name)
             color.setAlpha(120)
-            painter.setPen(pen(color, 1.2, Qt.PenStyle.DotLine))
+            painter.setPen(pen(painter, color, 1.2, Qt.PenStyle.DotLine))
             painter.drawLines(lines_of_color)
 
     def _paint_joints(self, painter: QPainter) -> None:
         size = mark_size(self.person.box, self.unit) * self.unit
         for index, joint in enumerate(self.person.joints):
-            if not is_drawn(joint):
+            if not is_drawn(joint) or not (joint.v or self._selected):
                 continue
+            if self._under_heatmap and self._selected and index == self._joint:
+                continue  # the ring says where it is; the dot would hide the peak
             color = QColor(self._look.colors[index])
             radius = (_JOINT + (1.0 if self._selected else 0.0)) * size
             if joint.v == 0:
                 color.setAlpha(150)
                 radius = _HINT * size
-            if self._selected and index == self._joint:
-                painter.setBrush(Qt.BrushStyle.NoBrush)
-                painter.setPen(pen(OUTLINE, 4.0))
-                painter.drawEllipse(QPointF(joint.x, joint.y), 10 * self.unit, 10 * self.unit)
-                painter.setPen(pen(SELECTED, 2.0))
-                painter.drawEllipse(QPointF(joint.x, joint.y), 10 * self.unit, 10 * self.unit)
             draw_dot(painter, joint.x, joint.y, radius, color, hollow=joint.v == 1)
+
+    def _paint_ring(self, painter: QPainter, index: int) -> None:
+        joint = self.person.joints[index]
+        if not is_drawn(joint):
+            return
+        painter.setBrush(Qt.BrushStyle.NoBrush)
+        thin = self._under_heatmap
+        for color, width in ((OUTLINE, 2.4 if thin else 4.0), (SELECTED, 1.2 if thin else 2.0)):
+            painter.setPen(pen(painter, color, width))
+            painter.drawEllipse(QPointF(joint.x, joint.y), 10 * self.unit, 10 * self.unit)
 
     def _paint_names(self, painter: QPainter) -> None:
         for index, joint in enumerate(self.person.joints):
             wanted = (self._shows["names"] and joint.v > 0) or (self._selected and index == self._joint)
             if is_drawn(joint) and wanted:
-                x, y = joint.x + 12 * self.unit, joint.y - 4 * self.unit
-                draw_plate(painter, self._look.names[index], x, y, self.unit, TEXT)
+                text = self._look.names[index]
+                draw_name(painter, text, joint.x, joint.y, self.unit, self.right_edge)
 
     def _paint_handles(self, painter: QPainter) -> None:
         size = _HANDLE * self.unit
-        painter.setPen(pen(OUTLINE, 1.2))
+        painter.setPen(pen(painter, OUTLINE, 1.2))
         painter.setBrush(SELECTED)
         for x, y in handle_places(self.person.box).values():
             painter.drawRect(QRectF(x - size / 2, y - size / 2, size, size))

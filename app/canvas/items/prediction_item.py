@@ -5,7 +5,7 @@ from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from app.canvas.items.base import ScreenSizedItem
-from app.canvas.items.painting import draw_frame, draw_plate, mark_size, pen, rect_of
+from app.canvas.items.painting import draw_frame, draw_name, draw_plate, mark_size, pen, plate_size, rect_of
 from app.canvas.palette import OUTLINE, SELECTED, TEXT, Look, confidence_color
 from app.document.records import Prediction
 
@@ -20,7 +20,7 @@ class PredictionItem(ScreenSizedItem):
         self._look = look
         self._tau = tau
         self._selected = False
-        self._boxes = True
+        self._shows = {"boxes": True, "skeleton": True, "names": False}
         self.prediction = prediction
         self.setZValue(10)
         extent = rect_of(prediction.box)
@@ -34,23 +34,33 @@ class PredictionItem(ScreenSizedItem):
             self.update()
         self.setZValue(25 if selected else 10)
 
-    def set_boxes(self, boxes: bool) -> None:
-        self._boxes = boxes
-        self.update()
+    def set_layers(self, boxes: bool, skeleton: bool, names: bool) -> None:
+        shows = {"boxes": boxes, "skeleton": skeleton, "names": names}
+        if shows != self._shows:
+            self._shows = shows
+            self.update()
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         prediction = self.prediction
         color = confidence_color(prediction.score)
-        self._paint_bones(painter)
-        self._paint_joints(painter)
-        if self._boxes or self._selected:
+        skeleton = self._shows["skeleton"] or self._selected
+        if skeleton:
+            self._paint_bones(painter)
+            self._paint_joints(painter)
+        # Without its skeleton the box is all there is, and what Space would accept has to be seen.
+        if self._shows["boxes"] or not skeleton or self._selected:
             draw_frame(painter, prediction.box, color, 2.6 if self._selected else 1.6, dashed=True)
             text = f"{prediction.score:.2f}"
             if self._selected:
                 text += "   Enter accept · Backspace reject"
-            x, y = prediction.box.x, prediction.box.y - 3 * self.unit
+            x = min(prediction.box.x, self.right_edge - plate_size(text)[0] * self.unit)
+            y = prediction.box.y - 3 * self.unit
             draw_plate(painter, text, x, y, self.unit, SELECTED if self._selected else TEXT)
+        if self._shows["names"] and self._selected:
+            for name, joint in zip(self._look.names, prediction.joints, strict=True):
+                if joint.confidence >= self._tau:
+                    draw_name(painter, name, joint.x, joint.y, self.unit, self.right_edge)
 
     def _paint_bones(self, painter: QPainter) -> None:
         joints = self.prediction.joints
@@ -63,9 +73,9 @@ class PredictionItem(ScreenSizedItem):
                 lines.setdefault(shade, []).append(QLineF(joints[a].x, joints[a].y, joints[b].x, joints[b].y))
         width = 1.8 * mark_size(self.prediction.box, self.unit)
         for shade, bones in lines.items():
-            painter.setPen(pen(OUTLINE, width + 1.4))
+            painter.setPen(pen(painter, OUTLINE, width + 1.4))
             painter.drawLines(bones)
-            line = pen(confidence_color(shade / 10), width)
+            line = pen(painter, confidence_color(shade / 10), width)
             line.setCapStyle(Qt.PenCapStyle.FlatCap)
             line.setDashPattern([3.0, 2.0])
             painter.setPen(line)
@@ -77,7 +87,7 @@ class PredictionItem(ScreenSizedItem):
             color = confidence_color(joint.confidence)
             sure = joint.confidence >= self._tau
             color.setAlpha(255 if sure else 130)
-            painter.setPen(pen(QColor(0, 0, 0, 140), 1.0) if sure else pen(color, 1.2))
+            painter.setPen(pen(painter, QColor(0, 0, 0, 140), 1.0) if sure else pen(painter, color, 1.2))
             painter.setBrush(color if sure else Qt.BrushStyle.NoBrush)
             size = radius if sure else radius * 0.7
             painter.drawEllipse(QRectF(joint.x - size, joint.y - size, 2 * size, 2 * size))

@@ -49,11 +49,6 @@ class SelectTool(Tool):
         following = next((hit for hit in below if hit in others), others[0] if others else Hit(person=self._hit.person))
         self.stage.select(following.person, None, following.prediction)
 
-    def release(self, event: PointerEvent) -> None:
-        if self.gesture is None:
-            self.clicked(event)
-        super().release(event)
-
     def cursor(self, event: PointerEvent, hit: Hit) -> Qt.CursorShape:
         if self.gesture and self.gesture.dragging:
             return self.gesture.cursor

@@ -1,0 +1,63 @@
+"""What is opened together, and what is refused before it becomes part of a project."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+
+from app.controllers.messages import Message
+from app.controllers.places import SUFFIX
+from app.main_window import MainWindow
+
+Opener = Callable[[MainWindow, Path], None]
+WindowMaker = Callable[..., MainWindow]
+
+
+def test_labels_dropped_with_their_folder_are_opened_with_it(
+    make_window: WindowMaker, coco_file: Path, photos: Path, qtbot: QtBot
+) -> None:
+    moved = photos.rename(photos.parents[1] / f"{photos.parent.name}-far-away")
+    window = make_window()
+    for paths in ([moved, coco_file], [coco_file, moved]):
+        with qtbot.waitSignal(window.session.opened, timeout=20_000):
+            window.open_paths(paths)
+        assert list(window.session.roots.values()) == [moved]
+        assert [row.path for row in window.model.records()] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
+
+
+@pytest.mark.parametrize(
+    ("names", "named"),
+    [
+        (["photos/0.jpg", "notes.txt"], "notes.txt"),
+        (["notes.txt"], "notes.txt"),
+        (["photos", "notes.txt"], "notes.txt"),
+        (["a.json", "b.json"], "a.json"),
+        (["photos/0.jpg", "a.json"], "a.json"),
+        (["photos", "photos/more", "a.json"], "a.json"),
+        ([f"mine{SUFFIX}", "photos"], f"mine{SUFFIX}"),
+        (["photos", f"mine{SUFFIX}"], f"mine{SUFFIX}"),
+    ],
+)
+def test_what_does_not_go_together_is_refused_by_name(
+    make_window: WindowMaker, photos: Path, names: list[str], named: str, qtbot: QtBot
+) -> None:
+    for name in ("notes.txt", "a.json", "b.json", f"mine{SUFFIX}"):
+        (photos.parent / name).write_text("{}")
+    window = make_window()
+    window.open_paths([photos.parent / name for name in names])
+    assert window.message_bar.text.startswith(f"{named}: ")
+    qtbot.wait(200)
+    assert not window.session.is_open
+
+
+def test_what_a_folder_holds_and_cannot_be_taken_is_named(
+    make_window: WindowMaker, open_in: Opener, photos: Path
+) -> None:
+    (photos / "link.jpg").symlink_to("/etc/hostname")
+    window = make_window()
+    said: list[Message] = []
+    window.messages.posted.connect(said.append)
+    open_in(window, photos)
+    assert window.model.total == 5
+    assert any("link.jpg" in message.text and "1 file" in message.text for message in said)

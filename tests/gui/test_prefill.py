@@ -1,0 +1,192 @@
+"""Pre-filling, and what the session tells the workers, with a pretended engine."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PySide6.QtCore import QObject, QSettings, Signal
+from pytestqt.qtbot import QtBot
+
+from app.controllers.listing import Listing
+from app.controllers.messages import Messages
+from app.controllers.prefill import Prefill
+from app.controllers.session import Session
+from app.document.records import ImageState
+from app.panels.image_model import ImageListModel
+from app.storage.project import Project
+from app.storage.settings import Settings
+from app.storage.shipped import default_skeleton
+from app.workers.engine_client import CANCELLED
+from app.workers.payloads import EngineInfo, ImageFile, PrefillResult
+
+MODEL = "0123456789ab"
+OTHER = "ba9876543210"
+
+
+class Engine(QObject):
+    """Remembers what it is asked for; the tests say what it answers, and when."""
+
+    ready = Signal(object)
+    image_done = Signal(int, int, object)
+    image_failed = Signal(int, int, str)
+    progress = Signal(int, int, int, float)
+    batch_finished = Signal(int, str)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.info: EngineInfo | None = None
+        self.batches: list[list[ImageFile]] = []
+        self.cancelled: list[int] = []
+
+    def start(self, model: str, tau: float = 0.5) -> None:
+        self.info = EngineInfo(model, "a model", tau, "cpu")
+        self.ready.emit(self.info)
+
+    def prefill(self, images: list[ImageFile], urgent: bool = False) -> int:
+        self.batches.append(list(images))
+        return len(self.batches) - 1
+
+    def cancel(self, batch: int) -> None:
+        self.cancelled.append(batch)
+
+    def encode_ahead(self, image: ImageFile) -> None:
+        pass
+
+
+def nobody(model: str = MODEL, width: int = 640, height: int = 480) -> PrefillResult:
+    none = np.zeros((0, 4), np.float32)
+    return PrefillResult(width, height, none, none[:, 0], np.zeros((0, 17, 2)), np.zeros((0, 17)), model)
+
+
+class Desk:
+    """A session on a project of three images, with the list and the pre-fill beside it."""
+
+    def __init__(self, qtbot: QtBot, path: Path) -> None:
+        self.qtbot = qtbot
+        self.session = Session(default_skeleton())
+        self.model = ImageListModel()
+        self.listing = Listing(self.session, self.model)
+        self.messages = Messages(self.session)
+        self.engine = Engine()
+        settings = Settings(QSettings(str(path.parent / "settings.ini"), QSettings.Format.IniFormat))
+        self.prefill = Prefill(self.session, self.engine, self.model, self.messages, settings)  # type: ignore[arg-type]
+        self.open(path)
+
+    def open(self, path: Path, read_only: bool = False) -> None:
+        with self.qtbot.waitSignal(self.session.opened):
+            self.session.open_project(path, self.session.announce, read_only)
+
+    def show(self, key: int) -> None:
+        with self.qtbot.waitSignal(self.session.image_loaded):
+            self.session.selection.current_image = key
+
+    def answer(self, batch: int, key: int, result: PrefillResult) -> None:
+        with self.qtbot.waitSignal(self.prefill.stored):
+            self.engine.image_done.emit(batch, key, result)
+
+    def asked(self, batch: int = -1) -> list[int]:
+        return [image.key for image in self.engine.batches[batch]]
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    project = Project.create(tmp_path / "p.poses")
+    project.add_images(project.add_root(tmp_path), ["a.jpg", "b.jpg", "c.jpg"])
+    project.close()
+    return tmp_path / "p.poses"
+
+
+@pytest.fixture
+def desk(qtbot: QtBot, path: Path) -> Iterator[Desk]:
+    desk = Desk(qtbot, path)
+    yield desk
+    desk.session.close()
+
+
+def test_an_image_is_the_same_file_open_or_not(qtbot: QtBot, path: Path) -> None:
+    project = Project.open(path)
+    project.update_image_size(1, 480, 640)
+    project.close()
+    desk = Desk(qtbot, path)
+    before = desk.session.image_file(1), desk.session.image_file(2)
+    assert [file.labelled_size for file in before] == [(480, 640), None]
+    desk.show(1)
+    desk.show(2)
+    desk.engine.start(MODEL)
+    desk.prefill.this_image()
+    desk.answer(0, 2, nobody())
+    assert desk.session.document.image(2).width == 640
+    assert (desk.session.image_file(1), desk.session.image_file(2)) == before
+    desk.session.close()
+
+
+def test_the_rest_is_prefilled_after_a_cancelled_start(desk: Desk) -> None:
+    desk.engine.start(MODEL)
+    desk.prefill.all_unfinished()
+    assert desk.asked() == [1, 2, 3]
+    desk.answer(0, 1, nobody())
+    desk.prefill.cancel()
+    assert not desk.prefill.running and desk.engine.cancelled == [0]
+    desk.prefill.all_unfinished()
+    assert desk.asked() == [2, 3]
+    desk.engine.batch_finished.emit(0, CANCELLED)  # the engine has stopped at last
+    assert desk.prefill.running
+    desk.prefill.cancel()
+    desk.engine.start(OTHER)
+    desk.prefill.all_unfinished()
+    assert desk.asked() == [1, 2, 3]
+
+
+def test_nothing_is_left_for_this_model(desk: Desk) -> None:
+    desk.engine.start(MODEL)
+    desk.prefill.all_unfinished()
+    for key in (1, 2, 3):
+        desk.answer(0, key, nobody())
+    desk.engine.batch_finished.emit(0, "completed")
+    assert desk.model.record(1).state is ImageState.PREDICTED  # type: ignore[union-attr]
+    texts: list[str] = []
+    desk.messages.posted.connect(lambda message: texts.append(message.text))
+    desk.prefill.all_unfinished()
+    assert len(desk.engine.batches) == 1 and "nothing to pre-fill" in texts[-1]
+
+
+def test_coming_back_to_an_image_asks_again(desk: Desk, qtbot: QtBot) -> None:
+    desk.engine.start(MODEL)
+    desk.show(1)
+    qtbot.waitUntil(lambda: len(desk.engine.batches) == 1)
+    desk.show(2)
+    assert desk.engine.cancelled == [0]
+    desk.show(3)
+    desk.session.selection.current_image = 1  # open already, and its cancelled batch has not ended yet
+    qtbot.waitUntil(lambda: len(desk.engine.batches) == 2)
+    assert desk.asked() == [1]
+    desk.prefill.cancel()
+    desk.prefill.this_image()
+    assert desk.asked() == [1] and len(desk.engine.batches) == 3
+    desk.answer(2, 1, nobody())
+    assert desk.session.document.image(1).model == MODEL
+
+
+def test_a_read_only_project_is_not_prefilled(desk: Desk, path: Path) -> None:
+    desk.engine.start(MODEL)
+    desk.open(path, read_only=True)
+    desk.show(1)
+    desk.prefill.all_unfinished()
+    desk.prefill.this_image()
+    assert desk.engine.batches == []
+
+
+@pytest.mark.parametrize("reopened", [False, True])
+def test_each_model_keeps_its_threshold(desk: Desk, path: Path, qtbot: QtBot, reopened: bool) -> None:
+    desk.engine.start(MODEL, tau=0.25)
+    desk.show(1)
+    desk.prefill.this_image()
+    desk.answer(0, 1, nobody())
+    if reopened:
+        desk.session.close()
+        desk = Desk(qtbot, path)
+    desk.engine.start(OTHER, tau=0.75)
+    assert (desk.session.tau_of(MODEL), desk.session.tau_of(OTHER)) == (0.25, 0.75)
+    if reopened:
+        desk.session.close()
