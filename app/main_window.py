@@ -216,6 +216,7 @@ class MainWindow(QMainWindow):
         layers.changed.connect(self._show_layers)
         self._show_layers()
         self.editing.set_cancel(canvas.cancel)
+        self.editing.set_awaited(lambda: self.prefill.awaited)
         canvas.pointer_moved.connect(self.status.show_pointer)
         canvas.pointer_left.connect(self.status.pointer.clear)
         canvas.scale_changed.connect(self.status.show_scale)

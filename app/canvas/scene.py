@@ -8,7 +8,7 @@ from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QGraphicsScene
 
 from app.canvas.heatmap_image import colored_heatmap, peak_cell
-from app.canvas.hit_test import Visible
+from app.canvas.hit_test import Visible, is_drawn
 from app.canvas.items.heatmap_item import HeatmapItem
 from app.canvas.items.painting import FADED
 from app.canvas.items.person_item import PersonItem
@@ -77,6 +77,13 @@ class PoseScene(QGraphicsScene):
             self._layers.shows("boxes"),
             self._layers.shows("skeleton"),
         )
+
+    def joint_to_place(self) -> tuple[int, int] | None:
+        """Keys of the selected person and joint, when that joint has no place yet."""
+        person, joint = self._selection.person, self._selection.joint
+        if person is None or joint is None or is_drawn(self.person(person).joints[joint]):
+            return None
+        return person, joint
 
     def image_extent(self) -> tuple[int, int]:
         """Width and height of the photo; (0, 0) while it is unknown."""
@@ -155,8 +162,10 @@ class PoseScene(QGraphicsScene):
             item.set_unit(unit)
 
     def shown_predictions(self) -> tuple[Prediction, ...]:
-        """Open predictions at or above the threshold that match no label."""
+        """Open predictions at or above the threshold that match no label; none on an image that is finished."""
         if self._image is None or not self._document.is_open(self._image) or not self._layers.shows("predictions"):
+            return ()
+        if self._document.image(self._image).state.finished:
             return ()
         people = self._document.people(self._image)
         return tuple(

@@ -35,6 +35,7 @@ class Editing(QObject):
         self._navigation, self._messages = navigation, messages
         self._document, self._selection = session.document, session.selection
         self._cancel_gesture: Callable[[], bool] = lambda: False
+        self._awaited: Callable[[], bool] = lambda: False
         self._nudging = QTimer(self)
         self._nudging.setSingleShot(True)
         self._nudging.setInterval(_NUDGE_PAUSE_MS)
@@ -42,6 +43,10 @@ class Editing(QObject):
     def set_cancel(self, cancel: Callable[[], bool]) -> None:
         """Says how a gesture under way is cancelled; it returns whether there was one."""
         self._cancel_gesture = cancel
+
+    def set_awaited(self, awaited: Callable[[], bool]) -> None:
+        """Says how to learn whether the model is still looking at the current image."""
+        self._awaited = awaited
 
     # What the canvas's gestures ask for
 
@@ -189,6 +194,11 @@ class Editing(QObject):
         self._push(predictions.accept(self._document, self._image(), keys, self._tau()))
 
     def accept_and_go_on(self) -> None:
+        """Space: everything shown becomes a label; a photo that the model is still looking at is not left behind."""
+        if self._awaited() and not self._scene.shown_predictions():
+            text = "The model is still looking at this photo. D goes on without it."
+            self._messages.post(text, "info", topic="prefill")
+            return
         self.accept_shown()
         self._navigation.next()
 

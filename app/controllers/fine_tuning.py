@@ -58,9 +58,11 @@ class FineTuning(QObject):
         self._run: Path | None = None
         self.model_path: Path | None = None
         self._offer: Path | None = None
+        self._worse = False
         session.opened.connect(self.attach)
         session.closed.connect(self._leave)
         trainer.run_event.connect(self.logged)
+        trainer.run_event.connect(self._heard)
         trainer.finished.connect(self._finished)
         engine.refused.connect(self._refused)
         engine.ready.connect(self._ready)
@@ -177,7 +179,9 @@ class FineTuning(QObject):
                 self.began.emit("A training run of this project is under way.")
                 self.changed.emit()
             elif (model := finished_model(run)) and model != self.model_path and not was_used(run):
-                self._offer_model(model, "This project's last fine-tuning is over, and its model was not used yet")
+                self._offer_model(
+                    model, f"This project's last fine-tuning is over, its model was not used yet: {model}"
+                )
 
     def close(self) -> None:
         """Leaves a run to itself; ends an export that prepares one."""
@@ -245,10 +249,14 @@ class FineTuning(QObject):
         self.ended.emit("")
         self.changed.emit()
 
+    def _heard(self, event: dict[str, Any]) -> None:
+        if event.get("event") == "end":
+            self._worse = bool(event.get("worse"))
+
     def _finished(self, status: str, model: object, message: str) -> None:
         if status in ("completed", "stopped") and isinstance(model, str):
             word = "complete" if status == "completed" else "stopped"
-            self._offer_model(Path(model), f"The fine-tuning is {word}")
+            self._offer_model(Path(model), f"The fine-tuning is {word}. {message}".strip(), not self._worse)
         elif status == "cancelled":
             self._over("The fine-tuning was cancelled; the model in use stays.", "info")
         else:
@@ -261,9 +269,10 @@ class FineTuning(QObject):
             return "Resume", lambda: self.resume(run)
         return "Fine-tune again…", self.ask
 
-    def _offer_model(self, model: Path, what: str) -> None:
+    def _offer_model(self, model: Path, what: str, better: bool = True) -> None:
         self._offer = model
-        self._over(f"{what}. The best model is {model}.", "success", [("Use this model", self.use_offered)])
+        choice = "Use this model" if better else "Use it all the same"
+        self._over(what, "success" if better else "warning", [(choice, self.use_offered)])
         self.offered.emit(model)
 
     def _withdraw_offer(self) -> None:

@@ -62,6 +62,12 @@ class Prefill(QObject):
         """Whether the big batch runs."""
         return self._all is not None
 
+    @property
+    def awaited(self) -> bool:
+        """Whether the model is about to say who is on the current image."""
+        key = self._session.selection.current_image
+        return key in self._single.values() or (self._settle.isActive() and self._wants_prefill(key))
+
     def toggle_automatic(self) -> None:
         self.automatic = not self.automatic
         self._settings.set_value("prefill_on_opening", self.automatic)
@@ -121,14 +127,19 @@ class Prefill(QObject):
         record = self._session.record(key) if key is not None else None
         if key is None or record is None or self._session.read_only or self._model.damage(key) is not None:
             return
-        untouched = record.state is ImageState.UNSEEN and not record.people and not record.predictions
-        if self.automatic and untouched and not record.model:
+        if self._wants_prefill(key):
             if key not in self._single.values():
                 batch = self._engine.prefill([self._session.image_file(key)], urgent=True)
                 self._single[batch] = key
                 self._unasked.add(batch)
         else:
             self._engine.encode_ahead(self._session.image_file(key))
+
+    def _wants_prefill(self, key: int | None) -> bool:
+        record = self._session.record(key) if key is not None else None
+        if record is None or not self.automatic:
+            return False
+        return record.state is ImageState.UNSEEN and not (record.people or record.predictions or record.model)
 
     def _drop_automatic(self) -> None:
         """Nobody waits for the last image's people any more: the engine is needed for the next one's."""

@@ -93,3 +93,16 @@ def test_a_weak_second_peak_is_seen_in_the_heatmap() -> None:
     assert picture.pixelColor(0, 7).alpha() == 0
     assert picture.pixelColor(6, 6).alpha() > 100
     assert picture.pixelColor(1, 1).alpha() == 255
+
+
+def test_names_do_not_float_over_a_hidden_skeleton(make_window: WindowMaker, open_in: Opener, coco_file: Path) -> None:
+    window = make_window()
+    open_in(window, coco_file)
+    layers, canvas = window.layers, window.canvas
+    with_skeleton = canvas.grab().toImage()
+    layers.switch("names", True)
+    assert canvas.grab().toImage() != with_skeleton
+    layers.switch("skeleton", False)
+    hidden = canvas.grab().toImage()
+    layers.switch("names", False)
+    assert canvas.grab().toImage() == hidden

@@ -25,6 +25,7 @@ class FakeStage:
         self.previews: list[Person] = []
         self.boxes: list[Box | None] = []
         self.ended = 0
+        self.to_place: tuple[int, int] | None = None
 
     def visible(self) -> Visible:
         return Visible(tuple(self.people.values()), (PREDICTION,), self.selected[0], EDGES)
@@ -34,6 +35,9 @@ class FakeStage:
 
     def person(self, key: int) -> Person:
         return self.people[key]
+
+    def joint_to_place(self) -> tuple[int, int] | None:
+        return self.to_place
 
     def preview_person(self, person: Person) -> None:
         self.previews.append(person)
@@ -97,6 +101,14 @@ def test_dragging_a_joint_is_live_and_one_change(tool: SelectTool, stage: FakeSt
     assert [(p.joints[0].x, p.joints[0].y) for p in stage.previews] == [(84, 82), (90, 90)]
     assert editor.calls == [("joint", 1, 0, 90, 90)]
     assert stage.selected == (1, 0, None)
+
+
+def test_a_click_puts_a_selected_joint_without_a_place(tool: SelectTool, stage: FakeStage, editor: FakeEditor) -> None:
+    stage.to_place = (1, 2)
+    drag(tool, (150, 30), (150, 30))
+    assert editor.calls == [("joint", 1, 2, 150, 30)]
+    drag(tool, (150, 30), (400, 30))
+    assert editor.calls[-1] == ("joint", 1, 2, 200, 30)
 
 
 def test_an_occluded_joint_stays_occluded_and_on_the_image(

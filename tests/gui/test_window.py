@@ -270,7 +270,7 @@ def test_fine_tuning_freezes_the_labels_trains_and_offers_the_model(
     status, model, message = ended.args
     assert status == "completed", message
     assert {"start", "step", "end"} <= set(events)
-    assert "The best model is" in window.message_bar.text
+    assert "The fine-tuning is complete." in window.message_bar.text
     assert Path(model).is_file()
 
 

@@ -7,6 +7,7 @@ from app.canvas.hit_test import Hit, Part, hit_test, hits
 from app.canvas.tools.base import Gesture, PointerEvent, Stage, Tool
 from app.canvas.tools.drag_joint import DragJoint
 from app.canvas.tools.move_box import MoveBox, MovePerson
+from app.canvas.tools.place_joint import PlaceJoint
 from app.canvas.tools.resize_box import CURSORS, ResizeBox
 
 
@@ -14,7 +15,8 @@ class SelectTool(Tool):
     """Selects on press and starts the gesture that fits what was hit.
 
     A joint is dragged, a handle resizes, the border or inside of the *selected* box moves the box, a bone (or Ctrl)
-    the whole pose. A click on what is selected already goes on to what lies beneath it.
+    the whole pose. A click on what is selected already goes on to what lies beneath it. While a joint without a place
+    is selected (in the People panel), a click puts it there.
     """
 
     hint = "Drag joints, handles, the box; drag a bone to move the whole pose · right-click: visibility · N: new person"
@@ -28,6 +30,11 @@ class SelectTool(Tool):
         visible = self.stage.visible()
         hit = self._preferred(event)
         self._hit = hit
+        waiting = self.stage.joint_to_place()
+        if waiting is not None and hit.part is not Part.JOINT:
+            self._was_selected = False
+            self.gesture = PlaceJoint(self.stage, self.editor, event, *waiting)
+            return
         self._was_selected = hit.person is not None and hit.person == visible.selected
         self.gesture = self._gesture(event, hit)
         if not (self._was_selected and hit.part is not Part.JOINT):

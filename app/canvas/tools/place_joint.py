@@ -1,0 +1,33 @@
+"""Put a joint that has no place yet where the pointer is."""
+
+from PySide6.QtCore import Qt
+
+from app.canvas.editor import Editor
+from app.canvas.tools.base import Gesture, PointerEvent, Stage
+from app.document.records import HUMAN, Joint
+
+
+class PlaceJoint(Gesture):
+    """A click is enough; while the button is held, the joint follows the pointer."""
+
+    cursor = Qt.CursorShape.BlankCursor
+
+    def __init__(self, stage: Stage, editor: Editor, start: PointerEvent, person: int, joint: int) -> None:
+        super().__init__(stage, editor, start)
+        self.person, self.joint = stage.person(person), joint
+
+    def drag(self, event: PointerEvent) -> None:
+        self.stage.preview_person(self.person.with_joint(self.joint, Joint(*self._place(event), 2, HUMAN)))
+
+    def release(self, event: PointerEvent) -> bool:
+        self.dragging = True
+        return super().release(event)
+
+    def commit(self, event: PointerEvent) -> None:
+        self.editor.move_joint(self.person.key, self.joint, *self._place(event))
+
+    def _place(self, event: PointerEvent) -> tuple[float, float]:
+        width, height = self.stage.image_extent()
+        if not width:
+            return event.x, event.y
+        return min(max(event.x, 0.0), float(width)), min(max(event.y, 0.0), float(height))
