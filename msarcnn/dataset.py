@@ -20,7 +20,7 @@ from msarcnn.skeleton import load_skeleton
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """An image and its people, in pixels of the upright image.
+    """An image and its people, in pixels of the upright image; root is absolute.
 
     boxes [N, 4] xyxy; keypoints [N, K, 3] (x, y, v); keypoint_weights [N, K], 0 where a joint must not be
     taught; ignore_boxes [M, 4] xyxy: crowds, and regions in which nothing is known about people. float32.
@@ -82,7 +82,8 @@ def labelled_images(data: CocoDataset, roots: Sequence[Path], pseudo_weight: flo
         DataError: an image names a root that was not given.
     """
     people = data.people_by_image()
-    return [_labelled_image(data, image, people[image.id], roots, pseudo_weight) for image in data.images]
+    places = [root.resolve() for root in roots]
+    return [_labelled_image(data, image, people[image.id], places, pseudo_weight) for image in data.images]
 
 
 def _labelled_image(

@@ -88,6 +88,8 @@ def evaluate_files(
         results.append(result)
         seen = len(results) + len(problems)
         report(seen, len(chosen), (time.monotonic() - started) / seen * (len(chosen) - seen))
+    if problems and not results:
+        raise DataError(f"none of the {len(chosen)} images could be read; the first: {problems[0]}")
     return evaluate_results(truth, to_coco_results(results)), problems
 
 

@@ -155,3 +155,26 @@ def test_a_folder_without_images_is_said(capsys, tmp_path, tiny_checkpoint):
         capsys, "predict", tmp_path / "empty", "--output", tmp_path / "o.json", "--model", tiny_checkpoint
     )
     assert status == 2 and "no image in it" in errors
+
+
+def test_relative_folders_work_from_anywhere(capsys, people, tiny_checkpoint, tmp_path, monkeypatch):
+    inner = people / "inner"
+    inner.mkdir(exist_ok=True)
+    for place, prefix in ((people, "."), (inner, "..")):
+        monkeypatch.chdir(place)
+        arguments = ["--annotations", f"{prefix}/annotations.json", "--images", f"{prefix}/images"]
+        status, out, errors = run(capsys, "evaluate", *arguments, "--model", tiny_checkpoint)
+        assert status == 0 and "lies outside" not in errors and "contains" not in errors and "not found" not in errors
+        out = tmp_path / "out.json"
+        assert run(capsys, "predict", *arguments, "--output", out, "--model", tiny_checkpoint)[0] == 0
+        assert len(json.loads(out.read_text())["images"]) == 4
+        assert run(capsys, "predict", f"{prefix}/images", "--output", out, "--model", tiny_checkpoint)[0] == 0
+        assert len(json.loads(out.read_text())["images"]) == 4
+
+
+def test_an_evaluation_without_a_readable_image_is_no_zero(capsys, people, tiny_checkpoint, tmp_path):
+    (tmp_path / "empty").mkdir()
+    arguments = ["evaluate", "--annotations", people / "annotations.json", "--images", tmp_path / "empty"]
+    status, out, errors = run(capsys, *arguments, "--model", tiny_checkpoint)
+    assert status == 2 and out == ""
+    assert "none of the 4 images could be read" in errors and "people_0001.jpg" in errors
