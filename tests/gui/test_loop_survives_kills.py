@@ -1,6 +1,8 @@
 """The whole loop with real children, one of which dies at the worst moment, twice: no label is lost."""
 
+import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Callable
@@ -98,10 +100,24 @@ class Loop:
         return {key: (self.document.people(key), self.document.image(key).state) for key in self.document.open_images()}
 
 
+@pytest.fixture(params=["drawn", pytest.param("real", marks=pytest.mark.shared_data)])
+def photos(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A folder with drawn people, or with real photos of COCO's training split."""
+    if request.param == "drawn":
+        return write_dataset(tmp_path / "people", IMAGES, seed=3).parent / "images"
+    coco: Path = request.getfixturevalue("coco_photos")
+    labels = json.loads((coco / "annotations" / "person_keypoints_train.json").read_text())
+    large = {a["image_id"] for a in labels["annotations"] if a["num_keypoints"] >= 10 and a["area"] > 10_000}
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    for name in [image["file_name"] for image in labels["images"] if image["id"] in large][:IMAGES]:
+        shutil.copy(coco / "images" / name, folder)
+    return folder
+
+
 @pytest.fixture
-def loop(make_window: WindowMaker, open_in: Opener, tmp_path: Path, qtbot: QtBot) -> Loop:
-    """A window with the bundled model on synthetic photos, the first of which is pre-filled by itself."""
-    photos = write_dataset(tmp_path / "people", IMAGES, seed=3).parent / "images"
+def loop(make_window: WindowMaker, open_in: Opener, photos: Path, qtbot: QtBot) -> Loop:
+    """A window with the bundled model on photos of people, the first of which is pre-filled by itself."""
     window = make_window(automatic_prefill=True)
     with qtbot.waitSignal(window.engine.ready, timeout=60_000):
         window.fine_tuning.start_engine()
