@@ -5,9 +5,9 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from torchvision.ops import roi_align
 
 from msarcnn.backbone import LEVELS
+from msarcnn.roi_align import roi_align
 
 
 class MSRoIAlign(nn.Module):
@@ -50,9 +50,9 @@ class MSRoIAlign(nn.Module):
         del image_shapes
         pooled = []
         for index, (level, size, conv) in enumerate(zip(LEVELS, self.sizes, self.convs, strict=True)):
-            rois = roi_align(features[level].float(), boxes, size, spatial_scale=1 / 2 ** (index + 2), sampling_ratio=2)
+            rois = roi_align(features[level], boxes, size, 2 ** (index + 2))
             value = functional.relu(conv(rois))
             pooled.append(functional.interpolate(value, size=self.sizes[0], mode="nearest"))
         if self.aggregation == "concat":
             return torch.cat(pooled, dim=1)
-        return torch.stack(pooled).sum(dim=0)
+        return sum(pooled[1:], start=pooled[0])
