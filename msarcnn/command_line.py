@@ -50,6 +50,8 @@ def _add_evaluate(commands: Commands) -> None:
     evaluate.add_argument("--images", type=Path, help="image folder (not needed with --predictions)")
     evaluate.add_argument("--model", help=f"name or file (default {DEFAULT_MODEL})")
     evaluate.add_argument("--predictions", type=Path, help="COCO results JSON to judge instead of a model")
+    evaluate.add_argument("--effort", action="store_true", help="also simulate an annotator (see msarcnn.effort)")
+    evaluate.add_argument("--shown-score", type=float, help="box score from which the annotator is shown people")
     evaluate.add_argument("--device", default="cpu")
     evaluate.add_argument("--json", action="store_true")
     evaluate.set_defaults(function=_evaluate)
@@ -84,6 +86,7 @@ def _add_train(commands: Commands) -> None:
     recipe.add_argument("--iterations", type=int)
     recipe.add_argument("--batch", dest="batch_size", type=int)
     recipe.add_argument("--lr", dest="learning_rate", type=float)
+    recipe.add_argument("--trunk-rate", type=float)
     recipe.add_argument("--optimizer", choices=["sgd", "adamw"])
     recipe.add_argument("--schedule", choices=["step", "cosine"])
     recipe.add_argument("--warmup", type=int)
@@ -91,11 +94,13 @@ def _add_train(commands: Commands) -> None:
     recipe.add_argument("--train", choices=["heads", "all"])
     recipe.add_argument("--sizes", type=int, nargs="+")
     recipe.add_argument("--crop", type=int)
+    recipe.add_argument("--mosaic", type=float)
     recipe.add_argument("--jitter", type=float, nargs=2)
     recipe.add_argument("--color", type=float)
     recipe.add_argument("--no-flip", dest="flip", action="store_false", default=None)
     recipe.add_argument("--select", choices=["keypoints", "all"], help="which images to train on")
     recipe.add_argument("--pseudo-weight", type=float)
+    recipe.add_argument("--target-spread", type=float)
     recipe.add_argument("--average", type=float)
     recipe.add_argument("--mixed-precision", action="store_true", default=None)
     recipe.add_argument("--seed", type=int)
@@ -142,21 +147,35 @@ def _show_progress(done: int, total: int, seconds: float) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> int:
-    from msarcnn.evaluation import evaluate_files
+    from msarcnn.effort import SHOWN_SCORE
+    from msarcnn.evaluate_command import evaluate_model, evaluate_predictions
 
-    figures, problems = evaluate_files(
-        arguments.annotations,
-        arguments.images,
-        arguments.model,
-        arguments.predictions,
-        arguments.device,
-        _show_progress,
-    )
-    for problem in problems:
+    shown_score = None
+    if arguments.effort:
+        shown_score = SHOWN_SCORE if arguments.shown_score is None else arguments.shown_score
+    if arguments.predictions is not None:
+        judged = evaluate_predictions(arguments.annotations, arguments.predictions, shown_score)
+    elif arguments.images is not None:
+        judged = evaluate_model(
+            arguments.annotations, arguments.images, arguments.model, arguments.device, _show_progress, shown_score
+        )
+    else:
+        raise ValueError("evaluate needs --images, the folder of the annotated images (or --predictions)")
+    for problem in judged.problems:
         print(problem, file=sys.stderr)
-    lines = [f"{kind:>9}  " + "  ".join(f"{k} {v:.3f}" for k, v in values.items()) for kind, values in figures.items()]
-    _show(figures, arguments.json, "\n".join(lines))
+    _show(judged.figures, arguments.json, "\n".join(_figure_lines(judged.figures)))
     return 0
+
+
+def _figure_lines(figures: dict[str, dict[str, Any]]) -> list[str]:
+    def shown(value: Any) -> str:
+        if isinstance(value, dict):
+            return ", ".join(f"{name} {count}" for name, count in value.items())
+        return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+    return [
+        f"{kind:>9}  " + "  ".join(f"{k} {shown(v)}" for k, v in values.items()) for kind, values in figures.items()
+    ]
 
 
 def _summary(arguments: argparse.Namespace) -> int:

@@ -42,7 +42,10 @@ class ModelConfig:
             before NMS, and an image after it.
         rpn_batch_per_image, box_batch_per_image: Sampled anchors and RoIs an image.
         keypoint_batch_per_image: Bound on the positive RoIs an image that train the keypoint head.
+        keypoint_batch_per_person: The same for the RoIs of one person: overlapping ones teach little that is new.
         box_score_threshold, box_nms, detections_per_image: Post-processing of the boxes.
+        pose_score: What ranks the people found when keypoints are judged: "box" is the box score (paper), "joints"
+            multiplies it with the mean confidence of the joints.
     """
 
     name: str = "msa_rcnn_resnet50_fpn"
@@ -69,9 +72,11 @@ class ModelConfig:
     rpn_batch_per_image: int = 256
     box_batch_per_image: int = 512
     keypoint_batch_per_image: int = 128
+    keypoint_batch_per_person: int = 128
     box_score_threshold: float = 0.05
     box_nms: float = 0.5
     detections_per_image: int = 100
+    pose_score: Literal["box", "joints"] = "box"
 
     def __post_init__(self) -> None:
         for name, hint in get_type_hints(ModelConfig).items():
@@ -121,7 +126,7 @@ PRESETS: dict[str, ModelConfig] = {
     "msa_rcnn_mobilenet_v2": ModelConfig(
         name="msa_rcnn_mobilenet_v2",
         backbone="mobilenet_v2",
-        fpn_channels=128,
+        fpn_channels=96,
         box_head_width=512,
         keypoint_width=192,
         min_size=480,
@@ -134,8 +139,10 @@ PRESETS: dict[str, ModelConfig] = {
         rpn_post_nms_test=150,
         rpn_batch_per_image=128,
         box_batch_per_image=64,
-        keypoint_batch_per_image=12,
+        keypoint_batch_per_image=10,
+        keypoint_batch_per_person=2,
         anchor_sizes=(24, 48, 96, 192, 384),
+        pose_score="joints",
     ),
 }
 """Configurations by the name used on the command line and in checkpoints."""
@@ -159,6 +166,7 @@ class TrainConfig:
         iterations: Optimizer steps.
         batch_size: B, images a step.
         learning_rate: 0 means the linear rule: 0.02 * B / 16 for SGD, 0.0008 * B / 16 for AdamW.
+        trunk_rate: Factor on the learning rate of the backbone below the FPN, whose weights come trained.
         optimizer, momentum, weight_decay: SGD with momentum is the paper's.
         schedule: "step" divides by ten at 2/3 and 8/9 of the iterations (the paper's 60k and 80k of 90k);
             "cosine" falls to zero.
@@ -167,11 +175,15 @@ class TrainConfig:
         sizes: Shortest side in pixels, drawn anew for each image; the longest is bounded by the model's max_size
             in the same proportion. Empty means the model's test size and 20 % around it.
         crop: Side of a square window in pixels cut from the resized image (0: whole images).
+        mosaic: Share of the samples that are put together from four or nine images, in a square of `crop` pixels:
+            more people, and smaller ones, for the same cost.
         jitter: Range of a factor on the drawn size; (1, 1) is none.
         color: Strength of brightness, contrast and saturation changes, 0..1.
         flip: Whether half of the images are mirrored, left and right joints swapped.
         select: "keypoints" takes images with a labelled keypoint (paper); "all" takes box-only people and
             images with nobody as well.
+        target_spread: Standard deviation in heatmap cells of the keypoint targets; 0 is the paper's single cell. With
+            labels that are off by a cell or two, the neighbouring cells are no error.
         pseudo_weight: Loss weight of keypoints whose source letter is "p" (a model's, not a person's).
         gradient_clip: Bound of the gradient's norm.
         average: Decay of an exponential moving average of the weights, which is what is evaluated and saved; 0: none.
@@ -184,6 +196,7 @@ class TrainConfig:
     iterations: int = 200
     batch_size: int = 2
     learning_rate: float = 0.0
+    trunk_rate: float = 1.0
     optimizer: Literal["sgd", "adamw"] = "adamw"
     momentum: float = 0.9
     weight_decay: float = 1e-4
@@ -192,10 +205,12 @@ class TrainConfig:
     train: Literal["all", "heads"] = "all"
     sizes: tuple[int, ...] = ()
     crop: int = 0
+    mosaic: float = 0.0
     jitter: tuple[float, float] = (1.0, 1.0)
     color: float = 0.2
     flip: bool = True
     select: Literal["keypoints", "all"] = "all"
+    target_spread: float = 0.0
     pseudo_weight: float = 1.0
     gradient_clip: float = 10.0
     average: float = 0.0
@@ -216,6 +231,8 @@ class TrainConfig:
                 raise ConfigError(f"{name} = {getattr(self, name)}: at least 1 is needed")
         if not 0 <= self.average < 1:
             raise ConfigError(f"average = {self.average}: a decay in [0, 1) is needed")
+        if self.mosaic > 0 and not self.crop:
+            raise ConfigError(f"mosaic = {self.mosaic}: needs crop, the side of the square that images are put into")
         if not 0 < self.jitter[0] <= self.jitter[1]:
             raise ConfigError(f"jitter = {self.jitter}: two positive factors, the smaller first, are needed")
 
@@ -245,3 +262,18 @@ class TrainConfig:
     def from_dict(cls, data: dict[str, Any]) -> "TrainConfig":
         """Rebuilds settings; raises TypeError on an unknown field, ConfigError on a wrong value."""
         return cls(**_with_tuples(data))
+
+
+@dataclass(frozen=True, slots=True)
+class FineTuning:
+    """The settings that depend on how much is labelled: what to train, and for how many passes over the images."""
+
+    train: Literal["all", "heads"]
+    epochs: int
+
+
+def fine_tuning_defaults(images: int, people: int) -> FineTuning:
+    """What to choose for a number of labelled images and people (docs/benchmarks.md, "Fine-tuning on few images")."""
+    # Few images need more passes for the same number of steps.
+    epochs = min(max(round(1500 / max(images, 1)), 5), 30)
+    return FineTuning("all" if people >= 500 else "heads", epochs)

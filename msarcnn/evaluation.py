@@ -2,24 +2,20 @@
 
 import contextlib
 import io
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from dataclasses import dataclass, replace
 from typing import Any
 
-import msgspec
 import numpy as np
 import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from msarcnn.checkpoint import Calibration
-from msarcnn.coco import read_coco
-from msarcnn.dataset import DataError, LabelledImage, ground_truth, labelled_images
+from msarcnn.dataset import LabelledImage
 from msarcnn.images import ImageError
-from msarcnn.predictor import Predictor
-from msarcnn.skeleton import load_skeleton
+from msarcnn.oks import box_overlaps, oks_terms
+from msarcnn.predictor import Features, Predictor
 
 KEYPOINT_FIGURES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")
 BOX_FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl")
@@ -31,7 +27,7 @@ class ImageResult:
     """What a model found on one image.
 
     boxes [N, 4] xyxy, scores [N], keypoints [N, K, 2], confidences [N, K]; size is the (width, height) in pixels
-    that they are measured in.
+    that they are measured in. scores rank the people as boxes, pose_scores [N] as poses (ModelConfig.pose_score).
     """
 
     image_id: int
@@ -40,12 +36,14 @@ class ImageResult:
     scores: np.ndarray
     keypoints: np.ndarray
     confidences: np.ndarray
+    pose_scores: np.ndarray
 
 
-def predict_images(
+def encoded_results(
     predictor: Predictor, images: Iterable[LabelledImage], failed: Callable[[ImageError], None]
-) -> Iterator[ImageResult]:
-    """Runs a model over images; those that cannot be read are reported and left out."""
+) -> Iterator[tuple[ImageResult, Features]]:
+    """Runs a model over images, each with its features; those that cannot be read are reported and left out."""
+    by_joints = predictor.info.config.pose_score == "joints"
     for image in images:
         try:
             pixels = image.load()
@@ -55,67 +53,34 @@ def predict_images(
         features = predictor.encode(pixels)
         found = predictor.detect(features)
         poses = predictor.estimate(features, found.boxes)
+        ranks = _joint_scores(found.scores, poses.confidences) if by_joints else found.scores
         size = (pixels.shape[1], pixels.shape[0])
-        yield ImageResult(image.image_id, size, found.boxes, found.scores, poses.keypoints, poses.confidences)
+        result = ImageResult(image.image_id, size, found.boxes, found.scores, poses.keypoints, poses.confidences, ranks)
+        yield result, features
 
 
-def evaluate_files(
-    annotations: Path,
-    images: Path | None,
-    model: str | None,
-    predictions: Path | None,
-    device: str,
-    report: Callable[[int, int, float], None],
-) -> tuple[dict[str, dict[str, float]], list[str]]:
-    """Judges a model on a COCO file's images, or a file of COCO results.
-
-    Returns:
-        The figures of `evaluate_results`, and the images that could not be read (they count as nothing found).
-
-    Raises:
-        CocoError, CheckpointError, DataError: the file, the model or the predictions cannot be used.
-    """
-    data = read_coco(annotations, keep_raw=False)
-    truth = ground_truth(data)
-    if predictions is not None:
-        return evaluate_results(truth, _read_results(predictions, truth)), []
-    if images is None:
-        raise DataError("evaluate needs --images, the folder of the annotated images (or --predictions)")
-    problems: list[str] = []
-    started, results = time.monotonic(), []
-    chosen = labelled_images(data, [images])
-    for result in predict_images(Predictor.load(model, device), chosen, lambda error: problems.append(str(error))):
-        results.append(result)
-        seen = len(results) + len(problems)
-        report(seen, len(chosen), (time.monotonic() - started) / seen * (len(chosen) - seen))
-    if problems and not results:
-        raise DataError(f"none of the {len(chosen)} images could be read; the first: {problems[0]}")
-    return evaluate_results(truth, to_coco_results(results)), problems
+def predict_images(
+    predictor: Predictor, images: Iterable[LabelledImage], failed: Callable[[ImageError], None]
+) -> Iterator[ImageResult]:
+    """The results alone of `encoded_results`."""
+    return (result for result, _ in encoded_results(predictor, images, failed))
 
 
-def _read_results(path: Path, truth: dict[str, Any]) -> list[dict[str, Any]]:
-    """Reads COCO results; raises DataError naming the first entry that does not fit."""
-    try:
-        entries: list[dict[str, Any]] = msgspec.json.decode(path.read_bytes(), type=list[dict[str, Any]])
-    except msgspec.MsgspecError as error:
-        raise DataError(f"{path}: not COCO results ({error}): give a JSON list of detections") from error
-    known = {image["id"] for image in truth["images"]}
-    length = 3 * len(load_skeleton().keypoints)
-    for index, entry in enumerate(entries):
-        fits = len(entry.get("bbox", ())) == 4 and len(entry.get("keypoints", ())) == length and "score" in entry
-        if not fits or entry.get("image_id") not in known:
-            raise DataError(
-                f"{path}: entry {index} needs bbox (4), keypoints ({length}), score and an image_id of the annotations"
-            )
-    return [{**entry, "category_id": PERSON_CATEGORY} for entry in entries]
+def _joint_scores(scores: np.ndarray, confidences: np.ndarray) -> np.ndarray:
+    """A box score is high where somebody stands; times the mean confidence [N, K] of the joints it judges a pose."""
+    ranks: np.ndarray = scores * confidences.mean(axis=1)
+    return ranks
 
 
 def to_coco_results(results: Iterable[ImageResult]) -> list[dict[str, Any]]:
-    """COCO's results format: an entry a person, all K coordinates kept (v = 1), `keypoint_scores` beside them."""
+    """COCO's results format: an entry a person, all K coordinates kept (v = 1).
+
+    `score` ranks the poses; `box_score` and `keypoint_scores` stand beside it.
+    """
     entries = []
     for result in results:
-        for box, score, points, confidences in zip(
-            result.boxes, result.scores, result.keypoints, result.confidences, strict=True
+        for box, score, box_score, points, confidences in zip(
+            result.boxes, result.pose_scores, result.scores, result.keypoints, result.confidences, strict=True
         ):
             flat = np.concatenate((points, np.ones((len(points), 1))), axis=1).ravel()
             entries.append(
@@ -124,6 +89,7 @@ def to_coco_results(results: Iterable[ImageResult]) -> list[dict[str, Any]]:
                     "category_id": PERSON_CATEGORY,
                     "bbox": [round(float(v), 2) for v in (box[0], box[1], box[2] - box[0], box[3] - box[1])],
                     "score": round(float(score), 5),
+                    "box_score": round(float(box_score), 5),
                     "keypoints": [round(float(v), 2) for v in flat],
                     "keypoint_scores": [round(float(v), 4) for v in confidences],
                 }
@@ -136,7 +102,7 @@ def evaluate_results(ground_truth: dict[str, Any], results: Sequence[dict[str, A
 
     Args:
         ground_truth: A COCO keypoint dataset (images, annotations of category 1, categories).
-        results: Entries in COCO's results format.
+        results: Entries in COCO's results format; boxes are ranked by `box_score` where an entry has one.
 
     Returns:
         {"keypoints": ten figures, "bbox": six}. A figure without any ground truth is -1, as pycocotools has it.
@@ -147,7 +113,8 @@ def evaluate_results(ground_truth: dict[str, Any], results: Sequence[dict[str, A
         truth.createIndex()
         keypoints = _run(truth, results, "keypoints", KEYPOINT_FIGURES)
         # Annotations of detection-only images count for the boxes, though they have no keypoints.
-        boxes = _run(truth, results, "bbox", BOX_FIGURES)
+        ranked = [{**entry, "score": entry.get("box_score", entry["score"])} for entry in results]
+        boxes = _run(truth, ranked, "bbox", BOX_FIGURES)
     return {"keypoints": keypoints, "bbox": boxes}
 
 
@@ -201,10 +168,23 @@ def calibrate(ground_truth: dict[str, Any], results: Sequence[ImageResult], peak
     return Calibration(slope, intercept, 0.5) if slope > 0 else peaks
 
 
+def recalibrated(result: ImageResult, old: Calibration, new: Calibration, pose_score: str) -> ImageResult:
+    """The result with the confidences (and what is ranked by them) that another calibration gives."""
+    peaks = torch.sigmoid(torch.from_numpy(_peak_logits(result.confidences, old)))
+    confidences = new.confidence(peaks).numpy()
+    ranks = _joint_scores(result.scores, confidences) if pose_score == "joints" else result.scores
+    return replace(result, confidences=confidences, pose_scores=ranks)
+
+
+def _peak_logits(confidences: np.ndarray, calibration: Calibration) -> np.ndarray:
+    clipped = np.clip(confidences.astype(float), 1e-6, 1 - 1e-6)
+    logits: np.ndarray = (np.log(clipped / (1 - clipped)) - calibration.intercept) / calibration.slope
+    return logits
+
+
 def _joint_outcomes(
     ground_truth: dict[str, Any], results: Sequence[ImageResult], peaks: Calibration
 ) -> tuple[np.ndarray, np.ndarray]:
-    variances = (2 * np.array(load_skeleton().sigmas)) ** 2
     people: dict[int, list[dict[str, Any]]] = {}
     for annotation in ground_truth["annotations"]:
         if annotation.get("num_keypoints") and not annotation.get("iscrowd"):
@@ -212,24 +192,12 @@ def _joint_outcomes(
     logits, right = [np.zeros(0)], [np.zeros(0, dtype=bool)]
     for result in results:
         for person in people.get(result.image_id, []):
-            overlaps = _overlaps(result.boxes, person["bbox"])
+            overlaps = box_overlaps(result.boxes, person["bbox"])
             if not len(overlaps) or overlaps.max() < 0.5:
                 continue
             best = int(overlaps.argmax())
             truth = np.array(person["keypoints"], dtype=float).reshape(-1, 3)
-            distance = ((result.keypoints[best] - truth[:, :2]) ** 2).sum(axis=1)
-            term = np.exp(-distance / (2 * max(person["area"], 1.0) * variances))
-            confidence = np.clip(result.confidences[best].astype(float), 1e-6, 1 - 1e-6)
-            logits.append((np.log(confidence / (1 - confidence)) - peaks.intercept) / peaks.slope)
+            term = oks_terms(result.keypoints[best], truth, person["area"])
+            logits.append(_peak_logits(result.confidences[best], peaks))
             right.append((term >= 0.5) & (truth[:, 2] > 0))
     return np.concatenate(logits), np.concatenate(right)
-
-
-def _overlaps(boxes: np.ndarray, xywh: Sequence[float]) -> np.ndarray:
-    """IoU of boxes [N, 4] xyxy with one COCO box: [N]."""
-    x, y, w, h = xywh
-    width = np.minimum(boxes[:, 2], x + w) - np.maximum(boxes[:, 0], x)
-    height = np.minimum(boxes[:, 3], y + h) - np.maximum(boxes[:, 1], y)
-    shared = np.clip(width, 0, None) * np.clip(height, 0, None)
-    union = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) + w * h - shared
-    return shared / np.clip(union, 1e-9, None)

@@ -124,6 +124,7 @@ def _build_roi_heads(config: ModelConfig) -> PoseRoIHeads:
         keypoint_head=head,
         keypoint_predictor=output,
         keypoint_batch_per_image=config.keypoint_batch_per_image,
+        keypoint_batch_per_person=config.keypoint_batch_per_person,
         heatmap_size=config.heatmap_size,
     )
 

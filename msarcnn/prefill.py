@@ -85,7 +85,7 @@ def predict_dataset(
         width, height = result.size
         entries.append({"id": image.image_id, "file_name": image.file_name, "width": width, "height": height})
         for person in to_coco_results([result]):
-            if person["score"] >= threshold:
+            if person["box_score"] >= threshold:
                 annotations.append(_annotation(len(annotations) + 1, person, predictor.keypoint_threshold))
     description = f"predictions of {predictor.name} {predictor.model_hash}"
     return {
@@ -103,7 +103,7 @@ def predict_results(
     """Labels images: a list in COCO's results format, all coordinates kept (a test-dev submission)."""
     problems: list[str] = []
     results = to_coco_results(_watched(predictor, images, problems, report))
-    return [entry for entry in results if entry["score"] >= threshold], tuple(problems)
+    return [entry for entry in results if entry["box_score"] >= threshold], tuple(problems)
 
 
 def _watched(
@@ -127,7 +127,8 @@ def _annotation(key: int, person: dict[str, Any], tau: float) -> dict[str, Any]:
     box = person["bbox"]
     return {
         "id": key,
-        **person,
+        **{name: value for name, value in person.items() if name != "box_score"},
+        "score": person["box_score"],
         "keypoints": [float(v) if index % 3 < 2 else int(v) for index, v in enumerate(points.ravel())],
         "num_keypoints": int(visible.sum()),
         "area": round(box[2] * box[3], 2),

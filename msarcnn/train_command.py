@@ -22,7 +22,7 @@ from msarcnn.dataset import (
     read_labelled_images,
     split_by_image,
 )
-from msarcnn.evaluation import calibrate, evaluate_results, predict_images, to_coco_results
+from msarcnn.evaluation import calibrate, evaluate_results, predict_images, recalibrated, to_coco_results
 from msarcnn.model import MSARCNN, build_model
 from msarcnn.predictor import Predictor, check_device
 from msarcnn.run_folder import RunFolder
@@ -192,8 +192,9 @@ class _Judge:
 
         def evaluate(model: MSARCNN) -> tuple[dict[str, dict[str, float]], CheckpointInfo]:
             results = list(predict_images(Predictor(model, info), self.images, self._warn))
-            figures = evaluate_results(self.truth, to_coco_results(results))
-            return figures, replace(info, calibration=calibrate(self.truth, results, info.calibration))
+            fitted = calibrate(self.truth, results, info.calibration)
+            results = [recalibrated(one, info.calibration, fitted, info.config.pose_score) for one in results]
+            return evaluate_results(self.truth, to_coco_results(results)), replace(info, calibration=fitted)
 
         return evaluate
 

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.workers.trainer_client import default_learning_rate
+from app.workers.trainer_client import default_fine_tuning, default_learning_rate
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,6 +120,7 @@ class FineTuneDialog(QDialog):
 
     def _make_fields(self) -> None:
         counts = self._counts
+        defaults = default_fine_tuning(counts.labelled_images, counts.labelled_people)
         self.only = _choices(
             (f"finished images ({counts.finished_images} images, {counts.finished_people} people)", "finished"),
             (f"all labelled images ({counts.labelled_images} images, {counts.labelled_people} people)", "labelled"),
@@ -130,7 +131,7 @@ class FineTuneDialog(QDialog):
             ("the heads only (fast, few labels)", "heads"),
             ("everything (slow, needs hundreds of people)", "all"),
         )
-        self.train.setCurrentIndex(1 if counts.labelled_people >= 500 else 0)
+        self.train.setCurrentIndex(self.train.findData(defaults.train))
         self.device = _choices(("CPU", "cpu"), ("GPU (CUDA)", "cuda"))
         self.val_fraction = QSpinBox()
         self.val_fraction.setRange(0, 50)
@@ -140,8 +141,7 @@ class FineTuneDialog(QDialog):
         self.seed.setRange(0, 999_999)
         self.epochs = QSpinBox()
         self.epochs.setRange(1, 1000)
-        # Few images need more passes for the same number of steps.
-        self.epochs.setValue(min(max(round(1500 / max(counts.labelled_images, 1)), 5), 30))
+        self.epochs.setValue(defaults.epochs)
         self.batch = QSpinBox()
         self.batch.setRange(1, 64)
         self.batch.setValue(2)

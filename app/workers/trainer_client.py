@@ -24,7 +24,7 @@ from app.workers.run_log import (
     names_folder,
     write_control,
 )
-from msarcnn.config import TrainConfig
+from msarcnn.config import FineTuning, TrainConfig, fine_tuning_defaults
 
 POLL_MS = 300
 CANCEL_SECONDS = 1.5
@@ -37,6 +37,11 @@ _OOM_SCORE = "500"
 def default_learning_rate(batch: int) -> float:
     """The trainer's own rate for a number of images a step (the linear rule)."""
     return TrainConfig(batch_size=batch).base_learning_rate
+
+
+def default_fine_tuning(images: int, people: int) -> FineTuning:
+    """The library's choice for a number of labelled images and people."""
+    return fine_tuning_defaults(images, people)
 
 
 class TrainerError(Exception):

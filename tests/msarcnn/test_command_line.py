@@ -84,6 +84,26 @@ def test_evaluate_prints_ten_and_six_figures(capsys, people, tiny_checkpoint):
     assert list(figures["bbox"]) == ["AP", "AP50", "AP75", "APs", "APm", "APl"]
 
 
+def test_evaluate_simulates_an_annotator(capsys, people, tiny_checkpoint, tmp_path):
+    data = json.loads((people / "annotations.json").read_text())
+    path = tmp_path / "perfect.json"
+    path.write_text(json.dumps([{**a, "score": 0.9, "box_score": 0.9} for a in data["annotations"]]))
+    arguments = ["evaluate", "--annotations", people / "annotations.json", "--effort", "--json"]
+    perfect = json.loads(run(capsys, *arguments, "--predictions", path)[1])["effort"]
+    assert perfect["images"] == 4 and perfect["people"] == len(data["annotations"])
+    assert perfect["actions"]["accept"] == 4 and perfect["actions"]["move"] == perfect["actions"]["draw"] == 0
+    assert perfect["NoC95"] == 0
+    hidden = json.loads(run(capsys, *arguments, "--predictions", path, "--shown-score", 0.95)[1])["effort"]
+    assert hidden["actions"]["accept"] == 0 and hidden["actions"]["draw"] == hidden["people"]
+    with_model = [*arguments, "--images", people / "images", "--model", tiny_checkpoint]
+    figures = json.loads(run(capsys, *with_model)[1])
+    assert list(figures) == ["keypoints", "bbox", "effort"]
+    assert list(figures["effort"]) == list(perfect)
+    assert figures["effort"]["actions_per_person"] > 0
+    status, out, _ = run(capsys, *(one for one in with_model if one != "--json"))
+    assert status == 0 and "effort  images 4" in out and "NoC85" in out
+
+
 def test_evaluate_judges_a_file_of_predictions(capsys, people, tmp_path):
     data = json.loads((people / "annotations.json").read_text())
     results = [{**a, "score": 0.9} for a in data["annotations"]]

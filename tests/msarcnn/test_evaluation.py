@@ -10,6 +10,7 @@ from msarcnn.evaluation import (
     ImageResult,
     calibrate,
     evaluate_results,
+    recalibrated,
     to_coco_results,
 )
 
@@ -49,6 +50,7 @@ def result_of(annotation, shift=0.0, score=0.9, confidence=0.9):
         np.array([score]),
         points,
         np.full((1, 17), confidence),
+        np.array([score * confidence]),
     )
 
 
@@ -105,3 +107,28 @@ def test_calibration_needs_evidence():
     ground = truth(1)
     unchanged = Calibration(1.5, 0.2, 0.3)
     assert calibrate(ground, [result_of(ground["annotations"][0])], unchanged) is unchanged
+
+
+def test_keypoints_are_ranked_by_the_pose_score_and_boxes_by_their_own():
+    """A wrong pose with a sure box first, a right one after it: AP 0.5 as ranked by boxes, 1 as ranked by poses."""
+    ground = truth(1)
+    person = ground["annotations"][0]
+    right = to_coco_results([result_of(person, score=0.5)])[0]
+    wrong = to_coco_results([result_of(person, shift=300, score=0.9, confidence=0.1)])[0]
+    assert right["score"] == pytest.approx(0.45) and right["box_score"] == 0.5
+    assert evaluate_results(ground, [right, wrong])["keypoints"]["AP"] == pytest.approx(1.0)
+    by_boxes = [{**entry, "score": entry["box_score"]} for entry in (right, wrong)]
+    assert evaluate_results(ground, by_boxes)["keypoints"]["AP"] == pytest.approx(0.5)
+
+
+def test_another_calibration_gives_other_confidences_for_the_same_peaks():
+    result = result_of(truth(1)["annotations"][0], confidence=0.5)
+    old, new = Calibration(2.0, -1.0), Calibration(1.0, 0.0)
+    again = recalibrated(result, old, new, "joints")
+    # confidence 0.5 was made from the peak with 2 * logit(peak) - 1 = 0.
+    peak = 1 / (1 + np.exp(-0.5))
+    assert again.confidences == pytest.approx(np.full((1, 17), peak))
+    assert again.pose_scores == pytest.approx(np.array([0.9 * peak]))
+    assert recalibrated(result, old, new, "box").pose_scores == pytest.approx(np.array([0.9]))
+    back = recalibrated(again, new, old, "joints")
+    assert back.confidences == pytest.approx(result.confidences)

@@ -1,0 +1,194 @@
+"""A simulated annotator: how many actions lead from a model's pre-fill to the labels, and how many from nothing.
+
+The actions are the app's own, one each:
+
+accept      once an image on which a prediction is shown (Space)
+delete      a person shown where none is labelled (Backspace); one inside a crowd region costs nothing
+draw        the box of a labelled person who was not found; the joints are then estimated from it
+adjust      a box whose IoU with the label is below 0.7; the joints are then estimated from the new one
+move        a labelled joint whose own OKS term is below 0.5, to its place
+visibility  a step of V on a joint that is right in place (not labelled -> visible -> occluded), or deleting a joint
+            that has no label
+
+From nothing, a person costs 18 actions: a box, and for every of the 17 joints a click or the skip key. A person whose
+joints nobody labelled costs 1, the box, and only the box is judged.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from msarcnn.oks import box_overlaps, oks_terms
+
+ACTIONS = ("accept", "delete", "draw", "adjust", "move", "visibility")
+SHOWN_SCORE = 0.5
+"""Box score from which a person is shown: the app's default."""
+SAME_PERSON_IOU = 0.3
+"""A box that overlaps a label less is quicker deleted and drawn anew than adjusted."""
+GOOD_BOX_IOU = 0.7
+GOOD_JOINT_TERM = 0.5
+CORRECTION_TARGETS = (0.85, 0.90, 0.95)
+_STEPS_TO_SEE = {2: 1, 1: 2}
+"""Steps of V from a hint (not labelled) to visible and to occluded."""
+
+Estimate = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
+"""Boxes [N, 4] xyxy -> keypoints [N, K, 2] and whether each is confident enough to be labelled [N, K]."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """The people that a model shows on an image: boxes [N, 4] xyxy, keypoints [N, K, 2], visible [N, K] bool.
+
+    A joint that is not visible is a hint: its place is known, its label is missing.
+    """
+
+    boxes: np.ndarray
+    keypoints: np.ndarray
+    visible: np.ndarray
+
+
+@dataclass
+class Effort:
+    """Sums over images; `figures` makes them means.
+
+    corrections holds a person's number of corrections to each of CORRECTION_TARGETS; posed counts the people with
+    labelled joints, untouched those of them who were found and needed nothing.
+    """
+
+    images: int = 0
+    people: int = 0
+    posed: int = 0
+    untouched: int = 0
+    from_nothing: int = 0
+    actions: Counter[str] = field(default_factory=Counter)
+    corrections: list[tuple[int, ...]] = field(default_factory=list)
+
+    def add(self, truth: Sequence[dict[str, Any]], shown: Shown, estimate: Estimate | None) -> None:
+        """Counts one image.
+
+        Args:
+            truth: Its COCO annotations.
+            shown: The pre-fill.
+            estimate: The model's joints for any boxes of this image; None for outside predictions, where a box that
+                is drawn brings no joints and an adjusted one keeps those it has.
+        """
+        people = [person for person in truth if not person.get("iscrowd")]
+        crowds = [person["bbox"] for person in truth if person.get("iscrowd")]
+        matches = match_people(shown.boxes, people)
+        spare = [index for index in range(len(shown.boxes)) if index not in matches.values()]
+        self.images += 1
+        self.people += len(people)
+        self.actions["accept"] += bool(len(shown.boxes))
+        self.actions["delete"] += sum(not _inside(shown.boxes[index], crowds) for index in spare)
+        for index, person in enumerate(people):
+            self._add_person(person, shown, matches.get(index), estimate)
+
+    def _add_person(self, person: dict[str, Any], shown: Shown, match: int | None, estimate: Estimate | None) -> None:
+        keypoints = np.array(person.get("keypoints") or np.zeros(0), dtype=float).reshape(-1, 3)
+        posed = bool((keypoints[:, 2] > 0).any())
+        counts: Counter[str] = Counter()
+        pose = None if match is None else (shown.keypoints[match], shown.visible[match])
+        if match is None:
+            counts["draw"] = 1
+        elif box_overlaps(shown.boxes[match][None], person["bbox"])[0] < GOOD_BOX_IOU:
+            counts["adjust"] = 1
+        if posed:
+            if counts and estimate is not None:
+                x, y, w, h = person["bbox"]
+                points, visible = estimate(np.array([[x, y, x + w, y + h]]))
+                pose = points[0], visible[0]
+            if pose is None:
+                # Nothing to correct: every labelled joint is placed, and marked where it is occluded.
+                counts["move"] = int((keypoints[:, 2] > 0).sum())
+                counts["visibility"] = int((keypoints[:, 2] == 1).sum())
+                terms = np.zeros(len(keypoints))
+            else:
+                terms = oks_terms(pose[0], keypoints, person["area"])
+                counts += joint_actions(terms, pose[1], keypoints[:, 2])
+            self.corrections.append(corrections_needed(terms[keypoints[:, 2] > 0]))
+        self.posed += posed
+        self.untouched += posed and not counts.total()
+        self.from_nothing += 1 + len(keypoints) * posed
+        self.actions += counts
+
+    def figures(self) -> dict[str, Any]:
+        """Actions a person and an image, beside those from nothing; shares and corrections; all as plain numbers."""
+        total = self.actions.total()
+        corrections = np.array(self.corrections).reshape(-1, len(CORRECTION_TARGETS)).sum(axis=0)
+        return {
+            "images": self.images,
+            "people": self.people,
+            "actions_per_person": _ratio(total, self.people),
+            "actions_per_image": _ratio(total, self.images),
+            "from_nothing_per_person": _ratio(self.from_nothing, self.people),
+            "ratio": _ratio(total, self.from_nothing),
+            "untouched": _ratio(self.untouched, self.posed),
+            "actions": {name: self.actions[name] for name in ACTIONS},
+            **{
+                f"NoC{target * 100:.0f}": _ratio(int(count), self.posed)
+                for target, count in zip(CORRECTION_TARGETS, corrections, strict=True)
+            },
+        }
+
+
+def match_people(boxes: np.ndarray, people: Sequence[dict[str, Any]]) -> dict[int, int]:
+    """Pairs labelled people with shown boxes [N, 4], the best IoU first: index of a person -> index of a box."""
+    overlaps = np.array([box_overlaps(boxes, person["bbox"]) for person in people]).reshape(len(people), len(boxes))
+    matches: dict[int, int] = {}
+    for flat in np.argsort(-overlaps, axis=None, kind="stable"):
+        person, box = divmod(int(flat), len(boxes))
+        if overlaps[person, box] < SAME_PERSON_IOU:
+            break
+        if person not in matches and box not in matches.values():
+            matches[person] = box
+    return matches
+
+
+def joint_actions(terms: np.ndarray, visible: np.ndarray, labels: np.ndarray) -> Counter[str]:
+    """Actions that make a pose the labelled one.
+
+    Args:
+        terms: [K] OKS terms of the joints.
+        visible: [K] bool, whether a joint was accepted as visible; otherwise it is a hint.
+        labels: [K] the labelled visibility: 0, 1 or 2.
+    """
+    counts: Counter[str] = Counter()
+    for term, seen, label in zip(terms, visible, labels.astype(int).tolist(), strict=True):
+        if label == 0:
+            counts["visibility"] += bool(seen)
+        elif term < GOOD_JOINT_TERM:
+            # Moving a hint makes it visible.
+            counts["move"] += 1
+            counts["visibility"] += label == 1
+        else:
+            counts["visibility"] += (label == 1) if seen else _STEPS_TO_SEE[label]
+    return counts
+
+
+def corrections_needed(terms: np.ndarray) -> tuple[int, ...]:
+    """NoC@85/90/95 (Click-Pose): joints put right, the worst first, until the OKS reaches 0.85 / 0.90 / 0.95.
+
+    Args:
+        terms: [N] OKS terms of the labelled joints of a person, N >= 1.
+    """
+    falling = np.sort(terms)
+    reached = [(index + falling[index:].sum()) / len(terms) for index in range(len(terms) + 1)]
+    return tuple(next(n for n, oks in enumerate(reached) if oks >= target) for target in CORRECTION_TARGETS)
+
+
+def _inside(box: np.ndarray, crowds: Iterable[Sequence[float]]) -> bool:
+    """Whether half of a box (xyxy) lies in one of the crowd boxes (xywh)."""
+    area = max(float((box[2] - box[0]) * (box[3] - box[1])), 1e-9)
+    for x, y, w, h in crowds:
+        width, height = min(box[2], x + w) - max(box[0], x), min(box[3], y + h) - max(box[1], y)
+        if max(width, 0.0) * max(height, 0.0) >= 0.5 * area:
+            return True
+    return False
+
+
+def _ratio(part: float, whole: float) -> float:
+    """A rounded quotient; -1 where there is nothing to divide by, as in pycocotools' figures."""
+    return round(part / whole, 4) if whole else -1.0

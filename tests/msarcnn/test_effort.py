@@ -1,0 +1,165 @@
+"""The simulated annotator on cases whose actions can be counted by hand."""
+
+import numpy as np
+import pytest
+
+from msarcnn.effort import Effort, Shown, corrections_needed, joint_actions, match_people
+
+K = 17
+BOX = [100.0, 100.0, 100.0, 200.0]
+
+
+def person(box=BOX, labels=None, **extra):
+    """A person whose joints all stand in the middle of the box; labels is v by joint."""
+    x, y, w, h = box
+    v = np.full(K, 2) if labels is None else np.array(labels)
+    points = np.column_stack((np.full(K, x + w / 2), np.full(K, y + h / 2), v)) * (v > 0)[:, None]
+    return {"bbox": box, "area": w * h, "iscrowd": 0, "keypoints": points.ravel().tolist(), **extra}
+
+
+def shown(*people, visible=True):
+    """A pre-fill: (box xywh, shift of all joints in pixels) a person."""
+    boxes = np.array([[x, y, x + w, y + h] for (x, y, w, h), _ in people], dtype=float).reshape(-1, 4)
+    points = [np.tile([x + w / 2 + shift, y + h / 2], (K, 1)) for (x, y, w, h), shift in people]
+    return Shown(boxes, np.array(points, dtype=float).reshape(-1, K, 2), np.full((len(people), K), visible))
+
+
+def perfect(boxes):
+    """A model that knows the joints of every box."""
+    centres = np.column_stack((boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3])) / 2
+    return np.repeat(centres[:, None], K, axis=1), np.ones((len(boxes), K), dtype=bool)
+
+
+def lost(boxes):
+    """A model that puts every joint far away and trusts none."""
+    return np.full((len(boxes), K, 2), -1000.0), np.zeros((len(boxes), K), dtype=bool)
+
+
+def effort(truth, pre_fill, estimate=perfect):
+    sums = Effort()
+    sums.add(truth, pre_fill, estimate)
+    return sums.figures()
+
+
+def counted(figures):
+    return {name: count for name, count in figures["actions"].items() if count}
+
+
+def test_a_perfect_pre_fill_is_accepted_by_one_key():
+    figures = effort([person()], shown((BOX, 0)))
+    assert counted(figures) == {"accept": 1}
+    assert figures["from_nothing_per_person"] == 18
+    assert figures["ratio"] == pytest.approx(1 / 18, abs=1e-4)
+    assert figures["untouched"] == 1
+    assert (figures["NoC85"], figures["NoC90"], figures["NoC95"]) == (0, 0, 0)
+
+
+def test_nothing_shown_means_a_box_for_everyone_and_the_model_does_the_rest():
+    figures = effort([person(), person([400, 100, 100, 200])], shown())
+    assert counted(figures) == {"draw": 2}
+    assert figures["untouched"] == 0
+    assert figures["actions_per_person"] == 1
+
+
+def test_without_a_model_a_drawn_person_is_placed_by_hand():
+    figures = effort([person(labels=[1, 1, *[2] * 13, 0, 0])], shown(), estimate=None)
+    assert counted(figures) == {"draw": 1, "move": 15, "visibility": 2}
+    assert figures["NoC95"] == 15
+
+
+def test_a_loose_box_is_adjusted_and_its_joints_are_estimated_again():
+    loose = [100, 100, 100, 300]  # IoU 2 / 3
+    assert counted(effort([person()], shown((loose, 0)))) == {"accept": 1, "adjust": 1}
+    kept = counted(effort([person()], shown((loose, 0)), estimate=None))
+    assert kept == {"accept": 1, "adjust": 1, "move": 17}, "joints 50 px off in a person of 20,000 px"
+
+
+def test_a_wrong_person_is_deleted_but_not_inside_a_crowd():
+    ghost = ([500, 100, 50, 50], 0)
+    assert counted(effort([], shown(ghost))) == {"accept": 1, "delete": 1}
+    crowd = {"bbox": [480, 80, 45, 200], "iscrowd": 1, "area": 1.0, "keypoints": []}
+    assert counted(effort([crowd], shown(ghost))) == {"accept": 1}
+    narrow = {**crowd, "bbox": [480, 80, 40, 200]}
+    assert counted(effort([narrow], shown(ghost))) == {"accept": 1, "delete": 1}
+
+
+def test_a_second_box_on_the_same_person_is_deleted():
+    figures = effort([person()], shown((BOX, 0), ([100, 110, 100, 200], 0)))
+    assert counted(figures) == {"accept": 1, "delete": 1}
+
+
+def test_a_box_that_hardly_overlaps_is_deleted_and_drawn_anew():
+    figures = effort([person()], shown(([160, 100, 100, 200], 0)))  # IoU 0.25
+    assert counted(figures) == {"accept": 1, "delete": 1, "draw": 1}
+
+
+def test_a_person_without_keypoints_is_a_box_only():
+    boxed = person(labels=[0] * K)
+    figures = effort([boxed], shown((BOX, 80)))
+    assert counted(figures) == {"accept": 1}
+    assert figures["from_nothing_per_person"] == 1
+    assert figures["untouched"] == -1 and figures["NoC90"] == -1, "nobody with joints was there"
+    assert counted(effort([{key: boxed[key] for key in ("bbox", "area")}], shown())) == {"draw": 1}
+
+
+def test_what_a_joint_costs():
+    right, wrong = 0.9, 0.1
+    cases = [
+        # term, shown as visible, labelled v: moves, visibility steps
+        (right, True, 2, 0, 0),
+        (right, True, 1, 0, 1),
+        (right, True, 0, 0, 1),
+        (right, False, 2, 0, 1),
+        (right, False, 1, 0, 2),
+        (right, False, 0, 0, 0),
+        (wrong, True, 2, 1, 0),
+        (wrong, False, 2, 1, 0),
+        (wrong, True, 1, 1, 1),
+        (wrong, False, 1, 1, 1),
+        (wrong, True, 0, 0, 1),
+        (0.5, True, 2, 0, 0),
+    ]
+    for term, seen, label, moves, steps in cases:
+        counts = joint_actions(np.array([term]), np.array([seen]), np.array([label]))
+        assert (counts["move"], counts["visibility"]) == (moves, steps), (term, seen, label)
+
+
+def test_an_unknown_joint_is_a_hint_and_hints_cost_a_key():
+    figures = effort([person(labels=[2] * 10 + [0] * 7)], shown((BOX, 0), visible=False))
+    assert counted(figures) == {"accept": 1, "visibility": 10}
+    assert figures["untouched"] == 0
+
+
+def test_a_model_that_knows_nothing_costs_more_than_nothing():
+    figures = effort([person()], shown(), lost)
+    assert counted(figures) == {"draw": 1, "move": 17}
+    assert figures["ratio"] == 1
+
+
+def test_corrections_start_with_the_worst_joint():
+    # OKS 0.5, then (3 + 0.8) / 5, then (4 + 0.8) / 5 = 0.96.
+    assert corrections_needed(np.array([0.0, 0.2, 0.8, 1.0, 1.0])) == (2, 2, 2)
+    # (0.4 + 1 + 1 + 1) / 4 = 0.85 exactly needs none for 0.85.
+    assert corrections_needed(np.array([0.4, 1.0, 1.0, 1.0])) == (0, 1, 1)
+    assert corrections_needed(np.zeros(1)) == (1, 1, 1)
+    assert corrections_needed(np.zeros(20)) == (17, 18, 19)
+
+
+def test_people_are_matched_best_first():
+    boxes = np.array([[0, 0, 100, 100], [10, 0, 110, 100]], dtype=float)
+    near, far = {"bbox": [12, 0, 100, 100]}, {"bbox": [8, 0, 100, 100]}
+    # The second box fits both; its best is `near` and `far` alike (2 px off): the first in the list gets it.
+    assert match_people(boxes, [near, far]) == {0: 1, 1: 0}
+    assert match_people(boxes, []) == {} and match_people(np.zeros((0, 4)), [near]) == {}
+
+
+def test_sums_over_images_become_means():
+    sums = Effort()
+    sums.add([person()], shown((BOX, 0)), perfect)
+    sums.add([person(), person([400, 100, 100, 200])], shown(), perfect)
+    sums.add([], shown(), perfect)
+    figures = sums.figures()
+    assert (figures["images"], figures["people"]) == (3, 3)
+    assert figures["actions_per_person"] == 1 and figures["actions_per_image"] == 1
+    assert figures["untouched"] == pytest.approx(1 / 3, abs=1e-4)
+    assert figures["ratio"] == pytest.approx(3 / 54, abs=1e-4)
