@@ -1,6 +1,7 @@
 """What happens to an image and its people before a training step; a pure function of a seeded generator."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -12,6 +13,10 @@ from msarcnn.roi_heads import Target
 
 KEPT_SHARE = 0.3
 """A person of whom a crop leaves less than this share of the box is ignored rather than taught."""
+
+
+SMALLEST_PERSON = 8.0
+"""Pixels (the square root of the box's area) below which a person is ignored: no anchor fits, nothing is to be seen."""
 
 
 @dataclass(frozen=True)
@@ -49,7 +54,53 @@ def augment(
     Returns:
         [3, h, w] float in 0..1 and the target in its frame.
     """
-    window = _draw_window(pixels.shape[-2], pixels.shape[-1], config, sizes, max_ratio, generator)
+    height, width = pixels.shape[-2:]
+    size = sizes[int(torch.randint(len(sizes), (), generator=generator))]
+    scale = min(size / min(height, width), size * max_ratio / max(height, width)) * _factor(config, generator)
+    limits = (config.crop, config.crop) if config.crop else None
+    return _varied(pixels, target, _draw_window(height, width, scale, limits, generator), config, flip, generator)
+
+
+def mosaic(
+    parts: Sequence[tuple[Tensor, Target]], config: TrainConfig, flip: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Target]:
+    """Puts n * n images into one square of `config.crop` pixels, each varied by itself and filling its cell.
+
+    Args:
+        parts: Four or nine images [3, H, W] uint8 and their targets.
+        config: Strengths.
+        flip: [K] int64, the keypoint that takes each one's place in a mirror image.
+        generator: The only source of chance.
+
+    Returns:
+        [3, crop, crop] float in 0..1 (grey where an image leaves its cell empty) and the target in its frame.
+    """
+    side = math.isqrt(len(parts))
+    columns, rows = (_lines(config.crop, side, generator) for _ in range(2))
+    canvas = torch.full((3, config.crop, config.crop), 0.5)
+    targets = []
+    for index, (pixels, target) in enumerate(parts):
+        left, right = columns[index % side], columns[index % side + 1]
+        top, bottom = rows[index // side], rows[index // side + 1]
+        height, width = pixels.shape[-2:]
+        scale = max((right - left) / width, (bottom - top) / height) * _factor(config, generator)
+        window = _draw_window(height, width, scale, (right - left, bottom - top), generator)
+        image, target = _varied(pixels, target, window, config, flip, generator)
+        canvas[:, top : top + image.shape[-2], left : left + image.shape[-1]] = image
+        targets.append(_shifted(target, left, top))
+    return canvas, {key: torch.cat([target[key] for target in targets]) for key in targets[0]}
+
+
+def _lines(length: int, parts: int, generator: torch.Generator) -> list[int]:
+    """The borders of `parts` cells along a side, each inner one up to a quarter of a cell off its even place."""
+    inner = [round(length / parts * (index + _uniform(generator, -0.25, 0.25))) for index in range(1, parts)]
+    return [0, *inner, length]
+
+
+def _varied(
+    pixels: Tensor, target: Target, window: Window, config: TrainConfig, flip: Tensor, generator: torch.Generator
+) -> tuple[Tensor, Target]:
+    """A window of an image, mirrored or not, in other colours: [3, h, w] float in 0..1 and its target."""
     pixels = _view(pixels, window)
     target = _view_target(target, window)
     if config.flip and _uniform(generator) < 0.5:
@@ -59,6 +110,14 @@ def augment(
     if config.color > 0:
         image = _recolour(image, config.color, generator)
     return image, target
+
+
+def _shifted(target: Target, left: int, top: int) -> Target:
+    offset = torch.tensor([left, top], dtype=torch.float32)
+    keypoints = target["keypoints"].clone()
+    keypoints[..., :2] += offset
+    moved = {key: target[key] + offset.repeat(2) for key in ("boxes", "ignore_boxes")}
+    return {**target, **moved, "keypoints": keypoints}
 
 
 def mirror_target(target: Target, width: int, flip: Tensor) -> Target:
@@ -78,16 +137,19 @@ def _uniform(generator: torch.Generator, low: float = 0.0, high: float = 1.0) ->
     return low + (high - low) * float(torch.rand((), generator=generator))
 
 
+def _factor(config: TrainConfig, generator: torch.Generator) -> float:
+    """A factor on the size, its logarithm even within the jitter."""
+    return math.exp(_uniform(generator, math.log(config.jitter[0]), math.log(config.jitter[1])))
+
+
 def _draw_window(
-    height: int, width: int, config: TrainConfig, sizes: tuple[int, ...], max_ratio: float, generator: torch.Generator
+    height: int, width: int, scale: float, limits: tuple[int, int] | None, generator: torch.Generator
 ) -> Window:
-    size = sizes[int(torch.randint(len(sizes), (), generator=generator))]
-    factor = math.exp(_uniform(generator, math.log(config.jitter[0]), math.log(config.jitter[1])))
-    scale = min(size / min(height, width), size * max_ratio / max(height, width)) * factor
+    """A window of at most `limits` (width, height) pixels, anywhere in the image scaled by `scale`."""
     new_width, new_height = max(round(width * scale), 1), max(round(height * scale), 1)
     view_width, view_height = new_width, new_height
-    if config.crop:
-        view_width, view_height = min(new_width, config.crop), min(new_height, config.crop)
+    if limits:
+        view_width, view_height = min(new_width, limits[0]), min(new_height, limits[1])
     left = round(_uniform(generator) * (new_width - view_width))
     top = round(_uniform(generator) * (new_height - view_height))
     return Window(new_width / width, new_height / height, left, top, view_width, view_height)
@@ -119,7 +181,8 @@ def _view_target(target: Target, window: Window) -> Target:
     sides = boxes[:, 2:] - boxes[:, :2]
     visible = (sides > 1).all(dim=1)
     share = sides.clamp(min=0).prod(dim=1) / (whole[:, 2:] - whole[:, :2]).prod(dim=1).clamp(min=1e-6)
-    kept = visible & (share >= KEPT_SHARE)
+    large = sides.clamp(min=0).prod(dim=1) >= SMALLEST_PERSON**2
+    kept = visible & large & (share >= KEPT_SHARE)
     ignored = cut(move(target["ignore_boxes"]))
     ignored = torch.cat((ignored[((ignored[:, 2:] - ignored[:, :2]) > 1).all(dim=1)], boxes[visible & ~kept]))
     keypoints = target["keypoints"].clone()

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from msarcnn.augmentation import augment
+from msarcnn.augmentation import augment, mosaic
 from msarcnn.coco import CocoDataset, CocoImage, CocoPerson, read_coco
 from msarcnn.config import ModelConfig, TrainConfig
 from msarcnn.images import ImageError, load_image
@@ -62,6 +62,10 @@ class Sample:
     image: Tensor
     target: Target
     problem: str = ""
+
+
+NINE_IN_MOSAICS = 0.25
+"""Share of the mosaics with nine images; the others have four."""
 
 
 class DataError(ValueError):
@@ -238,16 +242,25 @@ class PoseDataset(Dataset[Sample]):
 
     def __getitem__(self, item: tuple[int, int]) -> Sample:
         step, index = item
-        labelled = self.images[index]
+        generator = torch.Generator().manual_seed(mixed_seed(self.config.seed, step, self.images[index].image_id))
         try:
-            pixels = torch.from_numpy(labelled.load()).permute(2, 0, 1)
+            parts = [_pixels_and_target(self.images[one]) for one in self._chosen(index, generator)]
         except ImageError as error:
             return Sample(torch.zeros(3, 32, 32), {}, f"{error} (left out of the training)")
-        generator = torch.Generator().manual_seed(mixed_seed(self.config.seed, step, labelled.image_id))
-        image, target = augment(
-            pixels, labelled.target(), self.config, self.sizes, self.max_ratio, self.flip, generator
-        )
-        return Sample(image, target)
+        if len(parts) > 1:
+            return Sample(*mosaic(parts, self.config, self.flip, generator))
+        return Sample(*augment(*parts[0], self.config, self.sizes, self.max_ratio, self.flip, generator))
+
+    def _chosen(self, index: int, generator: torch.Generator) -> list[int]:
+        """The images of a sample: the one asked for and, for a mosaic, three or eight others."""
+        if float(torch.rand((), generator=generator)) >= self.config.mosaic:
+            return [index]
+        others = 8 if float(torch.rand((), generator=generator)) < NINE_IN_MOSAICS else 3
+        return [index, *torch.randint(len(self.images), (others,), generator=generator).tolist()]
+
+
+def _pixels_and_target(labelled: LabelledImage) -> tuple[Tensor, Target]:
+    return torch.from_numpy(labelled.load()).permute(2, 0, 1), labelled.target()
 
 
 def mixed_seed(*numbers: int) -> int:

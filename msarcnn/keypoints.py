@@ -7,8 +7,8 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def keypoints_to_cells(keypoints: Tensor, weights: Tensor, rois: Tensor, heatmap_size: int) -> tuple[Tensor, Tensor]:
-    """Labels the heatmap cell that holds each keypoint (model section 8).
+def keypoints_in_cells(keypoints: Tensor, weights: Tensor, rois: Tensor, heatmap_size: int) -> tuple[Tensor, Tensor]:
+    """Puts keypoints into the frame of their RoI's heatmap (model section 8).
 
     Args:
         keypoints: [N, K, 3] float: x, y in the RoIs' frame and visibility v. v = 0 is not labelled;
@@ -18,25 +18,34 @@ def keypoints_to_cells(keypoints: Tensor, weights: Tensor, rois: Tensor, heatmap
         heatmap_size: S cells a side.
 
     Returns:
-        cells: [N, K] int64, y * S + x with x = floor((px - x1) * S / (x2 - x1)), same in y; a point exactly on
-            the right or bottom edge belongs to the last cell.
+        points: [N, K, 2] float x, y in cells, (0, 0) the map's top-left corner, (S, S) its bottom-right one.
         weights: [N, K] float, 0 where the point is not labelled or lies outside its RoI.
     """
     x, y, v = keypoints.unbind(dim=-1)
     x1, y1, x2, y2 = (side[:, None] for side in rois.unbind(dim=-1))
     inside = (x >= x1) & (x <= x2) & (y >= y1) & (y <= y2) & (x2 > x1) & (y2 > y1)
-    column = ((x - x1) * heatmap_size / (x2 - x1).clamp(min=1e-6)).floor().long().clamp(0, heatmap_size - 1)
-    row = ((y - y1) * heatmap_size / (y2 - y1).clamp(min=1e-6)).floor().long().clamp(0, heatmap_size - 1)
-    return row * heatmap_size + column, weights * ((v > 0) & inside)
+    column = (x - x1) * heatmap_size / (x2 - x1).clamp(min=1e-6)
+    row = (y - y1) * heatmap_size / (y2 - y1).clamp(min=1e-6)
+    return torch.stack((column, row), dim=-1), weights * ((v > 0) & inside)
 
 
-def keypoint_loss(logits: Tensor, cells: Tensor, weights: Tensor) -> Tensor:
+def labelled_cells(points: Tensor, heatmap_size: int) -> Tensor:
+    """The cell that holds each point: [N, K, 2] x, y in cells -> [N, K] int64, row * S + column.
+
+    The cell is the floor of the coordinates; a point exactly on the right or bottom edge belongs to the last cell.
+    """
+    column, row = points.floor().long().clamp(0, heatmap_size - 1).unbind(dim=-1)
+    return row * heatmap_size + column
+
+
+def keypoint_loss(logits: Tensor, points: Tensor, weights: Tensor, spread: float = 0.0) -> Tensor:
     """Cross-entropy over the S*S cells of each map, averaged over the labelled keypoints (eq. 1).
 
     Args:
         logits: [N, K, S, S].
-        cells: [N, K] int64, the labelled cell.
+        points: [N, K, 2] the labelled points, x, y in cells.
         weights: [N, K]; 0 takes a keypoint out.
+        spread: Standard deviation in cells of a Gaussian target around the point; 0 is the one-hot cell (paper).
 
     Returns:
         Scalar; 0, with a gradient of 0, when nothing is labelled.
@@ -44,8 +53,22 @@ def keypoint_loss(logits: Tensor, cells: Tensor, weights: Tensor) -> Tensor:
     total = weights.sum()
     if total <= 0:
         return logits.sum() * 0.0
-    losses = functional.cross_entropy(logits.flatten(0, 1).flatten(1), cells.flatten(), reduction="none")
-    return (losses * weights.flatten()).sum() / total
+    size = logits.shape[-1]
+    if spread > 0:
+        columns, rows = _gaussian(points, size, spread).unbind(dim=-2)
+        wanted = torch.einsum("nkyx,nky,nkx->nk", logits, rows, columns)
+        losses = logits.flatten(2).logsumexp(dim=-1) - wanted
+    else:
+        cells = labelled_cells(points, size).flatten()
+        losses = functional.cross_entropy(logits.flatten(0, 1).flatten(1), cells, reduction="none").view_as(weights)
+    return (losses * weights).sum() / total
+
+
+def _gaussian(points: Tensor, size: int, spread: float) -> Tensor:
+    """A Gaussian on the cell centres around each coordinate: [N, K, 2] -> [N, K, 2, S], each row sums to 1."""
+    centres = torch.arange(size, device=points.device) + 0.5
+    inside = points.clamp(0, size)
+    return (-0.5 * ((inside[..., None] - centres) / spread) ** 2).softmax(dim=-1)
 
 
 def heatmap_probabilities(logits: Tensor) -> Tensor:

@@ -5,7 +5,7 @@ from torch import Tensor, nn
 from torchvision.models.detection.roi_heads import RoIHeads, fastrcnn_loss
 from torchvision.models.detection.rpn import RegionProposalNetwork
 
-from msarcnn.keypoints import keypoint_loss, keypoints_to_cells
+from msarcnn.keypoints import keypoint_loss, keypoints_in_cells
 
 Target = dict[str, Tensor]
 """boxes [N, 4] xyxy, labels [N] int64 (1 = person), keypoints [N, K, 3], keypoint_weights [N, K],
@@ -50,12 +50,28 @@ class PoseRoIHeads(RoIHeads):
     Training feeds both heads the sampled proposals in parallel; inference is sequential: the keypoint head
     sees only the refined boxes (paper section 3). The three questions are methods of their own, so that
     the keypoint head can be asked about any box of an image that was encoded before.
+
+    Args:
+        keypoint_batch_per_image, keypoint_batch_per_person: Bounds on the RoIs that train the keypoint head.
+        heatmap_size: S, cells a side.
+
+    Attributes:
+        target_spread: Standard deviation of the keypoint targets in cells, a setting of the training; 0: one cell.
     """
 
-    def __init__(self, *args: object, keypoint_batch_per_image: int, heatmap_size: int, **kwargs: object) -> None:
+    def __init__(
+        self,
+        *args: object,
+        keypoint_batch_per_image: int,
+        keypoint_batch_per_person: int,
+        heatmap_size: int,
+        **kwargs: object,
+    ) -> None:
         super().__init__(*args, **kwargs)
         self.keypoint_batch_per_image = keypoint_batch_per_image
+        self.keypoint_batch_per_person = keypoint_batch_per_person
         self.heatmap_size = heatmap_size
+        self.target_spread = 0.0
 
     def select_training_samples(
         self, proposals: list[Tensor], targets: list[Target] | None
@@ -111,23 +127,31 @@ class PoseRoIHeads(RoIHeads):
         targets: list[Target],
     ) -> Tensor:
         """A proposal trains the head only if it is positive and holds a labelled keypoint (model section 8)."""
-        boxes, cells, weights = [], [], []
+        boxes, points, weights = [], [], []
         for box, match, label, target in zip(proposals, matched, labels, targets, strict=True):
             positive = torch.where(label > 0)[0]
             rois, people = box[positive], match[positive]
-            cell, weight = keypoints_to_cells(
+            point, weight = keypoints_in_cells(
                 target["keypoints"][people], target["keypoint_weights"][people], rois, self.heatmap_size
             )
             useful = torch.where(weight.sum(dim=1) > 0)[0]
-            useful = useful[torch.randperm(len(useful), device=useful.device)[: self.keypoint_batch_per_image]]
+            useful = useful[self._chosen(people[useful])]
             boxes.append(rois[useful])
-            cells.append(cell[useful])
+            points.append(point[useful])
             weights.append(weight[useful])
         if sum(map(len, boxes)) == 0:
             keypoint_modules = nn.ModuleList((self.keypoint_roi_pool, self.keypoint_head, self.keypoint_predictor))
             return self._zero(keypoint_modules, features)
         logits = self.heatmap_logits(features, boxes, image_shapes)
-        return keypoint_loss(logits.float(), torch.cat(cells), torch.cat(weights))
+        return keypoint_loss(logits.float(), torch.cat(points), torch.cat(weights), self.target_spread)
+
+    def _chosen(self, people: Tensor) -> Tensor:
+        """Draws RoIs within the bounds, everyone's first one before anyone's second: [R] person index -> [n] rows."""
+        order = torch.randperm(len(people), device=people.device)
+        shuffled = people[order]
+        turn = (shuffled[:, None] == shuffled[None, :]).tril(-1).sum(dim=1)
+        order = order[turn.argsort(stable=True)][: int((turn < self.keypoint_batch_per_person).sum())]
+        return order[: self.keypoint_batch_per_image]
 
     @staticmethod
     def _zero(module: nn.Module, features: dict[str, Tensor]) -> Tensor:

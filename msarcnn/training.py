@@ -98,6 +98,7 @@ class Trainer:
         self.progress = Progress()
         self._unreadable: set[str] = set()
         self._freeze()
+        model.roi_heads.target_spread = config.target_spread
         self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.optimizer = self._build_optimizer()
         self.average = {name: p.detach().clone() for name, p in self.parameters.items()} if config.average else {}
@@ -185,7 +186,7 @@ class Trainer:
         if not torch.isfinite(norm):
             return None
         for group in self.optimizer.param_groups:
-            group["lr"] = self.config.learning_rate_at(step)
+            group["lr"] = self.config.learning_rate_at(step) * group["rate"]
         self.optimizer.step()
         self._update_average(step)
         return {LOSS_NAMES[name]: float(value.detach()) for name, value in losses.items()}
@@ -197,12 +198,16 @@ class Trainer:
             self.model.backbone.requires_grad_(False)
 
     def _build_optimizer(self) -> torch.optim.Optimizer:
-        config, parameters = self.config, list(self.parameters.values())
+        config = self.config
+        trunk = [p for name, p in self.parameters.items() if name.startswith("backbone.body.")]
+        others = [p for name, p in self.parameters.items() if not name.startswith("backbone.body.")]
+        groups = [{"params": trunk, "rate": config.trunk_rate}, {"params": others, "rate": 1.0}]
+        groups = [group for group in groups if group["params"]]
         if config.optimizer == "sgd":
             return torch.optim.SGD(
-                parameters, config.base_learning_rate, momentum=config.momentum, weight_decay=config.weight_decay
+                groups, config.base_learning_rate, momentum=config.momentum, weight_decay=config.weight_decay
             )
-        return torch.optim.AdamW(parameters, config.base_learning_rate, weight_decay=config.weight_decay)
+        return torch.optim.AdamW(groups, config.base_learning_rate, weight_decay=config.weight_decay, fused=True)
 
     def _update_average(self, step: int) -> None:
         if not self.average:

@@ -6,7 +6,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from msarcnn.augmentation import augment, mirror_target
+from msarcnn.augmentation import augment, mirror_target, mosaic
 from msarcnn.config import TrainConfig
 from msarcnn.skeleton import load_skeleton
 
@@ -107,3 +107,41 @@ def test_the_same_seed_gives_the_same_sample():
     assert torch.equal(first[0], second[0])
     assert torch.equal(first[1]["boxes"], second[1]["boxes"])
     assert first[0].min() >= 0 and first[0].max() <= 1
+
+
+def test_a_person_too_small_to_see_is_ignored():
+    wanted = target([[0, 0, 28, 28], [50, 50, 60, 60]], torch.cat([one_joint(5, 5), one_joint(55, 55)]))
+    _, moved = run(torch.zeros(3, 100, 100, dtype=torch.uint8), wanted, PLAIN, (50,))
+    assert moved["boxes"].tolist() == [[0, 0, 14, 14]]
+    assert moved["ignore_boxes"].tolist() == [[25, 25, 30, 30]]
+
+
+@pytest.mark.parametrize("count", [4, 9])
+def test_a_mosaic_keeps_people_where_their_pixels_go(count):
+    """A white square in every image: each box of the mosaic lies on one, and no white lies outside."""
+    pixels = torch.zeros(3, 80, 60, dtype=torch.uint8)
+    pixels[:, 20:50, 15:45] = 255
+    wanted = target([[15, 20, 45, 50]], one_joint(30, 35), [[0, 0, 10, 10]])
+    config = TrainConfig(color=0.0, jitter=(0.6, 1.3), crop=120, mosaic=1.0)
+    for seed in range(10):
+        image, moved = mosaic([(pixels, wanted)] * count, config, FLIP, torch.Generator().manual_seed(seed))
+        assert image.shape == (3, 120, 120)
+        covered = torch.zeros(120, 120)
+        for left, top, right, bottom in torch.cat((moved["boxes"], moved["ignore_boxes"])).tolist():
+            covered[max(round(top) - 1, 0) : round(bottom) + 1, max(round(left) - 1, 0) : round(right) + 1] = 1
+        assert (image[0][covered == 0] < 0.6).all()
+        for left, top, right, bottom in moved["boxes"].tolist():
+            assert image[0][round(top) + 2 : round(bottom) - 2, round(left) + 2 : round(right) - 2].mean() > 0.9
+        taught = moved["keypoints"][moved["keypoint_weights"] > 0]
+        assert len(taught)
+        for x, y, _ in taught.tolist():
+            assert image[0][min(int(y), 119), min(int(x), 119)] > 0.9
+        assert len(moved["boxes"]) == len(moved["labels"]) == len(moved["keypoints"])
+
+
+def test_a_mosaic_has_as_many_images_as_it_was_given():
+    shades = [(torch.full((3, 40, 40), 25 * index, dtype=torch.uint8), target([])) for index in range(1, 10)]
+    config = TrainConfig(color=0.0, crop=90, mosaic=1.0, jitter=(1.0, 1.2))
+    image, _ = mosaic(shades, config, FLIP, torch.Generator().manual_seed(1))
+    seen = {round(float(value) * 255) for value in image[0].unique()}
+    assert seen == {25 * index for index in range(1, 10)}

@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from msarcnn.config import PRESETS, ConfigError, ModelConfig, TrainConfig, preset
+from msarcnn.config import PRESETS, ConfigError, ModelConfig, TrainConfig, fine_tuning_defaults, preset
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -52,3 +52,13 @@ def test_settings_survive_json_and_refuse_nonsense():
         TrainConfig(iterations=0)
     with pytest.raises(ConfigError, match="jitter"):
         TrainConfig(jitter=(2.0, 1.0))
+    with pytest.raises(ConfigError, match=r"mosaic = 0.5: needs crop"):
+        TrainConfig(mosaic=0.5)
+
+
+def test_fine_tuning_defaults_give_few_images_many_passes_and_few_people_the_heads():
+    assert fine_tuning_defaults(0, 0).epochs == fine_tuning_defaults(20, 60).epochs == 30
+    assert fine_tuning_defaults(100, 300).epochs == 15
+    assert fine_tuning_defaults(10_000, 30_000).epochs == 5
+    assert fine_tuning_defaults(100, 499).train == "heads"
+    assert fine_tuning_defaults(100, 500).train == "all"

@@ -94,6 +94,18 @@ def test_a_sample_depends_on_seed_step_and_image_only(folder):
     assert not torch.equal(first.image, later.image)
 
 
+def test_a_mosaic_depends_on_seed_step_and_image_only_and_may_meet_a_damaged_file(folder):
+    images, _ = read_labelled_images([folder / "labels.json"], [folder])
+    config = TrainConfig(sizes=(64,), crop=64, mosaic=1.0, seed=5)
+    dataset, whole = PoseDataset(images[:3], config, LIGHT), PoseDataset(images, config, LIGHT)
+    first, again, later = dataset[(3, 0)], dataset[(3, 0)], dataset[(4, 0)]
+    assert first.image.shape == (3, 64, 64)
+    assert torch.equal(first.image, again.image) and torch.equal(first.target["boxes"], again.target["boxes"])
+    assert not torch.equal(first.image, later.image)
+    problems = [sample.problem for step in range(12) if (sample := whole[(step, 0)]).problem]
+    assert problems and all("3.png" in problem for problem in problems)
+
+
 def test_a_damaged_image_is_a_problem_not_a_crash(folder):
     images, _ = read_labelled_images([folder / "labels.json"], [folder])
     sample = PoseDataset(images, TrainConfig(), LIGHT)[(0, 3)]

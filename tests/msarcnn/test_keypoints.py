@@ -7,7 +7,13 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msarcnn.keypoints import decode_keypoints, heatmap_probabilities, keypoint_loss, keypoints_to_cells
+from msarcnn.keypoints import (
+    decode_keypoints,
+    heatmap_probabilities,
+    keypoint_loss,
+    keypoints_in_cells,
+    labelled_cells,
+)
 
 S = 64
 
@@ -15,8 +21,8 @@ S = 64
 def cells_of(points, roi, weights=None):
     keypoints = torch.tensor([points], dtype=torch.float32)
     weights = torch.ones(1, len(points)) if weights is None else weights
-    cells, kept = keypoints_to_cells(keypoints, weights, torch.tensor([roi], dtype=torch.float32), S)
-    return cells[0].tolist(), kept[0].tolist()
+    placed, kept = keypoints_in_cells(keypoints, weights, torch.tensor([roi], dtype=torch.float32), S)
+    return labelled_cells(placed, S)[0].tolist(), kept[0].tolist()
 
 
 def test_a_point_labels_the_cell_that_holds_it():
@@ -43,23 +49,43 @@ def test_weights_travel():
 
 def test_the_loss_of_even_maps_is_the_logarithm_of_the_number_of_cells():
     logits = torch.zeros(2, 3, S, S)
-    loss = keypoint_loss(logits, torch.zeros(2, 3, dtype=torch.int64), torch.ones(2, 3))
+    loss = keypoint_loss(logits, torch.zeros(2, 3, 2), torch.ones(2, 3))
     assert loss.item() == pytest.approx(math.log(S * S), rel=1e-6)
 
 
 def test_the_loss_is_averaged_over_labelled_keypoints_only():
     logits = torch.zeros(1, 2, 2, 2)
     logits[0, 0, 0, 0] = math.log(3)  # p = 3 / 6 for the labelled cell
-    cells = torch.tensor([[0, 3]])
-    assert keypoint_loss(logits, cells, torch.tensor([[1.0, 0.0]])).item() == pytest.approx(math.log(2))
-    both = keypoint_loss(logits, cells, torch.tensor([[1.0, 3.0]])).item()
+    points = torch.tensor([[[0.5, 0.5], [1.5, 1.5]]])
+    assert keypoint_loss(logits, points, torch.tensor([[1.0, 0.0]])).item() == pytest.approx(math.log(2))
+    both = keypoint_loss(logits, points, torch.tensor([[1.0, 3.0]])).item()
     assert both == pytest.approx((math.log(2) + 3 * math.log(4)) / 4)
 
 
 def test_nothing_labelled_gives_no_gradient():
     logits = torch.randn(1, 2, 4, 4, requires_grad=True)
-    keypoint_loss(logits, torch.zeros(1, 2, dtype=torch.int64), torch.zeros(1, 2)).backward()
+    keypoint_loss(logits, torch.zeros(1, 2, 2), torch.zeros(1, 2)).backward()
     assert logits.grad is not None and logits.grad.abs().sum() == 0
+
+
+def test_a_spread_target_is_a_gaussian_on_the_cell_centres():
+    logits = torch.randn(1, 1, 4, 4, generator=torch.Generator().manual_seed(0))
+    x, y, spread = 1.2, 2.9, 0.8
+    wanted = torch.tensor(
+        [[math.exp(-((c + 0.5 - x) ** 2 + (r + 0.5 - y) ** 2) / (2 * spread**2)) for c in range(4)] for r in range(4)]
+    )
+    wanted /= wanted.sum()
+    by_hand = -(wanted * logits[0, 0].flatten().log_softmax(0).view(4, 4)).sum()
+    loss = keypoint_loss(logits, torch.tensor([[[x, y]]]), torch.ones(1, 1), spread)
+    assert loss.item() == pytest.approx(by_hand.item(), rel=1e-5)
+
+
+def test_a_narrow_spread_is_the_single_cell():
+    logits = torch.randn(2, 3, 8, 8, generator=torch.Generator().manual_seed(1))
+    points = torch.randint(0, 8, (2, 3, 2), generator=torch.Generator().manual_seed(2)) + 0.5
+    weights = torch.rand(2, 3, generator=torch.Generator().manual_seed(3))
+    narrow = keypoint_loss(logits, points, weights, spread=0.05)
+    torch.testing.assert_close(narrow, keypoint_loss(logits, points, weights))
 
 
 def test_top_two_cells_are_averaged_by_their_probabilities():
@@ -103,7 +129,8 @@ def test_no_people_decode_to_no_points():
 def test_a_point_comes_back_within_a_cell(u, v, left, top, width, height):
     roi = torch.tensor([[left, top, left + width, top + height]])
     x, y = left + u * width, top + v * height
-    cells, weights = keypoints_to_cells(torch.tensor([[[x, y, 2.0]]]), torch.ones(1, 1), roi, S)
+    placed, weights = keypoints_in_cells(torch.tensor([[[x, y, 2.0]]]), torch.ones(1, 1), roi, S)
+    cells = labelled_cells(placed, S)
     if weights[0, 0] == 0:  # rounding of float32 put the point on the other side of the border
         return
     logits = torch.full((1, 1, S * S), -30.0)

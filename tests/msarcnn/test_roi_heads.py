@@ -87,3 +87,22 @@ def test_an_image_that_is_ignored_as_a_whole_teaches_nothing(tiny_model):
     total = sum(found.values())
     assert total.item() == 0
     total.backward()
+
+
+def test_everyone_gets_a_turn_before_anyone_gets_a_second(tiny_model):
+    heads = tiny_model.roi_heads
+    heads.keypoint_batch_per_image, heads.keypoint_batch_per_person = 5, 2
+    people = torch.tensor([0] * 20 + [1, 2, 3])
+    for seed in range(20):
+        torch.manual_seed(seed)
+        chosen = people[heads._chosen(people)].tolist()
+        assert sorted(chosen) == [0, 0, 1, 2, 3], "four first turns, and the only second one there is"
+
+
+def test_the_bound_on_an_image_cuts_second_turns_first(tiny_model):
+    heads = tiny_model.roi_heads
+    heads.keypoint_batch_per_image, heads.keypoint_batch_per_person = 2, 2
+    torch.manual_seed(0)
+    people = torch.tensor([7, 7, 7, 8])
+    assert sorted(people[heads._chosen(people)].tolist()) == [7, 8]
+    assert len(heads._chosen(torch.zeros(0, dtype=torch.int64))) == 0

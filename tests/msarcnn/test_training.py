@@ -51,7 +51,14 @@ def tensors(folder):
     return load_checkpoint(folder / "checkpoints" / "best.safetensors")[0].state_dict()
 
 
-@pytest.mark.parametrize("changes", [{"optimizer": "sgd"}, {"optimizer": "adamw", "average": 0.9}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"optimizer": "sgd"},
+        {"optimizer": "adamw", "average": 0.9},
+        {"crop": 96, "mosaic": 0.7, "trunk_rate": 0.3, "target_spread": 1.5},
+    ],
+)
 @pytest.mark.parametrize("stop_at", [1, 4])
 def test_a_resumed_run_equals_an_uninterrupted_one_bitwise(tiny_config, people, tmp_path, changes, stop_at):
     config = settings(**changes)
