@@ -134,13 +134,15 @@ class Effort:
         }
 
 
-def match_people(boxes: np.ndarray, people: Sequence[dict[str, Any]]) -> dict[int, int]:
-    """Pairs labelled people with shown boxes [N, 4], the best IoU first: index of a person -> index of a box."""
+def match_people(
+    boxes: np.ndarray, people: Sequence[dict[str, Any]], least_iou: float = SAME_PERSON_IOU
+) -> dict[int, int]:
+    """Pairs labelled people with boxes [N, 4] xyxy, the best IoU first: index of a person -> index of a box."""
     overlaps = np.array([box_overlaps(boxes, person["bbox"]) for person in people]).reshape(len(people), len(boxes))
     matches: dict[int, int] = {}
     for flat in np.argsort(-overlaps, axis=None, kind="stable"):
         person, box = divmod(int(flat), len(boxes))
-        if overlaps[person, box] < SAME_PERSON_IOU:
+        if overlaps[person, box] < least_iou:
             break
         if person not in matches and box not in matches.values():
             matches[person] = box

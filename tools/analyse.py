@@ -1,0 +1,164 @@
+"""Where a model loses: people, boxes, or joints; by the number of people on an image, by their size, and by joint.
+
+    python tools/analyse.py --annotations person_keypoints_val.json --images images/ [--model FILE]
+
+Every line is keypoint AP (box AP beside it where boxes change) with one thing put right from the labels, so that the
+difference to "as it is" is what that thing costs.
+"""
+
+import argparse
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from msarcnn.coco import read_coco
+from msarcnn.dataset import ground_truth, labelled_images
+from msarcnn.effort import match_people
+from msarcnn.evaluation import ImageResult, encoded_results, evaluate_results, to_coco_results
+from msarcnn.oks import oks_terms
+from msarcnn.predictor import Features, Predictor
+from msarcnn.skeleton import load_skeleton
+
+Truth = dict[str, Any]
+Seen = list[tuple[ImageResult, Features]]
+JOINT_GROUPS = {
+    "head": range(5),
+    "shoulders": (5, 6),
+    "elbows": (7, 8),
+    "wrists": (9, 10),
+    "hips": (11, 12),
+    "knees": (13, 14),
+    "ankles": (15, 16),
+}
+SIZES = {"small, under 32² px": (0, 32**2), "medium, to 96² px": (32**2, 96**2), "large": (96**2, 1e12)}
+
+
+def part(truth: Truth, images: Collection[int]) -> Truth:
+    """The labels of some images."""
+    return {
+        **truth,
+        "images": [image for image in truth["images"] if image["id"] in images],
+        "annotations": [person for person in truth["annotations"] if person["image_id"] in images],
+    }
+
+
+def corners(people: Iterable[dict[str, Any]]) -> np.ndarray:
+    """Boxes [N, 4] xyxy of annotations, every side at least a pixel."""
+    boxes = np.array([person["bbox"] for person in people], dtype=np.float32).reshape(-1, 4)
+    return np.concatenate((boxes[:, :2], boxes[:, :2] + np.maximum(boxes[:, 2:], 1)), axis=1)
+
+
+class Analysis:
+    """A model's results on labelled images, and what becomes of them when parts are put right."""
+
+    def __init__(self, predictor: Predictor, truth: Truth, seen: Seen) -> None:
+        self.predictor = predictor
+        self.truth = truth
+        self.seen = seen
+        self.people: dict[int, list[dict[str, Any]]] = defaultdict(list)
+        for person in truth["annotations"]:
+            if not person["iscrowd"]:
+                self.people[person["image_id"]].append(person)
+
+    def figures(self, change: Callable[[ImageResult, Features], ImageResult], images: Collection[int] = ()) -> str:
+        truth = part(self.truth, images) if images else self.truth
+        wanted = {image["id"] for image in truth["images"]}
+        results = [change(result, features) for result, features in self.seen if result.image_id in wanted]
+        judged = evaluate_results(truth, to_coco_results(results))
+        return f"keypoint AP {judged['keypoints']['AP']:.3f}   box AP {judged['bbox']['AP']:.3f}"
+
+    def true_boxes(self, result: ImageResult, features: Features) -> ImageResult:
+        """Everybody found, in the labelled box; ranked by the confidence of the joints."""
+        boxes = corners(self.people[result.image_id])
+        poses = self.predictor.estimate(features, boxes)
+        ranks = poses.confidences.mean(axis=1)
+        return ImageResult(
+            result.image_id, result.size, boxes, ranks, poses.keypoints, poses.confidences, pose_scores=ranks
+        )
+
+    def boxes_put_right(self, result: ImageResult, features: Features) -> ImageResult:
+        """People found get their labelled box; who is missed stays missed, what is nobody stays."""
+        boxes = result.boxes.copy()
+        for person, box in self._matches(result).items():
+            boxes[box] = corners([self.people[result.image_id][person]])[0]
+        poses = self.predictor.estimate(features, boxes)
+        return replace(result, boxes=boxes, keypoints=poses.keypoints, confidences=poses.confidences)
+
+    def joints_put_right(self, result: ImageResult, features: Features) -> ImageResult:
+        """People found get their labelled joints."""
+        keypoints = result.keypoints.copy()
+        for person, box in self._matches(result).items():
+            labels = np.array(self.people[result.image_id][person]["keypoints"], dtype=float).reshape(-1, 3)
+            keypoints[box] = np.where(labels[:, 2:] > 0, labels[:, :2], keypoints[box])
+        return replace(result, keypoints=keypoints)
+
+    def nobody_put_right(self, result: ImageResult, features: Features) -> ImageResult:
+        """Only people who are there are reported, each once."""
+        rows = sorted(self._matches(result).values())
+        return ImageResult(
+            result.image_id,
+            result.size,
+            *(getattr(result, name)[rows] for name in ("boxes", "scores", "keypoints", "confidences", "pose_scores")),
+        )
+
+    def joint_terms(self) -> dict[str, float]:
+        """Share of labelled joints whose OKS term in the labelled box is at least 0.5, by group."""
+        good: dict[str, list[bool]] = defaultdict(list)
+        for result, features in self.seen:
+            people = [person for person in self.people[result.image_id] if person["num_keypoints"]]
+            poses = self.predictor.estimate(features, corners(people))
+            for person, points in zip(people, poses.keypoints, strict=True):
+                labels = np.array(person["keypoints"], dtype=float).reshape(-1, 3)
+                terms = oks_terms(points, labels, person["area"])
+                for name, joints in JOINT_GROUPS.items():
+                    good[name] += [bool(terms[k] >= 0.5) for k in joints if labels[k, 2] > 0]
+        return {name: float(np.mean(values)) for name, values in good.items()}
+
+    def found(self, low: float, high: float) -> str:
+        """Of the people of a size (area in pixels), how many have a box, at IoU 0.5, with a score that is shown."""
+        hits = []
+        for result, _ in self.seen:
+            shown = result.boxes[result.scores >= 0.5]
+            people = self.people[result.image_id]
+            matches = match_people(shown, people, 0.5)
+            hits += [index in matches for index, person in enumerate(people) if low <= person["area"] < high]
+        return f"{np.mean(hits):.2f} of {len(hits)}" if hits else "none"
+
+    def _matches(self, result: ImageResult) -> dict[int, int]:
+        return match_people(result.boxes, self.people[result.image_id], 0.5)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--annotations", type=Path, required=True)
+    parser.add_argument("--images", type=Path, required=True)
+    parser.add_argument("--model", help="name or file (default: the bundled one)")
+    options = parser.parse_args()
+    assert len(load_skeleton().keypoints) == 17, "the groups of joints are COCO's"
+    data = read_coco(options.annotations, keep_raw=False)
+    predictor = Predictor.load(options.model)
+    seen = list(encoded_results(predictor, labelled_images(data, [options.images]), print))
+    analysis = Analysis(predictor, ground_truth(data), seen)
+
+    print(f"{'as it is':34}", analysis.figures(lambda result, features: result))
+    print(f"{'boxes of found people right':34}", analysis.figures(analysis.boxes_put_right))
+    print(f"{'joints of found people right':34}", analysis.figures(analysis.joints_put_right))
+    print(f"{'nobody reported who is not there':34}", analysis.figures(analysis.nobody_put_right))
+    print(f"{'all true boxes given':34}", analysis.figures(analysis.true_boxes))
+    counts = {image: len(people) for image, people in analysis.people.items()}
+    for name, fewest, most in (("one person", 1, 1), ("two to four people", 2, 4), ("five and more", 5, 10**6)):
+        images = {image for image, count in counts.items() if fewest <= count <= most}
+        if images:
+            print(f"{f'{name}: {len(images)} images':34}", analysis.figures(lambda result, features: result, images))
+    for name, (low, high) in SIZES.items():
+        print(f"{f'found, {name}':34}", analysis.found(low, high))
+    for name, share in analysis.joint_terms().items():
+        print(f"{f'joints right in true boxes, {name}':34} {share:.2f}")
+
+
+if __name__ == "__main__":
+    main()
