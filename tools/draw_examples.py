@@ -67,8 +67,9 @@ def example(people: list[dict[str, Any]], result: ImageResult) -> Example:
 
 
 def silhouette(person: dict[str, Any], size: tuple[int, int]) -> Image.Image:
-    """The labelled region as a mask of a (width, height)."""
-    segmentation = person.get("segmentation") or []
+    """The labelled region (without one: the box) as a mask of a (width, height)."""
+    x, y, w, h = person["bbox"]
+    segmentation = person.get("segmentation") or [[x, y, x + w, y, x + w, y + h, x, y + h]]
     if isinstance(segmentation, list):
         coded = mask.merge(mask.frPyObjects(segmentation, size[1], size[0]))
     else:
