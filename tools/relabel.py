@@ -9,6 +9,7 @@ Both look at every image and at its mirror image; a place on which the two looks
   a small weight, and where ours is unsure a lesser one.
 - A joint without a label (-) is unknown, not invisible: it is set where ours is sure and a look of the teacher's
   agrees, or where ours is very sure.
+- A detector's box becomes the mean of it and of ours, where both mean the same person.
 - A person whom ours finds in both looks and who has no box is added; a fainter one becomes an ignored region, and so
   does a small detector's box without joints that ours does not see: neither is taught as a person or as background.
 
@@ -150,14 +151,21 @@ class Relabeller:
         looks = Looks(self.predictor, pixels)
         boxes, scores = looks.people()
         kept, ignored = [], []
+        likely = boxes[scores >= SEEN_SCORE]
         for person in people:
-            seen = box_overlaps(boxes[scores >= SEEN_SCORE], person["bbox"]) if len(boxes) else np.zeros(0)
-            guessed = person.get("box_src") == "yolox_nano" and not person.get("num_keypoints")
-            if guessed and seen.max(initial=0.0) < SAME_PERSON_IOU:
+            detected = person.get("box_src") == "yolox_nano"
+            seen = box_overlaps(likely, person["bbox"])
+            if not detected:
+                kept.append(person)
+            elif seen.max(initial=0.0) >= SAME_PERSON_IOU:
+                mean = (np.array(person["bbox"]) + xywh(likely[seen.argmax()])) / 2
+                kept.append({**person, "bbox": [round(float(value), 2) for value in mean]})
+                self.counts["boxes averaged"] += 1
+            elif person.get("num_keypoints"):
+                kept.append(person)
+            else:
                 ignored.append(person["bbox"])
                 self.counts["unsupported boxes ignored"] += 1
-            else:
-                kept.append(person)
         for box, score in zip(boxes, scores, strict=True):
             overlaps = [box_overlaps(box[None], person["bbox"])[0] for person in people]
             if max(overlaps, default=0.0) >= ELSEWHERE_IOU or score < FAINT_SCORE:

@@ -71,13 +71,13 @@ class Everyone:
 def test_missed_people_are_added_and_doubtful_boxes_are_ignored(monkeypatch):
     monkeypatch.setattr(relabel, "Looks", Everyone)
     worker = Relabeller(None, None)
-    labelled = {"bbox": [0, 0, 20, 40], "box_src": "yolox_nano", "num_keypoints": 0}
+    labelled = {"bbox": [0, 0, 24, 40], "box_src": "yolox_nano", "num_keypoints": 0}
     guess = {"bbox": [200, 0, 20, 40], "box_src": "yolox_nano", "num_keypoints": 0}
     human = {"bbox": [300, 0, 20, 40], "box_src": "native", "num_keypoints": 0}
     crowd = {"bbox": [400, 0, 20, 40], "iscrowd": 1}
     people, ignored = worker.image(np.zeros((50, 500, 3), np.uint8), [labelled, guess, human, crowd])
     assert [person["bbox"] for person in people] == [
-        [0, 0, 20, 40],
+        [0, 0, 22, 40],
         [300, 0, 20, 40],
         [400, 0, 20, 40],
         [60, 0, 20, 40],
