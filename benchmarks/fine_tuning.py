@@ -5,7 +5,8 @@
 
 From the bundled model, on N images with the settings that the app's dialog fills in, on the CPU; the held-out images
 are the same for every N. `--quarter-turns` turns photos on their side: a kind of picture that the model has not been
-trained for, with labels that stay right. Other settings can be tried with --train, --epochs, --batch and --lr.
+trained for, with labels that stay right. `--general B.json DIR` also judges on other images, to see what is forgotten.
+Other settings can be tried with --train, --epochs, --batch and --lr.
 """
 
 import argparse
@@ -100,6 +101,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path)
     parser.add_argument("--names", default="*", help="pattern of the file names to use")
     parser.add_argument("--quarter-turns", type=int, default=0)
+    parser.add_argument("--general", type=Path, nargs=2, metavar=("ANNOTATIONS", "IMAGES"))
     parser.add_argument("--counts", type=int, nargs="+", default=[10, 20, 40])
     parser.add_argument("--held-out", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
@@ -120,7 +122,11 @@ def main() -> None:
             data = json.loads(write_dataset(folder, total, options.seed, (400, 300)).read_text())
         ids = [image["id"] for image in data["images"]]
         held_out = subset(data, set(ids[: options.held_out]), folder / "held_out.json")
-        print(f"before: {judged(held_out, folder / 'images', options.model)}", flush=True)
+        judged_on = {"held out": (held_out, folder / "images")}
+        if options.general:
+            judged_on["in general"] = tuple(options.general)
+        for kind, (labels, pictures) in judged_on.items():
+            print(f"before, {kind}: {judged(labels, pictures, options.model)}", flush=True)
         for count in options.counts:
             labels = subset(data, set(ids[options.held_out :][:count]), folder / f"{count}.json")
             people = sum(bool(a["num_keypoints"]) for a in json.loads(labels.read_text())["annotations"])
@@ -135,8 +141,9 @@ def main() -> None:
                 *("--output", run, "--val-fraction", 0.2, *arguments),
             )
             minutes = (time.monotonic() - started) / 60
-            after = judged(held_out, folder / "images", run / "checkpoints" / "best.safetensors")
-            print(f"{count} images, {people} people, {minutes:.1f} min: {after}", flush=True)
+            print(f"{count} images, {people} people, {minutes:.1f} min", flush=True)
+            for kind, (truth, pictures) in judged_on.items():
+                print(f"after, {kind}: {judged(truth, pictures, run / 'checkpoints' / 'best.safetensors')}", flush=True)
 
 
 if __name__ == "__main__":
