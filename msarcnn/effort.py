@@ -15,13 +15,13 @@ joints nobody labelled costs 1, the box, and only the box is judged.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from msarcnn.oks import box_overlaps, oks_terms
+from msarcnn.oks import box_coverage, box_overlaps, oks_terms
 
 ACTIONS = ("accept", "delete", "draw", "adjust", "move", "visibility")
 SHOWN_SCORE = 0.5
@@ -82,7 +82,8 @@ class Effort:
         self.images += 1
         self.people += len(people)
         self.actions["accept"] += bool(len(shown.boxes))
-        self.actions["delete"] += sum(not _inside(shown.boxes[index], crowds) for index in spare)
+        in_crowd = [(box_coverage(shown.boxes, crowd) >= 0.5) for crowd in crowds]
+        self.actions["delete"] += sum(not any(inside[index] for inside in in_crowd) for index in spare)
         for index, person in enumerate(people):
             self._add_person(person, shown, matches.get(index), estimate)
 
@@ -179,16 +180,6 @@ def corrections_needed(terms: np.ndarray) -> tuple[int, ...]:
     falling = np.sort(terms)
     reached = [(index + falling[index:].sum()) / len(terms) for index in range(len(terms) + 1)]
     return tuple(next(n for n, oks in enumerate(reached) if oks >= target) for target in CORRECTION_TARGETS)
-
-
-def _inside(box: np.ndarray, crowds: Iterable[Sequence[float]]) -> bool:
-    """Whether half of a box (xyxy) lies in one of the crowd boxes (xywh)."""
-    area = max(float((box[2] - box[0]) * (box[3] - box[1])), 1e-9)
-    for x, y, w, h in crowds:
-        width, height = min(box[2], x + w) - max(box[0], x), min(box[3], y + h) - max(box[1], y)
-        if max(width, 0.0) * max(height, 0.0) >= 0.5 * area:
-            return True
-    return False
 
 
 def _ratio(part: float, whole: float) -> float:

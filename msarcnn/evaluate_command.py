@@ -117,8 +117,8 @@ def _estimate(predictor: Predictor, features: Features) -> Estimate:
 
 
 def _shown(result: ImageResult, score: float, threshold: float) -> Shown:
-    chosen = result.scores >= score
-    return Shown(result.boxes[chosen], result.keypoints[chosen], result.confidences[chosen] >= threshold)
+    chosen = result.only(result.scores >= score)
+    return Shown(chosen.boxes, chosen.keypoints, chosen.confidences >= threshold)
 
 
 def _shown_entries(entries: list[dict[str, Any]]) -> Shown:

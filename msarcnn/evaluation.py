@@ -38,6 +38,17 @@ class ImageResult:
     confidences: np.ndarray
     pose_scores: np.ndarray
 
+    def only(self, rows: np.ndarray) -> "ImageResult":
+        """The result with some of its people: a mask [N] or indices."""
+        return replace(
+            self,
+            boxes=self.boxes[rows],
+            scores=self.scores[rows],
+            keypoints=self.keypoints[rows],
+            confidences=self.confidences[rows],
+            pose_scores=self.pose_scores[rows],
+        )
+
 
 def encoded_results(
     predictor: Predictor, images: Iterable[LabelledImage], failed: Callable[[ImageError], None]

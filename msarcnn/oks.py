@@ -26,10 +26,25 @@ def oks_terms(points: np.ndarray, truth: np.ndarray, area: float) -> np.ndarray:
 
 def box_overlaps(boxes: np.ndarray, xywh: Sequence[float]) -> np.ndarray:
     """IoU of boxes [N, 4] xyxy with one COCO box (x, y, w, h): [N] in 0..1."""
+    shared = _shared(boxes, xywh)
+    overlaps: np.ndarray = shared / np.clip(_areas(boxes) + xywh[2] * xywh[3] - shared, 1e-9, None)
+    return overlaps
+
+
+def box_coverage(boxes: np.ndarray, xywh: Sequence[float]) -> np.ndarray:
+    """Share of the area of each box [N, 4] xyxy that lies in one COCO box (x, y, w, h): [N] in 0..1."""
+    shares: np.ndarray = _shared(boxes, xywh) / np.clip(_areas(boxes), 1e-9, None)
+    return shares
+
+
+def _shared(boxes: np.ndarray, xywh: Sequence[float]) -> np.ndarray:
     x, y, w, h = xywh
     width = np.minimum(boxes[:, 2], x + w) - np.maximum(boxes[:, 0], x)
     height = np.minimum(boxes[:, 3], y + h) - np.maximum(boxes[:, 1], y)
-    shared = np.clip(width, 0, None) * np.clip(height, 0, None)
-    union = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]) + w * h - shared
-    overlaps: np.ndarray = shared / np.clip(union, 1e-9, None)
-    return overlaps
+    shared: np.ndarray = np.clip(width, 0, None) * np.clip(height, 0, None)
+    return shared
+
+
+def _areas(boxes: np.ndarray) -> np.ndarray:
+    areas: np.ndarray = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1)
+    return areas

@@ -98,12 +98,7 @@ class Analysis:
 
     def nobody_put_right(self, result: ImageResult, features: Features) -> ImageResult:
         """Only people who are there are reported, each once."""
-        rows = sorted(self._matches(result).values())
-        return ImageResult(
-            result.image_id,
-            result.size,
-            *(getattr(result, name)[rows] for name in ("boxes", "scores", "keypoints", "confidences", "pose_scores")),
-        )
+        return result.only(np.array(sorted(self._matches(result).values()), dtype=int))
 
     def joint_terms(self) -> dict[str, float]:
         """Share of labelled joints whose OKS term in the labelled box is at least 0.5, by group."""

@@ -50,12 +50,7 @@ class Example:
 
 
 def example(people: list[dict[str, Any]], result: ImageResult) -> Example:
-    rows = result.scores >= SHOWN_SCORE
-    found = ImageResult(
-        result.image_id,
-        result.size,
-        *(getattr(result, name)[rows] for name in ("boxes", "scores", "keypoints", "confidences", "pose_scores")),
-    )
+    found = result.only(result.scores >= SHOWN_SCORE)
     posed = [person for person in people if person["num_keypoints"]]
     matches = match_people(found.boxes, posed)
     similarities = [0.0] * len(posed)

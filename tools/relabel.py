@@ -10,8 +10,9 @@ Both look at every image and at its mirror image; a place on which the two looks
 - A joint without a label (-) is unknown, not invisible: it is set where ours is sure and a look of the teacher's
   agrees, or where ours is very sure.
 - A detector's box becomes the mean of it and of ours, where both mean the same person.
-- A person whom ours finds in both looks and who has no box is added; a fainter one becomes an ignored region, and so
-  does a small detector's box without joints that ours does not see: neither is taught as a person or as background.
+- A person whom ours finds in both looks and who has no box (and is no part of one) is added; a fainter one becomes an
+  ignored region, and so does a small detector's box without joints that ours does not see: neither is taught as a
+  person or as background.
 
 The weights go into `keypoint_weights`, the regions into `ignore_regions`. With a better model, begin again from the
 original file.
@@ -29,7 +30,7 @@ from teacher import Teacher
 
 from msarcnn.atomic_files import write_json_atomic
 from msarcnn.images import load_image
-from msarcnn.oks import box_overlaps
+from msarcnn.oks import box_coverage, box_overlaps
 from msarcnn.predictor import Predictor
 from msarcnn.skeleton import load_skeleton
 
@@ -42,6 +43,8 @@ SURE, VERY_SURE = 0.5, 0.75
 ADDED_SCORE, FAINT_SCORE, SEEN_SCORE = 0.7, 0.25, 0.1
 """Box scores, in the lesser of the two looks, of a missed person, of a possible one, and of support for a box."""
 SAME_PERSON_IOU, ELSEWHERE_IOU = 0.5, 0.3
+PART_COVERAGE = 0.7
+"""Share of a box inside a labelled one from which it is taken for a part of that person, not for another one."""
 CONFIRMED, UNSURE, DISPUTED, PROPOSED = 1.0, 0.7, 0.3, 0.3
 """Weights of joints."""
 
@@ -167,8 +170,12 @@ class Relabeller:
                 ignored.append(person["bbox"])
                 self.counts["unsupported boxes ignored"] += 1
         for box, score in zip(boxes, scores, strict=True):
-            overlaps = [box_overlaps(box[None], person["bbox"])[0] for person in people]
-            if max(overlaps, default=0.0) >= ELSEWHERE_IOU or score < FAINT_SCORE:
+            known = any(
+                box_overlaps(box[None], person["bbox"])[0] >= ELSEWHERE_IOU
+                or box_coverage(box[None], person["bbox"])[0] >= PART_COVERAGE
+                for person in people
+            )
+            if known or score < FAINT_SCORE:
                 continue
             if score >= ADDED_SCORE:
                 kept.append(

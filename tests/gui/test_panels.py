@@ -8,8 +8,11 @@ from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
+from app import headless
 from app.canvas.heatmap_image import colored_heatmap
+from app.canvas.layers import Layers
 from app.main_window import MainWindow
+from msarcnn.effort import SHOWN_SCORE
 
 WindowMaker = Callable[..., MainWindow]
 Opener = Callable[[MainWindow, Path], None]
@@ -106,3 +109,7 @@ def test_names_do_not_float_over_a_hidden_skeleton(make_window: WindowMaker, ope
     hidden = canvas.grab().toImage()
     layers.switch("names", False)
     assert canvas.grab().toImage() == hidden
+
+
+def test_effort_is_measured_at_the_threshold_that_a_new_user_sees(qapp: object) -> None:
+    assert Layers().threshold == headless.ACCEPT_SCORE == SHOWN_SCORE

@@ -56,13 +56,14 @@ def test_the_mirror_image_gives_the_same_frame(tiny_checkpoint):
 
 
 class Everyone:
-    """Stands for the model's looks: two people, one of them faint."""
+    """Stands for the model's looks: two people, a part of the first, and a faint one."""
 
     def __init__(self, predictor, pixels):
         pass
 
     def people(self):
-        return np.array([[0, 0, 20, 40], [60, 0, 80, 40], [110, 0, 120, 20]], float), np.array([0.9, 0.8, 0.4])
+        boxes = [[0, 0, 20, 40], [60, 0, 80, 40], [2, 0, 18, 12], [110, 0, 120, 20]]
+        return np.array(boxes, float), np.array([0.9, 0.8, 0.8, 0.4])
 
     def joints(self, boxes):
         return np.zeros((len(boxes), 17, 2)), np.zeros((len(boxes), 17))
