@@ -9,10 +9,11 @@ Both look at every image and at its mirror image; a place on which the two looks
   a small weight, and where ours is unsure a lesser one.
 - A joint without a label (-) is unknown, not invisible: it is set where ours is sure and a look of the teacher's
   agrees, or where ours is very sure.
-- A detector's box becomes the mean of it and of ours, where both mean the same person.
-- A person whom ours finds in both looks and who has no box (and is no part of one) is added; a fainter one becomes an
-  ignored region, and so does a small detector's box without joints that ours does not see: neither is taught as a
-  person or as background.
+
+Boxes stay as they are. With --people, a person whom ours surely finds in both looks and who has no box (and is no part
+of one) is added, and a small detector's box without joints that ours does not see becomes an ignored region: taught
+neither as a person nor as background. That, averaging the detector's boxes with ours, and ignoring whom ours finds less
+surely were trained on together, and box AP fell (docs/decisions.md, 20).
 
 The weights go into `keypoint_weights`, the regions into `ignore_regions`. With a better model, begin again from the
 original file.
@@ -40,8 +41,8 @@ SAME_PLACE = 0.07
 """The same between two models."""
 SURE, VERY_SURE = 0.5, 0.75
 """Calibrated confidences of our joints."""
-ADDED_SCORE, FAINT_SCORE, SEEN_SCORE = 0.7, 0.25, 0.1
-"""Box scores, in the lesser of the two looks, of a missed person, of a possible one, and of support for a box."""
+ADDED_SCORE, SEEN_SCORE = 0.7, 0.1
+"""Box scores, in the lesser of the two looks, of a missed person and of support for a box."""
 SAME_PERSON_IOU, ELSEWHERE_IOU = 0.5, 0.3
 PART_COVERAGE = 0.7
 """Share of a box inside a labelled one from which it is taken for a part of that person, not for another one."""
@@ -142,57 +143,56 @@ def relabelled(annotation: dict[str, Any], joints: np.ndarray, sources: str, wei
 
 
 class Relabeller:
-    """Goes through the images and counts what it changes."""
+    """Goes through the images and counts what it changes; people: whether it also looks for missed people."""
 
-    def __init__(self, predictor: Predictor, teacher: Teacher) -> None:
+    def __init__(self, predictor: Predictor, teacher: Teacher, people: bool = False) -> None:
         self.predictor = predictor
         self.teacher = teacher
+        self.people = people
         self.counts: collections.Counter[str] = collections.Counter()
 
     def image(self, pixels: np.ndarray, people: list[dict[str, Any]]) -> tuple[list[dict[str, Any]], list[list[float]]]:
         """New annotations of an image (added people without an id), and its ignored regions (xywh)."""
         looks = Looks(self.predictor, pixels)
+        ignored: list[list[float]] = []
+        if self.people:
+            people, ignored = self._checked_people(looks, people)
+        return self._with_joints(pixels, looks, people), ignored
+
+    def _checked_people(
+        self, looks: Looks, people: list[dict[str, Any]]
+    ) -> tuple[list[dict[str, Any]], list[list[float]]]:
+        """The people with those that were missed, without boxes that nothing supports; the latter, to be ignored."""
         boxes, scores = looks.people()
         kept, ignored = [], []
         likely = boxes[scores >= SEEN_SCORE]
         for person in people:
-            detected = person.get("box_src") == "yolox_nano"
-            seen = box_overlaps(likely, person["bbox"])
-            if not detected:
-                kept.append(person)
-            elif seen.max(initial=0.0) >= SAME_PERSON_IOU:
-                mean = (np.array(person["bbox"]) + xywh(likely[seen.argmax()])) / 2
-                kept.append({**person, "bbox": [round(float(value), 2) for value in mean]})
-                self.counts["boxes averaged"] += 1
-            elif person.get("num_keypoints"):
-                kept.append(person)
-            else:
+            detected = person.get("box_src") == "yolox_nano" and not person.get("num_keypoints")
+            if detected and box_overlaps(likely, person["bbox"]).max(initial=0.0) < SAME_PERSON_IOU:
                 ignored.append(person["bbox"])
                 self.counts["unsupported boxes ignored"] += 1
+            else:
+                kept.append(person)
         for box, score in zip(boxes, scores, strict=True):
             known = any(
                 box_overlaps(box[None], person["bbox"])[0] >= ELSEWHERE_IOU
                 or box_coverage(box[None], person["bbox"])[0] >= PART_COVERAGE
                 for person in people
             )
-            if known or score < FAINT_SCORE:
+            if known or score < ADDED_SCORE:
                 continue
-            if score >= ADDED_SCORE:
-                kept.append(
-                    {
-                        "bbox": xywh(box),
-                        "box_src": "msarcnn",
-                        "score": round(float(score), 3),
-                        "category_id": 1,
-                        "iscrowd": 0,
-                        "area": round(float((box[2] - box[0]) * (box[3] - box[1])), 1),
-                    }
-                )
-                self.counts["people added"] += 1
-            else:
-                ignored.append(xywh(box))
-                self.counts["possible people ignored"] += 1
-        return self._with_joints(pixels, looks, kept), ignored
+            kept.append(
+                {
+                    "bbox": xywh(box),
+                    "box_src": "msarcnn",
+                    "score": round(float(score), 3),
+                    "category_id": 1,
+                    "iscrowd": 0,
+                    "area": round(float((box[2] - box[0]) * (box[3] - box[1])), 1),
+                }
+            )
+            self.counts["people added"] += 1
+        return kept, ignored
 
     def _with_joints(self, pixels: np.ndarray, looks: Looks, people: list[dict[str, Any]]) -> list[dict[str, Any]]:
         singles = [person for person in people if not person.get("iscrowd")]
@@ -223,13 +223,14 @@ def main() -> None:
     parser.add_argument("--teacher", type=Path, required=True, help="MoveNet Lightning as .tflite")
     parser.add_argument("--model", help="ours, name or file (default: the bundled one)")
     parser.add_argument("--output", type=Path, required=True)
+    parser.add_argument("--people", action="store_true", help="also look for missed people")
     parser.add_argument("--limit", type=int, help="only so many images, for a try")
     options = parser.parse_args()
     data = json.loads(options.annotations.read_text())
     by_image = collections.defaultdict(list)
     for annotation in data["annotations"]:
         by_image[annotation["image_id"]].append(annotation)
-    worker = Relabeller(Predictor.load(options.model), Teacher(options.teacher))
+    worker = Relabeller(Predictor.load(options.model), Teacher(options.teacher), options.people)
     images = data["images"][: options.limit]
     annotations: list[dict[str, Any]] = []
     started = time.monotonic()

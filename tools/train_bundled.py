@@ -3,9 +3,9 @@
     python tools/train_bundled.py --data data/ --weights weights/ --work runs/bundled
 
 `data/` holds persons/ (persons_train.json, images/) and coco/ (annotations/person_keypoints_{train,val}.json,
-images/), `weights/` the backbone and the teacher. Seeds are fixed; the validation images judge and calibrate, they are
+images/), `weights/` the backbone. Seeds are fixed; the validation images judge and calibrate, they are
 never trained on. Call it again after an interruption: what is done is kept, a broken-off training goes on where its
-last checkpoint stands. `--rehearse` runs every stage for a few steps on a few images, into a folder of its own.
+last checkpoint stands. `--rehearse` runs every stage for a few steps, into a folder of its own.
 
 A stage may begin from weights that were committed: `--from-stage 2` takes the bundled file for stage 1's result.
 """
@@ -14,11 +14,9 @@ import argparse
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
-TOOLS = Path(__file__).resolve().parent
-BUNDLED = TOOLS.parent / "resources" / "weights" / "msa_rcnn_mobilenet_v2.safetensors"
+BUNDLED = Path(__file__).resolve().parents[1] / "resources" / "weights" / "msa_rcnn_mobilenet_v2.safetensors"
 
 COMMON = [
     *("--batch", 8, "--crop", 384, "--mosaic", 0.6, "--jitter", 0.75, 1.35, "--color", 0.3),
@@ -30,22 +28,12 @@ COCO_REPEATS = 4
 """The 110 images with true labels are seen this many times as often as the others."""
 
 
-@dataclass(frozen=True)
-class Stage:
-    """One training run; `relabel` first improves the labels with the model of the stage before."""
-
-    options: tuple[object, ...]
-    relabel: bool = False
-
-
-STAGES = [
-    Stage(("--iterations", 3300, "--lr", 6e-4, "--sizes", 288, 384, 480, "--seed", 1)),
-    # Relabelled joints carry weights of their own.
-    Stage(
-        ("--iterations", 3300, "--lr", 5e-4, "--sizes", 288, 384, 480, "--seed", 2, "--pseudo-weight", 0.85),
-        relabel=True,
-    ),
+SIZES = ("--sizes", 288, 384, 480)
+STAGES: list[tuple[object, ...]] = [
+    ("--iterations", 3300, "--lr", 6e-4, *SIZES, "--seed", 1),
+    ("--iterations", 1400, "--lr", 2.5e-4, *SIZES, "--warmup", 100, "--evaluate-every", 350, "--seed", 4),
 ]
+"""One training run each, from the best weights of the one before."""
 
 
 def call(*command: object) -> None:
@@ -75,23 +63,8 @@ class Recipe:
             return BUNDLED
         return self.work / f"stage{stage}" / "checkpoints" / "best.safetensors"
 
-    def labels(self, stage: int) -> Path:
-        """The labels of a stage, improved first where it asks for that."""
-        original = self.persons / "persons_train.json"
-        if not STAGES[stage - 1].relabel:
-            return original
-        improved = self.work / f"labels{stage}.json"
-        if not improved.exists():
-            call(
-                *(TOOLS / "relabel.py", "--annotations", original, "--images", self.persons / "images"),
-                *("--teacher", self.weights / "movenet_single_pose_lightning_ptq.tflite"),
-                *("--model", self.model(stage - 1), "--output", improved),
-                *(("--limit", 20) if self.rehearse else ()),
-            )
-        return improved
-
     def train(self, stage: int) -> None:
-        folder, labels = self.work / f"stage{stage}", self.labels(stage)
+        folder = self.work / f"stage{stage}"
         if (folder / "checkpoints" / "resume.safetensors").exists():
             call("-m", "msarcnn", "train", "--output", folder, "--resume")
             return
@@ -102,9 +75,10 @@ class Recipe:
             start = ("--backbone-weights", self.weights / "mobilenet_v2_pose.safetensors")
         call(
             *("-m", "msarcnn", "train", "--output", folder, *start),
-            *("--annotations", labels, "--images", self.persons / "images", *(true * COCO_REPEATS)),
+            *("--annotations", self.persons / "persons_train.json", "--images", self.persons / "images"),
+            *(true * COCO_REPEATS),
             *("--val-annotations", self.validation[0], "--val-images", self.validation[1]),
-            *(*COMMON, *STAGES[stage - 1].options),
+            *(*COMMON, *STAGES[stage - 1]),
             *(("--iterations", 4, "--evaluate-every", 4, "--checkpoint-every", 2) if self.rehearse else ()),
         )
 

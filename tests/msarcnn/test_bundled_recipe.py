@@ -64,8 +64,6 @@ def test_the_recipe_trains_stage_by_stage_and_goes_on_where_it_was(monkeypatch, 
     best = str(first / "checkpoints" / "best.safetensors")
     later = [call for call in calls if "--init" in call]
     assert later[0][later[0].index("--init") + 1] == best
-    relabelling = next(call for call in calls if call[0].endswith("relabel.py"))
-    assert relabelling[relabelling.index("--model") + 1] == best
     assert calls[-2][2] == "halve" and calls[-1][2] == "evaluate" and "--effort" in calls[-1]
     for call in later:
         assert call.index("--val-annotations") == [part.endswith("val.json") for part in call].index(True) - 1

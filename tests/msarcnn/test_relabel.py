@@ -69,22 +69,29 @@ class Everyone:
         return np.zeros((len(boxes), 17, 2)), np.zeros((len(boxes), 17))
 
 
-def test_missed_people_are_added_and_doubtful_boxes_are_ignored(monkeypatch):
+def test_missed_people_are_added_and_unsupported_boxes_are_ignored(monkeypatch):
     monkeypatch.setattr(relabel, "Looks", Everyone)
-    worker = Relabeller(None, None)
+    worker = Relabeller(None, None, people=True)
     labelled = {"bbox": [0, 0, 24, 40], "box_src": "yolox_nano", "num_keypoints": 0}
     guess = {"bbox": [200, 0, 20, 40], "box_src": "yolox_nano", "num_keypoints": 0}
     human = {"bbox": [300, 0, 20, 40], "box_src": "native", "num_keypoints": 0}
     crowd = {"bbox": [400, 0, 20, 40], "iscrowd": 1}
     people, ignored = worker.image(np.zeros((50, 500, 3), np.uint8), [labelled, guess, human, crowd])
     assert [person["bbox"] for person in people] == [
-        [0, 0, 22, 40],
+        [0, 0, 24, 40],
         [300, 0, 20, 40],
         [400, 0, 20, 40],
         [60, 0, 20, 40],
     ]
     assert people[3]["box_src"] == "msarcnn" and people[3]["bbox"] == [60, 0, 20, 40] and len(people) == 4
-    assert ignored == [[200, 0, 20, 40], [110, 0, 10, 20]]
+    assert ignored == [[200, 0, 20, 40]], "what is only perhaps somebody stays background"
+
+
+def test_people_and_boxes_stay_as_they_are_unless_asked_for(monkeypatch):
+    monkeypatch.setattr(relabel, "Looks", Everyone)
+    labelled = [{"bbox": [0, 0, 24, 40], "box_src": "yolox_nano"}, {"bbox": [200, 0, 20, 40], "box_src": "yolox_nano"}]
+    people, ignored = Relabeller(None, None).image(np.zeros((50, 500, 3), np.uint8), labelled)
+    assert [person["bbox"] for person in people] == [[0, 0, 24, 40], [200, 0, 20, 40]] and ignored == []
 
 
 class BlindTeacher:
