@@ -54,6 +54,7 @@ def stage_log(work, stage, *events):
 
 
 def test_the_recipe_trains_stage_by_stage_and_goes_on_where_it_was(monkeypatch, calls, tmp_path):
+    monkeypatch.setattr(train_bundled, "STAGES", [*train_bundled.STAGES, ("--iterations", 5)])
     work = tmp_path / "work"
     first = stage_log(work, 1, {"event": "step", "step": 1}, {"event": "message", "text": "left out"})
     (first / "checkpoints" / "resume.safetensors").touch()
@@ -72,6 +73,7 @@ def test_the_recipe_trains_stage_by_stage_and_goes_on_where_it_was(monkeypatch, 
 
 
 def test_a_later_stage_can_start_from_the_committed_weights(monkeypatch, calls, tmp_path):
+    monkeypatch.setattr(train_bundled, "STAGES", [*train_bundled.STAGES, ("--iterations", 5)])
     last = len(train_bundled.STAGES)
     stage_log(tmp_path, last)
     where = ["--data", "data", "--weights", "weights", "--work", tmp_path, "--from-stage", last]
