@@ -12,8 +12,7 @@ Both look at every image and at its mirror image; a place on which the two looks
 
 Boxes stay as they are. With --people, a person whom ours surely finds in both looks and who has no box (and is no part
 of one) is added, and a small detector's box without joints that ours does not see becomes an ignored region: taught
-neither as a person nor as background. That, averaging the detector's boxes with ours, and ignoring whom ours finds less
-surely were trained on together, and box AP fell (docs/decisions.md, 20).
+neither as a person nor as background. No training on its labels has paid so far (docs/decisions.md, 20).
 
 The weights go into `keypoint_weights`, the regions into `ignore_regions`. With a better model, begin again from the
 original file.
