@@ -101,6 +101,7 @@ def _add_train(commands: Commands) -> None:
     recipe.add_argument("--select", choices=["keypoints", "all"], help="which images to train on")
     recipe.add_argument("--pseudo-weight", type=float)
     recipe.add_argument("--target-spread", type=float)
+    recipe.add_argument("--sampling", type=float)
     recipe.add_argument("--average", type=float)
     recipe.add_argument("--mixed-precision", action="store_true", default=None)
     recipe.add_argument("--seed", type=int)

@@ -184,6 +184,8 @@ class TrainConfig:
             images with nobody as well.
         target_spread: Standard deviation in heatmap cells of the keypoint targets; 0 is the paper's single cell. With
             labels that are off by a cell or two, the neighbouring cells are no error.
+        sampling: Factor on the model's numbers of anchors and RoIs that are drawn from an image for the losses. On a
+            GPU, where the number of operations counts rather than their size, more of them cost next to nothing.
         pseudo_weight: Loss weight of keypoints whose source letter is "p" (a model's, not a person's).
         gradient_clip: Bound of the gradient's norm.
         average: Decay of an exponential moving average of the weights, which is what is evaluated and saved; 0: none.
@@ -211,6 +213,7 @@ class TrainConfig:
     flip: bool = True
     select: Literal["keypoints", "all"] = "all"
     target_spread: float = 0.0
+    sampling: float = 1.0
     pseudo_weight: float = 1.0
     gradient_clip: float = 10.0
     average: float = 0.0
@@ -231,6 +234,8 @@ class TrainConfig:
                 raise ConfigError(f"{name} = {getattr(self, name)}: at least 1 is needed")
         if not 0 <= self.average < 1:
             raise ConfigError(f"average = {self.average}: a decay in [0, 1) is needed")
+        if self.sampling <= 0:
+            raise ConfigError(f"sampling = {self.sampling}: a factor above 0 is needed")
         if self.mosaic > 0 and not self.crop:
             raise ConfigError(f"mosaic = {self.mosaic}: needs crop, the side of the square that images are put into")
         if not 0 < self.jitter[0] <= self.jitter[1]:

@@ -59,6 +59,14 @@ class MSARCNN(nn.Module):
             results.append({"boxes": box, "scores": score, "keypoints": points, "peaks": peaks})
         return results
 
+    def set_sampling(self, factor: float) -> None:
+        """Sets how many anchors and RoIs of an image the losses see, as a factor on the configuration's numbers."""
+        config, heads = self.config, self.roi_heads
+        self.rpn.fg_bg_sampler.batch_size_per_image = round(config.rpn_batch_per_image * factor)
+        heads.fg_bg_sampler.batch_size_per_image = round(config.box_batch_per_image * factor)
+        heads.keypoint_batch_per_image = round(config.keypoint_batch_per_image * factor)
+        heads.keypoint_batch_per_person = round(config.keypoint_batch_per_person * factor)
+
     def propose(self, batch: ImageList, features: dict[str, Tensor]) -> list[Tensor]:
         """The RPN alone (inference): proposals [N, 4] xyxy in pixels of the resized image, an image each."""
         proposals: list[Tensor] = self.rpn(batch, features)[0]

@@ -99,6 +99,7 @@ class Trainer:
         self._unreadable: set[str] = set()
         self._freeze()
         model.roi_heads.target_spread = config.target_spread
+        model.set_sampling(config.sampling)
         self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.optimizer = self._build_optimizer()
         self.average = {name: p.detach().clone() for name, p in self.parameters.items()} if config.average else {}

@@ -1,14 +1,16 @@
 """Where a model loses: people, boxes, or joints; by the number of people on an image, by their size, and by joint.
 
     python tools/analyse.py --annotations person_keypoints_val.json --images images/ [--model FILE]
+    python tools/analyse.py ... --resample 200 [--against OTHER]
 
 Every line is keypoint AP (box AP beside it where boxes change) with one thing put right from the labels, so that the
-difference to "as it is" is what that thing costs.
+difference to "as it is" is what that thing costs. `--resample` shows instead what is chance: mean and standard
+deviation over sets of images drawn anew with replacement, and of the difference to another model on the same sets.
 """
 
 import argparse
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,12 +20,13 @@ import numpy as np
 from msarcnn.coco import read_coco
 from msarcnn.dataset import ground_truth, labelled_images
 from msarcnn.effort import match_people
-from msarcnn.evaluation import ImageResult, encoded_results, evaluate_results, to_coco_results
+from msarcnn.evaluation import ImageResult, encoded_results, evaluate_results, predict_images, to_coco_results
 from msarcnn.oks import oks_terms
 from msarcnn.predictor import Features, Predictor
 from msarcnn.skeleton import load_skeleton
 
 Truth = dict[str, Any]
+Results = list[dict[str, Any]]
 Seen = list[tuple[ImageResult, Features]]
 JOINT_GROUPS = {
     "head": range(5),
@@ -127,18 +130,70 @@ class Analysis:
         return match_people(result.boxes, self.people[result.image_id], 0.5)
 
 
+def drawn_anew(truth: Truth, models: list[Results], images: Sequence[int]) -> tuple[Truth, list[Results]]:
+    """Labels and each model's results for a list of image ids in which an image may come twice; numbered from 1."""
+    entries = {image["id"]: image for image in truth["images"]}
+    people = by_image(truth["annotations"])
+    found = [by_image(results) for results in models]
+    drawn: Truth = {**truth, "images": [], "annotations": []}
+    results: list[Results] = [[] for _ in models]
+    for new, old in enumerate(images, start=1):
+        drawn["images"].append({**entries[old], "id": new})
+        for person in people[old]:
+            drawn["annotations"].append({**person, "image_id": new, "id": len(drawn["annotations"]) + 1})
+        for kept, own in zip(results, found, strict=True):
+            kept += [{**result, "image_id": new} for result in own[old]]
+    return drawn, results
+
+
+def by_image(entries: Results) -> dict[int, Results]:
+    groups: dict[int, Results] = defaultdict(list)
+    for entry in entries:
+        groups[entry["image_id"]].append(entry)
+    return groups
+
+
+def print_chance(truth: Truth, models: list[Results], draws: int) -> None:
+    """Mean and standard deviation of every model's figures over images drawn anew, and of the second less the first."""
+    generator = np.random.default_rng(0)
+    ids = [image["id"] for image in truth["images"]]
+    figures = []
+    for _ in range(draws):
+        drawn, results = drawn_anew(truth, models, generator.choice(ids, len(ids)).tolist())
+        judged = [evaluate_results(drawn, one) for one in results]
+        figures.append([[one["keypoints"]["AP"], one["bbox"]["AP"]] for one in judged])
+    values = np.array(figures)
+    table = {f"model {index + 1}": (values[:, index], "") for index in range(len(models))}
+    if len(models) == 2:
+        table["difference"] = (values[:, 1] - values[:, 0], "+")
+    for name, (columns, sign) in table.items():
+        (keypoints, boxes), (spread, box_spread) = columns.mean(axis=0), columns.std(axis=0)
+        print(f"{name}: keypoint AP {keypoints:{sign}.3f} ± {spread:.3f}   box AP {boxes:{sign}.3f} ± {box_spread:.3f}")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--annotations", type=Path, required=True)
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--model", help="name or file (default: the bundled one)")
+    parser.add_argument("--resample", type=int, metavar="DRAWS")
+    parser.add_argument("--against", help="name or file of a second model, with --resample")
     options = parser.parse_args()
     assert len(load_skeleton().keypoints) == 17, "the groups of joints are COCO's"
     data = read_coco(options.annotations, keep_raw=False)
+    images = labelled_images(data, [options.images])
     predictor = Predictor.load(options.model)
-    seen = list(encoded_results(predictor, labelled_images(data, [options.images]), print))
-    analysis = Analysis(predictor, ground_truth(data), seen)
+    if options.resample:
+        predictors = [predictor] + ([Predictor.load(options.against)] if options.against else [])
+        models = [to_coco_results(predict_images(one, images, print)) for one in predictors]
+        print_chance(ground_truth(data), models, options.resample)
+        return
+    seen = list(encoded_results(predictor, images, print))
+    print_losses(Analysis(predictor, ground_truth(data), seen))
 
+
+def print_losses(analysis: Analysis) -> None:
+    """The figures with one thing put right at a time, and by group."""
     print(f"{'as it is':34}", analysis.figures(lambda result, features: result))
     print(f"{'boxes of found people right':34}", analysis.figures(analysis.boxes_put_right))
     print(f"{'joints of found people right':34}", analysis.figures(analysis.joints_put_right))

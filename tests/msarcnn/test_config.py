@@ -52,6 +52,8 @@ def test_settings_survive_json_and_refuse_nonsense():
         TrainConfig(iterations=0)
     with pytest.raises(ConfigError, match="jitter"):
         TrainConfig(jitter=(2.0, 1.0))
+    with pytest.raises(ConfigError, match=r"sampling = 0"):
+        TrainConfig(sampling=0)
     with pytest.raises(ConfigError, match=r"mosaic = 0.5: needs crop"):
         TrainConfig(mosaic=0.5)
 

@@ -42,6 +42,14 @@ def trainer(tiny_config, people, folder, config, resumed=False, evaluate=None):
     return Trainer(build_model(tiny_config), CheckpointInfo(tiny_config), people, config, run, evaluate, held_out=7)
 
 
+def test_sampling_multiplies_what_the_losses_see_of_an_image(tiny_config, people, tmp_path):
+    model = trainer(tiny_config, people, tmp_path, settings(sampling=2.5)).model
+    assert model.rpn.fg_bg_sampler.batch_size_per_image == 320
+    assert model.roi_heads.fg_bg_sampler.batch_size_per_image == 160
+    assert model.roi_heads.keypoint_batch_per_image == 25
+    assert model.roi_heads.keypoint_batch_per_person == 5
+
+
 def events(folder, kind=None):
     lines = [json.loads(line) for line in (Path(folder) / "log.jsonl").read_text().splitlines()]
     return [line for line in lines if kind in (None, line["event"])]
