@@ -61,11 +61,15 @@ class MSARCNN(nn.Module):
 
     def set_sampling(self, factor: float) -> None:
         """Sets how many anchors and RoIs of an image the losses see, as a factor on the configuration's numbers."""
+
+        def scaled(number: int) -> int:
+            return max(round(number * factor), 1)
+
         config, heads = self.config, self.roi_heads
-        self.rpn.fg_bg_sampler.batch_size_per_image = round(config.rpn_batch_per_image * factor)
-        heads.fg_bg_sampler.batch_size_per_image = round(config.box_batch_per_image * factor)
-        heads.keypoint_batch_per_image = round(config.keypoint_batch_per_image * factor)
-        heads.keypoint_batch_per_person = round(config.keypoint_batch_per_person * factor)
+        self.rpn.fg_bg_sampler.batch_size_per_image = scaled(config.rpn_batch_per_image)
+        heads.fg_bg_sampler.batch_size_per_image = scaled(config.box_batch_per_image)
+        heads.keypoint_batch_per_image = scaled(config.keypoint_batch_per_image)
+        heads.keypoint_batch_per_person = scaled(config.keypoint_batch_per_person)
 
     def propose(self, batch: ImageList, features: dict[str, Tensor]) -> list[Tensor]:
         """The RPN alone (inference): proposals [N, 4] xyxy in pixels of the resized image, an image each."""
