@@ -55,7 +55,8 @@ class Effort:
     """Sums over images; `figures` makes them means.
 
     corrections holds a person's number of corrections to each of CORRECTION_TARGETS; posed counts the people with
-    labelled joints, untouched those of them who were found and needed nothing.
+    labelled joints, untouched those of them who were found and needed nothing; by_image are the actions on each image
+    and those from nothing.
     """
 
     images: int = 0
@@ -65,6 +66,7 @@ class Effort:
     from_nothing: int = 0
     actions: Counter[str] = field(default_factory=Counter)
     corrections: list[tuple[int, ...]] = field(default_factory=list)
+    by_image: list[tuple[int, int]] = field(default_factory=list)
 
     def add(self, truth: Sequence[dict[str, Any]], shown: Shown, estimate: Estimate | None) -> None:
         """Counts one image.
@@ -75,6 +77,7 @@ class Effort:
             estimate: The model's joints for any boxes of this image; None for outside predictions, where a box that
                 is drawn brings no joints and an adjusted one keeps those it has.
         """
+        before = self.actions.total(), self.from_nothing
         people = [person for person in truth if not person.get("iscrowd")]
         crowds = [person["bbox"] for person in truth if person.get("iscrowd")]
         matches = match_people(shown.boxes, people)
@@ -86,6 +89,7 @@ class Effort:
         self.actions["delete"] += sum(not any(inside[index] for inside in in_crowd) for index in spare)
         for index, person in enumerate(people):
             self._add_person(person, shown, matches.get(index), estimate)
+        self.by_image.append((self.actions.total() - before[0], self.from_nothing - before[1]))
 
     def _add_person(self, person: dict[str, Any], shown: Shown, match: int | None, estimate: Estimate | None) -> None:
         keypoints = np.array(person.get("keypoints") or np.zeros(0), dtype=float).reshape(-1, 3)
@@ -116,7 +120,10 @@ class Effort:
         self.actions += counts
 
     def figures(self) -> dict[str, Any]:
-        """Actions a person and an image, beside those from nothing; shares and corrections; all as plain numbers."""
+        """Actions a person and an image, beside those from nothing; shares and corrections; all as plain numbers.
+
+        ratio_spread is the standard deviation of the ratio over sets of images drawn anew with replacement.
+        """
         total = self.actions.total()
         corrections = np.array(self.corrections).reshape(-1, len(CORRECTION_TARGETS)).sum(axis=0)
         return {
@@ -126,6 +133,7 @@ class Effort:
             "actions_per_image": _ratio(total, self.images),
             "from_nothing_per_person": _ratio(self.from_nothing, self.people),
             "ratio": _ratio(total, self.from_nothing),
+            "ratio_spread": _ratio_spread(self.by_image),
             "untouched": _ratio(self.untouched, self.posed),
             "actions": {name: self.actions[name] for name in ACTIONS},
             **{
@@ -180,6 +188,19 @@ def corrections_needed(terms: np.ndarray) -> tuple[int, ...]:
     falling = np.sort(terms)
     reached = [(index + falling[index:].sum()) / len(terms) for index in range(len(terms) + 1)]
     return tuple(next(n for n, oks in enumerate(reached) if oks >= target) for target in CORRECTION_TARGETS)
+
+
+DRAWS = 1000
+
+
+def _ratio_spread(by_image: Sequence[tuple[int, int]]) -> float:
+    if not by_image:
+        return 0.0
+    counts = np.array(by_image, dtype=float)
+    drawn = np.random.default_rng(0).integers(len(counts), size=(DRAWS, len(counts)))
+    actions, from_nothing = counts[drawn].sum(axis=1).T
+    ratios = actions[from_nothing > 0] / from_nothing[from_nothing > 0]
+    return round(float(ratios.std()), 4) if len(ratios) else 0.0
 
 
 def _ratio(part: float, whole: float) -> float:

@@ -163,3 +163,14 @@ def test_sums_over_images_become_means():
     assert figures["actions_per_person"] == 1 and figures["actions_per_image"] == 1
     assert figures["untouched"] == pytest.approx(1 / 3, abs=1e-4)
     assert figures["ratio"] == pytest.approx(3 / 54, abs=1e-4)
+
+
+def test_the_spread_of_the_ratio_is_that_of_images_drawn_anew():
+    sums = Effort()
+    sums.add([person()], shown((BOX, 0)), perfect)
+    assert sums.figures()["ratio_spread"] == 0, "one image is always the same one"
+    sums.add([person()], shown(), None)
+    # 1 and 18 of 18 actions: half of the draws hold both (19/36), a quarter one of them twice (1/18 and 1).
+    assert sums.by_image == [(1, 18), (18, 18)]
+    assert sums.figures()["ratio_spread"] == pytest.approx((17 / 36) * 0.5**0.5, abs=0.02)
+    assert Effort().figures()["ratio_spread"] == 0
