@@ -281,7 +281,9 @@ class MainWindow(QMainWindow):
         self._refresh_actions()
 
     def _first_image(self) -> None:
-        self.navigation.next_unfinished()
+        self.session.selection.current_image = self.opening.asked_image()
+        if self.session.selection.current_image is None:
+            self.navigation.next_unfinished()
         if self.session.selection.current_image is None:
             self.navigation.next()
         if self.model.total == 0:

@@ -184,8 +184,8 @@ class TrainConfig:
             images with nobody as well.
         target_spread: Standard deviation in heatmap cells of the keypoint targets; 0 is the paper's single cell. With
             labels that are off by a cell or two, the neighbouring cells are no error.
-        sampling: Factor on the model's numbers of anchors and RoIs that are drawn from an image for the losses. On a
-            GPU, where the number of operations counts rather than their size, more of them cost next to nothing.
+        sampling: Factor on the model's numbers of anchors and RoIs that are drawn from an image for the losses: the
+            light model's are kept low for a CPU.
         pseudo_weight: Loss weight of keypoints whose source letter is "p" (a model's, not a person's).
         gradient_clip: Bound of the gradient's norm.
         average: Decay of an exponential moving average of the weights, which is what is evaluated and saved; 0: none.

@@ -30,6 +30,8 @@ SAME_PERSON_IOU = 0.3
 """A box that overlaps a label less is quicker deleted and drawn anew than adjusted."""
 GOOD_BOX_IOU = 0.7
 GOOD_JOINT_TERM = 0.5
+DRAWS = 1000
+"""Sets of images drawn anew for the spread of a figure."""
 CORRECTION_TARGETS = (0.85, 0.90, 0.95)
 _STEPS_TO_SEE = {2: 1, 1: 2}
 """Steps of V from a hint (not labelled) to visible and to occluded."""
@@ -188,9 +190,6 @@ def corrections_needed(terms: np.ndarray) -> tuple[int, ...]:
     falling = np.sort(terms)
     reached = [(index + falling[index:].sum()) / len(terms) for index in range(len(terms) + 1)]
     return tuple(next(n for n, oks in enumerate(reached) if oks >= target) for target in CORRECTION_TARGETS)
-
-
-DRAWS = 1000
 
 
 def _ratio_spread(by_image: Sequence[tuple[int, int]]) -> float:

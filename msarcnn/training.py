@@ -19,6 +19,7 @@ from msarcnn.config import TrainConfig
 from msarcnn.dataset import LabelledImage, PoseDataset, Sample, StepSampler, mixed_seed
 from msarcnn.model import MSARCNN
 from msarcnn.run_folder import RunFolder
+from msarcnn.weight_average import WeightAverage
 
 LOSS_NAMES = {
     "loss_objectness": "objectness",
@@ -102,7 +103,7 @@ class Trainer:
         model.set_sampling(config.sampling)
         self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.optimizer = self._build_optimizer()
-        self.average = {name: p.detach().clone() for name, p in self.parameters.items()} if config.average else {}
+        self.average = WeightAverage(self.parameters, config.average)
 
     # -- the run ---------------------------------------------------------------------------------
 
@@ -189,7 +190,7 @@ class Trainer:
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate_at(step) * group["rate"]
         self.optimizer.step()
-        self._update_average(step)
+        self.average.update(step)
         return {LOSS_NAMES[name]: float(value.detach()) for name, value in losses.items()}
 
     # -- parts -----------------------------------------------------------------------------------
@@ -210,15 +211,6 @@ class Trainer:
             )
         return torch.optim.AdamW(groups, config.base_learning_rate, weight_decay=config.weight_decay, fused=True)
 
-    def _update_average(self, step: int) -> None:
-        if not self.average:
-            return
-        # A young average follows closely, so that short runs are not held back by their random start.
-        decay = min(self.config.average, (1 + step) / (10 + step))
-        with torch.no_grad():
-            values = [self.parameters[name].detach() for name in self.average]
-            torch._foreach_lerp_(list(self.average.values()), values, 1 - decay)
-
     def _batches(self) -> DataLoader:
         dataset = PoseDataset(self.images, self.config, self.model.config)
         sampler = StepSampler(len(self.images), self.config, self.progress.step)
@@ -237,8 +229,7 @@ class Trainer:
 
     def _judge(self, keep: bool) -> None:
         """Evaluates the (averaged) weights; keeps them as the best when they are, or when nothing is held out."""
-        swapped = self._swap_average()
-        try:
+        with self.average.in_place():
             info = self.info
             figures: Figures = {}
             if self.evaluate is not None:
@@ -254,25 +245,13 @@ class Trainer:
                 lineage = {**self.info.lineage, "step": self.progress.step}
                 save_checkpoint(self.run.best_checkpoint, self.model, replace(info, lineage=lineage, metrics=figures))
                 self._log_checkpoint(self.run.best_checkpoint, best=True)
-        finally:
-            if swapped:
-                self._swap_average()
-
-    def _swap_average(self) -> bool:
-        """Exchanges the weights with their average, in place; again undoes it."""
-        with torch.no_grad():
-            for name, averaged in self.average.items():
-                kept = averaged.clone()
-                averaged.copy_(self.parameters[name])
-                self.parameters[name].copy_(kept)
-        return bool(self.average)
 
     # -- resuming --------------------------------------------------------------------------------
 
     def _save_resume(self) -> None:
         """Writes everything needed to go on bitwise: weights, optimizer, average, step. Atomic."""
         tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        tensors |= {f"average.{k}": v for k, v in self.average.items()}
+        tensors |= {f"average.{k}": v for k, v in self.average.values.items()}
         for name, parameter in self.parameters.items():
             for key, value in self.optimizer.state.get(parameter, {}).items():
                 tensors[f"optimizer.{key}.{name}"] = torch.as_tensor(value)
@@ -292,9 +271,7 @@ class Trainer:
             group, _, rest = key.partition(".")
             groups[group][rest] = value
         self.model.load_state_dict(groups["model"])
-        with torch.no_grad():
-            for name, averaged in self.average.items():
-                averaged.copy_(groups["average"][name])
+        self.average.load(groups["average"])
         for key, value in groups["optimizer"].items():
             kind, _, name = key.partition(".")
             parameter = self.parameters[name]

@@ -62,10 +62,7 @@ class Analysis:
         self.predictor = predictor
         self.truth = truth
         self.seen = seen
-        self.people: dict[int, list[dict[str, Any]]] = defaultdict(list)
-        for person in truth["annotations"]:
-            if not person["iscrowd"]:
-                self.people[person["image_id"]].append(person)
+        self.people = by_image([person for person in truth["annotations"] if not person["iscrowd"]])
 
     def figures(self, change: Callable[[ImageResult, Features], ImageResult], images: Collection[int] = ()) -> str:
         truth = part(self.truth, images) if images else self.truth

@@ -106,7 +106,7 @@ class Recipe:
 
     def train(self, number: int) -> None:
         folder = self.work / f"stage{number}"
-        if (folder / "checkpoints" / "resume.safetensors").exists():
+        if (folder / "config.json").exists():
             call("-m", "msarcnn", "train", "--output", folder, "--resume")
             return
         stage = STAGES[number - 1]

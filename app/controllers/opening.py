@@ -47,6 +47,7 @@ class Opening(QObject):
         super().__init__(session)
         self._session, self._messages, self._settings, self._asker = session, messages, settings, asker
         self._import: CocoImport | None = None
+        self._asked: Path | None = None
         session.open_failed.connect(self._open_failed)
         session.opened.connect(self._check_roots)
 
@@ -133,6 +134,13 @@ class Opening(QObject):
 
         self._begin(project, annotations.stem, ready)
 
+    def asked_image(self) -> int | None:
+        """Key of the photo that was named when the open project was asked for; None when it was no photo."""
+        if self._asked is None:
+            return None
+        roots = self._session.roots
+        return next((row.key for row in self._session.rows if roots[row.root_key] / row.path == self._asked), None)
+
     def close(self) -> None:
         """Ends an import under way; what it has attached stays, and it goes on the next time."""
         if self._import:
@@ -183,6 +191,7 @@ class Opening(QObject):
     def _open_images(self, paths: Sequence[Path]) -> None:
         folders = [path for path in paths if path.is_dir()]
         files = [path for path in paths if not path.is_dir()]
+        asked = files[0] if files else None
         if len(folders) == 1 and not files:
             project, title = places.project_of(folders[0]), folders[0].name
         else:
@@ -210,7 +219,7 @@ class Opening(QObject):
             self.progress.emit("Looking for images", 0, 0)
             self._session.store.submit(add, self._added, lambda error: self._add_failed(title, error))
 
-        self._begin(project, title, ready)
+        self._begin(project, title, ready, asked=asked)
 
     def _added(self, skipped: list[str]) -> None:
         self.progress_ended.emit()
@@ -224,8 +233,16 @@ class Opening(QObject):
         self._messages.post(f"{title}: its images cannot be listed ({error}). Check its permissions.", "error")
         self._session.announce()
 
-    def _begin(self, project: Path, title: str, ready: Callable[[], None], read_only: bool = False) -> None:
+    def _begin(
+        self,
+        project: Path,
+        title: str,
+        ready: Callable[[], None],
+        read_only: bool = False,
+        asked: Path | None = None,
+    ) -> None:
         self.close()
+        self._asked = asked
 
         def opened() -> None:
             self._settings.add_recent_project(project)

@@ -61,3 +61,14 @@ def test_what_a_folder_holds_and_cannot_be_taken_is_named(
     open_in(window, photos)
     assert window.model.total == 5
     assert any("link.jpg" in message.text and "1 file" in message.text for message in said)
+
+
+def test_the_photo_that_was_named_is_the_one_shown(make_window: WindowMaker, open_in: Opener, photos: Path) -> None:
+    window = make_window()
+    for name in ("1.jpg", "3.jpg", "0.jpg"):
+        open_in(window, photos / name)
+        record = window.session.record(window.session.selection.current_image or 0)
+        assert record is not None and record.path == name, "earlier ones are in the same project"
+    assert window.model.total == 3
+    open_in(window, photos)
+    assert window.model.total == 5

@@ -92,7 +92,7 @@ def test_the_recipe_trains_stage_by_stage_and_goes_on_where_it_was(monkeypatch, 
     )
     work = tmp_path / "work"
     first = stage_log(work, 1, {"event": "step", "step": 1}, {"event": "message", "text": "left out"})
-    (first / "checkpoints" / "resume.safetensors").touch()
+    (first / "config.json").touch()  # begun, and broken off before the first checkpoint
     stage_log(work, 2, {"event": "evaluation", "step": 0})
     stage_log(work, 3)
     stage_model(tiny_model, work, 1, 1.0)
