@@ -9,10 +9,12 @@ from dataclasses import replace
 
 from app.commands.label_edit import label_edit, person_edit
 from app.document.document import Document
-from app.document.records import Box, Change, Edit, Joint, Person
+from app.document.records import HUMAN, Box, Change, Edit, Joint, Person
 
+TIGHT_MARGIN = 0.1
+"""Joints lie inside of the body: about so much of a person's extent is hair, hands and feet around them."""
 DUPLICATE_OFFSET = 10.0
-"""How far right and down, in pixels, a duplicate lands, so that it does not hide its original."""
+"""How far right and down, in pixels, a copy lands that would hide its original."""
 
 
 def add_person(document: Document, image: int, box: Box, joints: Sequence[Joint] | None = None) -> Edit | None:
@@ -34,7 +36,7 @@ def set_box(document: Document, image: int, key: int, box: Box) -> Edit | None:
 
 def move_person(document: Document, image: int, key: int, dx: float, dy: float) -> Edit | None:
     """Moves box and placed joints by (dx, dy) pixels; who placed the joints stays as it was."""
-    return person_edit(document, image, "Move person", _moved(document.person(image, key), dx, dy))
+    return person_edit(document, image, "Move person", moved(document.person(image, key), dx, dy))
 
 
 def delete_person(document: Document, image: int, key: int) -> Edit | None:
@@ -71,6 +73,20 @@ def toggle_crowd(document: Document, image: int, key: int) -> Edit | None:
     return person_edit(document, image, text, replace(person, is_crowd=not person.is_crowd))
 
 
+def mirror(document: Document, image: int, key: int) -> Edit | None:
+    """Mirrors the pose from left to right within its box, as in a mirror image: a left wrist becomes a right one."""
+    person = document.person(image, key)
+    axis = person.box.x + person.box.right
+
+    def reflected(joint: Joint) -> Joint:
+        if not joint.placed:
+            return joint
+        return replace(joint, x=axis - joint.x, origin=HUMAN if joint.v else joint.origin)
+
+    mirrored = tuple(reflected(person.joints[source]) for source in document.skeleton.flip_permutation)
+    return person_edit(document, image, "Mirror person", replace(person, joints=mirrored))
+
+
 def grow_box_to_joints(document: Document, image: int, key: int) -> Edit | None:
     """Grows the box just so far that it holds every labelled joint; it never shrinks."""
     person = document.person(image, key)
@@ -87,16 +103,54 @@ def grow_box_to_joints(document: Document, image: int, key: int) -> Edit | None:
     return person_edit(document, image, "Grow box to joints", _with_box(person, grown))
 
 
-def duplicate(
-    document: Document, image: int, key: int, dx: float = DUPLICATE_OFFSET, dy: float = DUPLICATE_OFFSET
-) -> Edit | None:
-    """A new person with the same box and joints, (dx, dy) pixels away.
+def tighten_box(document: Document, image: int, key: int) -> Edit | None:
+    """Shrinks the box around the labelled joints, with room for head and feet; no side moves outwards.
 
-    It is nobody's imported record: it gets an id, and an area from its box, of its own.
+    The room is `TIGHT_MARGIN` of the longer side of the joints' extent. None with fewer than two labelled joints.
     """
-    moved = _moved(document.person(image, key), dx, dy)
-    copy = replace(moved, key=document.new_person_key(), area=None, raw="")
-    return label_edit(document, image, "Duplicate person", (Change(None, copy),))
+    person = document.person(image, key)
+    xs = [joint.x for joint in person.joints if joint.v > 0]
+    ys = [joint.y for joint in person.joints if joint.v > 0]
+    if len(xs) < 2:
+        return None
+    room = TIGHT_MARGIN * max(max(xs) - min(xs), max(ys) - min(ys))
+    left, top = max(min(xs) - room, person.box.x), max(min(ys) - room, person.box.y)
+    right, bottom = min(max(xs) + room, person.box.right), min(max(ys) + room, person.box.bottom)
+    if right <= left or bottom <= top:
+        return None  # the joints lie outside of the box: there is nothing to shrink to
+    return person_edit(document, image, "Tighten box", _with_box(person, Box(left, top, right - left, bottom - top)))
+
+
+def paste(document: Document, image: int, copied: Sequence[Person], text: str = "Paste") -> Edit | None:
+    """New people with the boxes and joints of `copied`, which may come from another image.
+
+    One who would land exactly on somebody goes `DUPLICATE_OFFSET` pixels aside, so as not to hide; all are moved onto
+    the image where its size is known. They get ids and areas of their own.
+    """
+    record = document.image(image)
+    taken = {person.box for person in document.people(image)}
+    pasted = []
+    for person in copied:
+        while person.box in taken:
+            person = moved(person, DUPLICATE_OFFSET, DUPLICATE_OFFSET)
+        person = moved(person, *way_onto(person.box, record.width, record.height))
+        taken.add(person.box)
+        pasted.append(replace(person, key=document.new_person_key(), area=None, raw=""))
+    return label_edit(document, image, text, tuple(Change(None, person) for person in pasted))
+
+
+def way_onto(box: Box, width: float, height: float) -> tuple[float, float]:
+    """How far a box has to move to lie on an image (0 x 0: unknown); a larger one comes to lie on its left and top."""
+    if not width or not height:
+        return 0.0, 0.0
+    dx = max(min(0.0, width - box.right), -box.x)
+    dy = max(min(0.0, height - box.bottom), -box.y)
+    return dx, dy
+
+
+def duplicate(document: Document, image: int, key: int) -> Edit | None:
+    """A second person with the same box and joints, a little to the right and below."""
+    return paste(document, image, [document.person(image, key)], "Duplicate person")
 
 
 def _with_box(person: Person, box: Box) -> Person:
@@ -105,7 +159,8 @@ def _with_box(person: Person, box: Box) -> Person:
     return person.with_box(box)
 
 
-def _moved(person: Person, dx: float, dy: float) -> Person:
+def moved(person: Person, dx: float, dy: float) -> Person:
+    """The person with box and placed joints shifted by (dx, dy) pixels."""
     box = replace(person.box, x=person.box.x + dx, y=person.box.y + dy)
     joints = tuple(replace(joint, x=joint.x + dx, y=joint.y + dy) if joint.placed else joint for joint in person.joints)
     return replace(person, box=box, joints=joints)

@@ -30,6 +30,13 @@ def unbegun_state(state: ImageState, model: str) -> ImageState:
     return ImageState.PREDICTED if state is ImageState.UNSEEN and model else state
 
 
+def with_marks(record: ImageRecord, edit: Edit) -> ImageRecord:
+    """`record` with the flag and the note as an edit leaves them."""
+    flagged = record.flagged if edit.flagged is None else bool(edit.flagged.after)
+    note = record.note if edit.note is None else edit.note.after or ""
+    return replace(record, flagged=flagged, note=note)
+
+
 def _same_progress(first: ImageState, second: ImageState) -> bool:
     """A pre-fill moves unseen to predicted at any time; to an edit the two are the same: not begun."""
     unbegun = (ImageState.UNSEEN, ImageState.PREDICTED)
@@ -165,6 +172,9 @@ class Document(QObject):
             raise StaleEditError(
                 f'"{edit.text}": {opened.record.path} is "{opened.record.state}", no longer "{edit.state.before}"'
             )
+        for change, now in ((edit.flagged, opened.record.flagged), (edit.note, opened.record.note)):
+            if change is not None and change.before != now:
+                raise StaleEditError(f'"{edit.text}": flag or note of {opened.record.path} has changed since')
 
     def apply(self, edit: Edit) -> None:
         """Makes an edit real in memory and tells everybody; storage persists it from the `edited` signal.
@@ -188,6 +198,7 @@ class Document(QObject):
         before = opened.record
         if edit.state and edit.state.after is not None:
             opened.record = replace(opened.record, state=unbegun_state(edit.state.after, opened.record.model))
+        opened.record = with_marks(opened.record, edit)
         opened.recount()
         self.edited.emit(edit)
         if edit.people:
@@ -223,17 +234,17 @@ class Document(QObject):
             self.image_changed.emit(image)
 
     def update_record(self, record: ImageRecord) -> None:
-        """Takes over size, flag, note and model from storage.
+        """Takes over size and model from storage.
 
-        The counts follow from what is in memory, and so does the state once work on the image has begun: an
-        answer of storage may be older than the last edit.
+        The counts follow from what is in memory, and so do flag, note, and the state once work on the image has
+        begun: an answer of storage may be older than the last edit.
         """
         opened = self._open.get(record.key)
         if opened is None:
             return
         before = opened.record
         state = record.state if _same_progress(before.state, record.state) else before.state
-        opened.record = replace(record, state=state)
+        opened.record = replace(record, state=state, flagged=before.flagged, note=before.note)
         opened.recount()
         if opened.record != before:
             self.image_changed.emit(record.key)

@@ -188,13 +188,18 @@ class Change(Generic[T]):
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """Everything that one command changes on one image: the unit of undo, of a transaction and of the log."""
+    """Everything that one command changes on one image: the unit of undo, of a transaction and of the log.
+
+    state, flagged and note are those of the image; None leaves them alone.
+    """
 
     image: int
     text: str
     people: tuple[Change[Person], ...] = ()
     predictions: tuple[Change[Prediction], ...] = ()
     state: Change[ImageState] | None = None
+    flagged: Change[bool] | None = None
+    note: Change[str] | None = None
 
     def inverse(self) -> "Edit":
         """The edit that takes this one back."""
@@ -203,7 +208,9 @@ class Edit:
             self.text,
             tuple(change.inverse() for change in reversed(self.people)),
             tuple(change.inverse() for change in reversed(self.predictions)),
-            self.state.inverse() if self.state else None,
+            _inverse(self.state),
+            _inverse(self.flagged),
+            _inverse(self.note),
         )
 
     def merged_with(self, later: "Edit") -> "Edit":
@@ -216,9 +223,20 @@ class Edit:
                 merged[key] = Change(merged[key].before, change.after) if key in merged else change
             return tuple(change for change in merged.values() if change.before != change.after)
 
-        state = later.state
-        if self.state:
-            state = Change(self.state.before, later.state.after) if later.state else self.state
         return Edit(
-            self.image, self.text, merge(self.people, later.people), merge(self.predictions, later.predictions), state
+            self.image,
+            self.text,
+            merge(self.people, later.people),
+            merge(self.predictions, later.predictions),
+            _joined(self.state, later.state),
+            _joined(self.flagged, later.flagged),
+            _joined(self.note, later.note),
         )
+
+
+def _inverse(change: Change[T] | None) -> Change[T] | None:
+    return change.inverse() if change else None
+
+
+def _joined(first: Change[T] | None, second: Change[T] | None) -> Change[T] | None:
+    return Change(first.before, second.after) if first and second else first or second

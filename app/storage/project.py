@@ -10,7 +10,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
-from app.document.document import FIRST_OWN_PERSON_KEY, unbegun_state
+from app.document.document import FIRST_OWN_PERSON_KEY, unbegun_state, with_marks
 from app.document.records import Edit, ImageRecord, Person, Prediction, PredictionStatus
 from app.storage import schema
 from app.storage.attach import AttachProgress, attach_batches, export_mark
@@ -207,6 +207,11 @@ class Project:
                 store_prediction(self._connection, edit.image, predicted)
             state = edit.state.after if edit.state and edit.state.after else record.state
             recount(self._connection, edit.image, unbegun_state(state, record.model))
+            marked = with_marks(record, edit)
+            if marked != record:
+                self._connection.execute(
+                    "UPDATE image SET flagged = ?, note = ? WHERE id = ?", (marked.flagged, marked.note, edit.image)
+                )
             self._connection.execute(
                 "INSERT INTO operation (time, author, image_id, text, before, after) VALUES (?, ?, ?, ?, ?, ?)",
                 (time.time(), self.author, edit.image, edit.text, before, after),

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from app.document.document import with_marks
 from app.document.records import (
     Box,
     Change,
@@ -114,8 +115,8 @@ def prediction_from_columns(columns: tuple[Any, ...]) -> Prediction:
 def edit_to_json(edit: Edit) -> tuple[str, str]:
     """The (before, after) texts of an operation-log row.
 
-    Each is {"people": {key: data}, "predictions": {key: status}, "state": state}; null where a record does not
-    exist. A record's unchanging parts (a person's raw record, a prediction's places) are in its own row.
+    Each is {"people": {key: data}, "predictions": {key: status}, "state": state, "flagged": flag, "note": note},
+    with what the edit is about; null where a record does not exist. A record's unchanging parts (a person's raw record, a prediction's places) are in its own row.
     """
     return _side(edit, "before"), _side(edit, "after")
 
@@ -134,8 +135,9 @@ def _side(edit: Edit, side: str) -> str:
             for change in edit.predictions
             for prediction in (getattr(change, side),)
         }
-    if edit.state:
-        content["state"] = getattr(edit.state, side)
+    for name in ("state", "flagged", "note"):
+        if change := getattr(edit, name):
+            content[name] = getattr(change, side)
     return msgspec.json.encode(content).decode()
 
 
@@ -164,4 +166,5 @@ def with_edits(
                 predicted.pop(predicted_change.before.key, None)
         if edit.state and edit.state.after:
             state = edit.state.after
+        record = with_marks(record, edit)
     return replace(record, state=state), tuple(persons.values()), tuple(predicted.values())

@@ -136,6 +136,100 @@ def test_duplicate_is_a_person_of_its_own() -> None:
     assert (person.raw, person.area, person.box) == ("", None, Box(20, 30, 100, 200))
 
 
+def test_mirror_is_a_mirror_image_within_the_box() -> None:
+    hint = Joint(30, 40, 0, MODEL)
+    document = labelled(Joint(20, 50, 2, IMPORTED), hint)
+    before = document.person(IMAGE, KEY)
+    person = done_undone_redone(document, people.mirror(document, IMAGE, KEY))
+    assert person is not None and person.box == before.box
+    assert person.joints[0] == Joint(100, 50, 2, HUMAN)  # 10 + 110 - 20
+    assert person.joints[2] == replace(hint, x=90)  # the left eye's hint is the right eye's now
+    assert person.joints[5] == replace(before.joints[6], x=120 - before.joints[6].x, origin=HUMAN)
+    again = done_undone_redone(document, people.mirror(document, IMAGE, KEY))
+    assert again is not None
+    assert [(j.x, j.y, j.v) for j in again.joints] == [(j.x, j.y, j.v) for j in before.joints]
+
+
+def test_tighten_box_leaves_room_and_never_grows() -> None:
+    document = labelled(*(Joint(50 + index, 100, 2, HUMAN) for index in range(16)), Joint(60, 150, 1, HUMAN))
+    person = done_undone_redone(document, people.tighten_box(document, IMAGE, KEY))
+    # Joints from 50 to 65 and from 100 to 150: a room of 5 on every side.
+    assert person is not None and person.box == Box(45, 95, 25, 60)
+    assert people.tighten_box(document, IMAGE, KEY) is None
+    document = labelled(*(Joint(0, 100 + index, 2, HUMAN) for index in range(17)))
+    assert people.tighten_box(document, IMAGE, KEY) is None, "every joint lies left of the box"
+    document = labelled(Joint(50, 100, 2, HUMAN), *(Joint() for _ in range(16)))
+    assert people.tighten_box(document, IMAGE, KEY) is None, "one joint has no extent"
+
+
+def test_paste_gives_people_of_their_own_who_lie_on_the_image_and_hide_nobody() -> None:
+    document = labelled()
+    copied = document.person(IMAGE, KEY)
+    far = replace(copied, key=99, box=Box(600, 470, 100, 200))
+    done_undone_redone(document, people.paste(document, IMAGE, [copied, copied, far]))
+    _, *pasted = document.people(IMAGE)
+    assert [person.box for person in pasted] == [
+        Box(20, 30, 100, 200),
+        Box(30, 40, 100, 200),
+        Box(600, 470, 100, 200),  # the size of this image is not known
+    ]
+    assert len({person.key for person in document.people(IMAGE)}) == 4
+    assert all((person.raw, person.area) == ("", None) for person in pasted)
+    assert pasted[0].joints[0] == replace(copied.joints[0], x=copied.joints[0].x + 10, y=copied.joints[0].y + 10)
+    small = make_document()
+    done_undone_redone(small, people.paste(small, IMAGE, [far]))
+    (person,) = small.people(IMAGE)
+    assert person.box == Box(540, 280, 100, 200)
+    assert person.joints[0].x == far.joints[0].x - 60 and person.joints[0].y == far.joints[0].y - 190
+    assert people.paste(small, IMAGE, []) is None
+
+
+@pytest.mark.parametrize(
+    ("box", "way"),
+    [
+        (Box(10, 10, 20, 20), (0, 0)),
+        (Box(-5, 90, 20, 20), (5, -10)),
+        (Box(-5, -5, 300, 20), (5, 5)),
+        (Box(50, 0, 300, 20), (-50, 0)),
+    ],
+)
+def test_way_onto_the_image(box: Box, way: tuple[float, float]) -> None:
+    assert people.way_onto(box, 100, 100) == way
+
+
+def test_flag_and_note_are_undone_like_labels() -> None:
+    document = make_document()
+    done_undone_redone(document, images.toggle_flag(document, IMAGE))
+    done_undone_redone(document, images.set_note(document, IMAGE, " who is behind the car?\n"))
+    record = document.image(IMAGE)
+    assert record.flagged and record.note == "who is behind the car?" and record.state is ImageState.UNSEEN
+    assert images.set_note(document, IMAGE, "who is behind the car?") is None
+    done_undone_redone(document, images.toggle_flag(document, IMAGE))
+    assert not document.image(IMAGE).flagged
+
+
+def test_a_late_answer_of_storage_does_not_take_flag_and_note_back() -> None:
+    document = make_document()
+    late = document.image(IMAGE)
+    edit = images.toggle_flag(document, IMAGE)
+    assert edit is not None
+    document.apply(edit)
+    document.update_record(replace(late, width=64))
+    assert document.image(IMAGE).flagged and document.image(IMAGE).width == 64
+    with pytest.raises(StaleEditError, match="flag"):
+        document.apply(edit)
+
+
+def test_only_a_finished_image_is_reviewed() -> None:
+    document = make_document()
+    assert images.mark_reviewed(document, IMAGE) is None
+    edit = images.mark_done(document, IMAGE)
+    assert edit is not None
+    document.apply(edit)
+    done_undone_redone(document, images.mark_reviewed(document, IMAGE))
+    assert document.image(IMAGE).state is ImageState.REVIEWED
+
+
 def test_move_joint_makes_it_human_and_visible() -> None:
     document = labelled(Joint(1, 2, 0, MODEL), Joint(3, 4, 1, IMPORTED))
     person = done_undone_redone(document, joints.move_joint(document, IMAGE, KEY, 0, 50, 60))

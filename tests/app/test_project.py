@@ -65,6 +65,22 @@ def test_what_is_stored_is_there_after_reopening(path: Path) -> None:
     project.close()
 
 
+def test_flag_and_note_are_stored_and_logged(path: Path) -> None:
+    project = make_project(path)
+    flag = Edit(2, "Flag image", flagged=Change(False, True))
+    assert project.apply(flag).flagged
+    assert project.apply(Edit(2, "Change note", note=Change("", "blurred"))).note == "blurred"
+    project.close()
+    project = Project.open(path)
+    assert (project.image(2).flagged, project.image(2).note) == (True, "blurred")
+    assert [row.flagged for row in project.image_rows()] == [False, True, False]
+    assert not project.apply(flag.inverse()).flagged
+    project.close()
+    with sqlite3.connect(path) as connection:
+        log = connection.execute("SELECT before, after FROM operation ORDER BY id").fetchall()
+    assert [json.loads(after) for _, after in log] == [{"flagged": True}, {"note": "blurred"}, {"flagged": False}]
+
+
 def test_keys_of_deleted_people_are_not_used_again(path: Path) -> None:
     project = make_project(path)
     edit = adding(1, person())

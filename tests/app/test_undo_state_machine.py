@@ -60,6 +60,8 @@ class UndoMachine(RuleBasedStateMachine):
                 self.document.people(image),
                 self.document.predictions(image),
                 self.document.image(image).state in unbegun,
+                self.document.image(image).flagged,
+                self.document.image(image).note,
             )
             for image in (1, 2)
         }
@@ -130,6 +132,8 @@ class UndoMachine(RuleBasedStateMachine):
                 people.toggle_crowd,
                 people.duplicate,
                 people.grow_box_to_joints,
+                people.tighten_box,
+                people.mirror,
                 joints.swap_left_right,
             ]
         ),
@@ -148,9 +152,23 @@ class UndoMachine(RuleBasedStateMachine):
         shown = self.document.predictions(self.image)
         self.push(predictions.reject(self.document, self.image, shown[index % len(shown)].key))
 
-    @rule(command=st.sampled_from([images.mark_done, images.mark_empty, images.reopen]))
+    @rule(command=st.sampled_from([images.mark_done, images.mark_empty, images.mark_reviewed, images.reopen]))
     def mark(self, command: Any) -> None:
         self.push(command(self.document, self.image))
+
+    @rule()
+    def flag(self) -> None:
+        self.push(images.toggle_flag(self.document, self.image))
+
+    @rule(text=st.sampled_from(["", "blurred", "who is \u2018he\u2019?"]))
+    def note(self, text: str) -> None:
+        self.push(images.set_note(self.document, self.image, text))
+
+    @rule()
+    def copy_from_the_other_image(self) -> None:
+        copied = self.document.people(3 - self.image)
+        if len(self.document.people(self.image)) < 12:
+            self.push(people.paste(self.document, self.image, copied))
 
     @precondition(lambda self: self.undo_stack.canUndo())
     @rule()

@@ -6,7 +6,8 @@ from PySide6.QtCore import Qt
 
 from app.canvas.editor import Editor
 from app.canvas.tools.base import Gesture, PointerEvent, Stage
-from app.document.records import Box, Person
+from app.commands.people import moved
+from app.document.records import Box
 
 
 class MoveBox(Gesture):
@@ -40,7 +41,7 @@ class MovePerson(Gesture):
         self.person = stage.person(person)
 
     def drag(self, event: PointerEvent) -> None:
-        self.stage.preview_person(shifted(self.person, *self._way(event)))
+        self.stage.preview_person(moved(self.person, *self._way(event)))
 
     def commit(self, event: PointerEvent) -> None:
         self.editor.move_person(self.person.key, *self._way(event))
@@ -57,9 +58,3 @@ def kept_inside(box: Box, dx: float, dy: float, extent: tuple[int, int]) -> tupl
         dx = min(max(dx, min(-box.x, 0.0)), max(width - box.right, 0.0))
         dy = min(max(dy, min(-box.y, 0.0)), max(height - box.bottom, 0.0))
     return dx, dy
-
-
-def shifted(person: Person, dx: float, dy: float) -> Person:
-    """Returns the person moved as a whole."""
-    joints = tuple(replace(joint, x=joint.x + dx, y=joint.y + dy) if joint.placed else joint for joint in person.joints)
-    return replace(person, box=replace(person.box, x=person.box.x + dx, y=person.box.y + dy), joints=joints)
