@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from PySide6.QtCore import QObject, Qt
-from PySide6.QtGui import QAction, QIcon, QKeySequence
+from PySide6.QtGui import QAction, QIcon
 
 MENUS = ("File", "Edit", "View", "Person", "Predict", "Train", "Help")
 
@@ -15,7 +15,7 @@ class ActionSpec:
     """One thing a user can do.
 
     Attributes:
-        id: Unique name; also the key under which a changed shortcut would be stored.
+        id: Unique name; also the name under which changed keys are stored.
         text: Menu text.
         icon: qtawesome name.
         shortcut: In Qt's portable form; several are separated by two blanks.
@@ -87,6 +87,12 @@ _EDIT = (
        "Everybody in this image is labelled", "image", "editing.mark_done", tool_bar=True, separated=True),
     _a("mark_empty", "N&obody here", "mdi6.account-off-outline", "E", "Edit",
        "There is no person in this image", "no people", "editing.mark_empty"),
+    _a("flag_image", "&Flag image", "mdi6.flag-outline", "T", "Edit", "Mark the image for a second look", "image",
+       "editing.toggle_flag", layer="flag"),
+    _a("note", "Note on the image", "mdi6.note-text-outline", "Ctrl+M", "Edit", "Write a note about the image",
+       "image", "window.edit_note"),
+    _a("mark_reviewed", "Mark &reviewed", "mdi6.check-decagram-outline", "Ctrl+R", "Edit",
+       "A second look found the labels right", "finished", "editing.mark_reviewed"),
     _a("reopen_image", "Mark image un&finished", "mdi6.circle-half-full", "", "Edit",
        "Work on a finished image again", "finished", "editing.reopen"),
     _a("cancel", "&Cancel or deselect", "mdi6.close", "Esc", "Edit",
@@ -110,6 +116,18 @@ _VIEW = (
     _a("toggle_heatmap", "&Heatmap of the selected joint", "mdi6.blur", "H", "View",
        "Show where the model thinks the selected joint may be", "always", "layers.toggle", "heatmap",
        layer="heatmap", tool_bar=True),
+    _a("toggle_fade", "Fade &others", "mdi6.account-details-outline", "Shift+F", "View",
+       "Let everybody but the selected person step back", "always", "layers.toggle", "fade", layer="fade"),
+    _a("brighter", "Brighter", "mdi6.brightness-5", "Ctrl+Up", "View/Photo",
+       "Show the photo brighter; the file stays as it is", "image", "layers.brighten", 0.1, separated=True),
+    _a("darker", "Darker", "mdi6.brightness-4", "Ctrl+Down", "View/Photo",
+       "Show the photo darker; the file stays as it is", "image", "layers.brighten", -0.1),
+    _a("lighten_shadows", "See into the shadows", "mdi6.weather-night", "Ctrl+Shift+Up", "View/Photo",
+       "Show dark places brighter (gamma); the file stays as it is", "image", "layers.lift_shadows", 1.25),
+    _a("deepen_shadows", "Deeper shadows", "mdi6.weather-sunny", "Ctrl+Shift+Down", "View/Photo",
+       "Show dark places darker (gamma); the file stays as it is", "image", "layers.lift_shadows", 0.8),
+    _a("reset_photo", "Photo as it &is", "mdi6.image-refresh-outline", "Ctrl+0", "View/Photo",
+       "Set brightness, contrast and gamma back", "adjusted", "layers.reset_adjustments"),
 )  # fmt: skip
 
 _PERSON = (
@@ -117,6 +135,17 @@ _PERSON = (
        "Drag a box around a person; the model places the joints", "image", "canvas.draw_new_person", tool_bar=True),
     _a("reestimate", "&Re-estimate joints", "mdi6.auto-fix", "R", "Person",
        "Ask the model again for the joints that nobody placed by hand", "person", "estimation.reestimate"),
+    _a("place_joints", "&Place joints in order", "mdi6.cursor-default-click-outline", "J", "Person",
+       "Click the missing joints one after the other; the right button places an occluded one", "person",
+       "canvas.place_joints"),
+    _a("skip_joint", "S&kip this joint", "mdi6.debug-step-over", "S", "Person",
+       "While placing joints in order: leave this one as it is", "placing", "canvas.skip_joint"),
+    _a("copy_person", "&Copy", "mdi6.content-copy", "Ctrl+C", "Person", "Remember the selected person", "person",
+       "clipboard.copy", separated=True),
+    _a("paste_person", "P&aste", "mdi6.content-paste", "Ctrl+V", "Person",
+       "Add the remembered person to this image", "copied", "clipboard.paste"),
+    _a("paste_previous", "People from pre&vious image", "mdi6.account-multiple-plus-outline", "Ctrl+Shift+V", "Person",
+       "Add everybody from the image before who is not labelled here yet", "image", "clipboard.from_previous"),
     _a("duplicate", "D&uplicate", "mdi6.content-duplicate", "Ctrl+Shift+D", "Person",
        "Make a second person with the same box and joints", "person", "editing.duplicate"),
     _a("delete", "&Delete joint or person", "mdi6.delete-outline", "Del", "Person",
@@ -125,10 +154,14 @@ _PERSON = (
        "Visible, occluded, not labelled", "joint", "editing.cycle_visibility", separated=True),
     _a("swap_sides", "S&wap left and right", "mdi6.swap-horizontal", "X", "Person",
        "Exchange the left and the right joints", "person", "editing.swap_left_right"),
+    _a("mirror", "&Mirror", "mdi6.flip-horizontal", "M", "Person",
+       "Mirror the pose within its box; left joints become right ones", "person", "editing.mirror"),
     _a("toggle_crowd", "Mark as &crowd", "mdi6.account-group-outline", "C", "Person",
        "The box holds a crowd that cannot be told apart", "person", "editing.toggle_crowd"),
     _a("grow_box", "&Grow box to joints", "mdi6.arrow-expand-all", "Shift+G", "Person",
        "Make the box so large that it holds every labelled joint", "person", "editing.grow_box"),
+    _a("tighten_box", "&Tighten box", "mdi6.arrow-collapse-all", "Shift+T", "Person",
+       "Shrink the box around the labelled joints, with room for head and feet", "person", "editing.tighten_box"),
     _a("next_joint", "Next joint", "mdi6.chevron-right", "Tab", "Person/Select", "Select the next joint", "person",
        "editing.step_joint", 1, canvas_only=True, separated=True),
     _a("previous_joint", "Previous joint", "mdi6.chevron-left", "Shift+Tab", "Person/Select",
@@ -158,6 +191,8 @@ _PREDICT = (
     _a("prefill_all", "Pre-fill &all unfinished", "mdi6.playlist-star", "Ctrl+P", "Predict",
        "Ask the model for all images that nobody worked on; runs in the background", "writable project",
        "prefill.all_unfinished"),
+    _a("prefill_selected", "Pre-fill &selected", "mdi6.playlist-check", "Shift+P", "Predict",
+       "Ask the model for the images that are selected in the list", "selected images", "prefill.selected"),
     _a("accept_and_go_on", "Accept shown and &go on", "mdi6.check-all", "Space", "Predict",
        "Make every shown prediction a label, and go to the next image", "image", "editing.accept_and_go_on",
        tool_bar=True, separated=True),
@@ -187,6 +222,8 @@ _TRAIN = (
 
 _HELP = (
     _a("keys", "&Keys", "mdi6.keyboard-outline", "F1", "Help", "Show all keys", "always", "help.show_keys"),
+    _a("change_keys", "&Change keys…", "mdi6.keyboard-settings-outline", "", "Help",
+       "Give the actions other keys", "always", "help.change_keys"),
     _a("about", "&About", "mdi6.information-outline", "", "Help", "Versions, model and device", "always",
        "help.show_about"),
 )  # fmt: skip
@@ -203,7 +240,7 @@ def build_actions(parent: QObject, canvas: QObject, controllers: Mapping[str, ob
         controllers: What the handlers' first parts name.
 
     Returns:
-        The actions by id, without icons (see `set_icons`).
+        The actions by id, without icons (see `set_icons`) and keys (see app.keys).
 
     Raises:
         AttributeError, KeyError: a row names a handler that does not exist.
@@ -212,9 +249,6 @@ def build_actions(parent: QObject, canvas: QObject, controllers: Mapping[str, ob
     for spec in ACTIONS:
         action = QAction(spec.text, parent)
         action.setObjectName(spec.id)
-        action.setShortcuts([QKeySequence(shortcut) for shortcut in spec.shortcuts])
-        keys = ", ".join(sequence.toString(QKeySequence.SequenceFormat.NativeText) for sequence in action.shortcuts())
-        action.setToolTip(f"{spec.tooltip} ({keys})" if keys else spec.tooltip)
         action.setStatusTip(spec.tooltip)
         action.setCheckable(bool(spec.layer))
         if spec.canvas_only:
@@ -242,15 +276,6 @@ def set_checked(actions: Mapping[str, QAction], layers: Mapping[str, bool]) -> N
     for spec in ACTIONS:
         if spec.layer:
             actions[spec.id].setChecked(layers[spec.layer])
-
-
-def key_rows() -> list[tuple[str, str, str, str]]:
-    """Returns (menu, text, keys, tooltip) of every action that has a key, for the F1 sheet."""
-    return [
-        (spec.menu, spec.text.replace("&", "").rstrip("…"), "  or  ".join(spec.shortcuts), spec.tooltip)
-        for spec in ACTIONS
-        if spec.shortcut
-    ]
 
 
 def _runner(spec: ActionSpec, controllers: Mapping[str, object]) -> Callable[[], None]:

@@ -5,13 +5,15 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QIcon
-from PySide6.QtWidgets import QDockWidget, QMainWindow, QStackedWidget, QWidget
+from PySide6.QtWidgets import QDockWidget, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from app import actions as action_table
+from app.canvas.adjustments import Adjustments
 from app.canvas.layers import Layers
 from app.canvas.palette import Look
 from app.canvas.scene import PoseScene
 from app.canvas.view import CanvasView
+from app.controllers.clipboard import Clipboard
 from app.controllers.closing import Closing
 from app.controllers.conditions import Conditions
 from app.controllers.editing import Editing
@@ -32,17 +34,21 @@ from app.controllers.view_state import ViewState
 from app.dialogs.ask import FileAsker
 from app.dialogs.fine_tune import FineTuneDialog, LabelCounts
 from app.dialogs.help import Help
+from app.keys import Keys
 from app.menus import add_panel_switches, fill_menus, make_tool_bar
 from app.panels.empty_state import EmptyState
 from app.panels.heatmap import HeatmapPanel
+from app.panels.image_header import ImageHeader
 from app.panels.image_list import ImageListPanel
 from app.panels.image_model import ImageListModel
+from app.panels.joints import JointsPanel
 from app.panels.message_bar import MessageBar
 from app.panels.people import PeoplePanel
 from app.panels.predictions import PredictionsPanel
 from app.panels.progress_strip import ProgressStrip
 from app.panels.status import StatusWidgets
 from app.panels.training import TrainingPanel
+from app.panels.view import ViewPanel
 from app.storage.settings import Settings
 from app.storage.shipped import default_skeleton
 from app.workers.decoder_client import ImageLoader
@@ -92,6 +98,7 @@ class MainWindow(QMainWindow):
         self.photos = Photos(session, self.loader, self.scene, self.model, self.navigation, self.messages)
         self.estimation = Estimation(session, self.engine, self.messages)
         self.editing = Editing(session, self.scene, self.estimation, self.navigation, self.messages)
+        self.clipboard = Clipboard(session, self.editing, self.navigation, self.messages)
         self.heatmaps = Heatmaps(session, self.engine, self.scene, self.layers)
         self.prefill = Prefill(session, self.engine, self.model, self.messages, settings, automatic_prefill)
         self.opening = Opening(session, self.messages, settings, asker)
@@ -99,7 +106,7 @@ class MainWindow(QMainWindow):
         self.fine_tuning = FineTuning(session, self.engine, self.trainer, self.model, self.messages, settings, asker)
         self.engine_status = EngineStatus(self.engine, self.fine_tuning, self.messages)
         self.counts = PredictionCounts(session, self.layers)
-        self.conditions = Conditions(session, self.layers, self.prefill, self.fine_tuning)
+        self.conditions = Conditions(session, self.layers, self.prefill, self.fine_tuning, self.clipboard)
         self.closing = Closing(
             session,
             self.messages,
@@ -115,29 +122,44 @@ class MainWindow(QMainWindow):
     def _make_central(self) -> None:
         self.canvas = CanvasView(self.scene, self.editing, self)
         self.empty = EmptyState(self)
+        self.header = ImageHeader(self)
+        self.desk = QWidget(self)
+        desk = QVBoxLayout(self.desk)
+        desk.setContentsMargins(0, 0, 0, 0)
+        desk.setSpacing(0)
+        desk.addWidget(self.header)
+        desk.addWidget(self.canvas, 1)
         self.central = QStackedWidget(self)
         self.central.addWidget(self.empty)
-        self.central.addWidget(self.canvas)
+        self.central.addWidget(self.desk)
         self.setCentralWidget(self.central)
         self.message_bar = MessageBar(self.central)
 
     def _make_docks(self) -> None:
         session = self.session
         self.image_list = ImageListPanel(self.model, self)
-        self.people = PeoplePanel(session.document, session.selection, session.skeleton.keypoints, self)
+        self.people = PeoplePanel(session.document, session.selection, self)
+        self.joints = JointsPanel(
+            session.document, session.selection, session.skeleton.keypoints, self.scene.look.colors, self
+        )
         self.predictions = PredictionsPanel(self)
         self.heatmap_panel = HeatmapPanel(self)
+        self.view_panel = ViewPanel(self)
         self.training = TrainingPanel(self)
         left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
         self.docks = [
             self._dock("Images", "images", self.image_list, left),
             self._dock("People", "people", self.people, right),
+            self._dock("Joints", "joints", self.joints, right),
             self._dock("Predictions", "predictions", self.predictions, right),
             self._dock("Heatmap", "heatmap", self.heatmap_panel, right),
+            self._dock("View", "view", self.view_panel, right),
         ]
+        self.tabifyDockWidget(self.docks[4], self.docks[5])
+        self.docks[4].raise_()
         self.training_dock = self._dock("Training", "training", self.training, right)
         self.resizeDocks([self.docks[0], self.docks[1]], [290, 290], Qt.Orientation.Horizontal)
-        self.resizeDocks(self.docks[1:], [520, 120, 120], Qt.Orientation.Vertical)
+        self.resizeDocks(self.docks[1:5], [130, 420, 110, 110], Qt.Orientation.Vertical)
 
     def _dock(self, title: str, name: str, widget: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
         dock = QDockWidget(title, self)
@@ -156,13 +178,14 @@ class MainWindow(QMainWindow):
         self.status = StatusWidgets(bar)
 
     def _make_actions(self) -> None:
-        self.help = Help(self, action_table.key_rows(), self._facts)
+        self.help = Help(self, self._facts)
         controllers: dict[str, object] = {
             "window": self,
             "opening": self.opening,
             "exporting": self.exporting,
             "navigation": self.navigation,
             "editing": self.editing,
+            "clipboard": self.clipboard,
             "estimation": self.estimation,
             "prefill": self.prefill,
             "fine_tuning": self.fine_tuning,
@@ -171,8 +194,12 @@ class MainWindow(QMainWindow):
             "help": self.help,
         }
         self.actions_by_id = action_table.build_actions(self, self.canvas, controllers)
+        self.keys = Keys(self.actions_by_id, self.settings, self)
+        self.help.set_keys(self.keys)
         menus = fill_menus(self, self.actions_by_id)
         self.tools = make_tool_bar(self, self.actions_by_id)
+        self.header.set_flag_action(self.actions_by_id["flag_image"])
+        self.view_panel.set_fade_action(self.actions_by_id["toggle_fade"])
         add_panel_switches(menus["View"], [*self.docks, self.training_dock], self.tools)
 
     # Connecting
@@ -202,9 +229,16 @@ class MainWindow(QMainWindow):
         self.image_list.chosen.connect(lambda key: setattr(self.session.selection, "current_image", key))
         self.image_list.thumbnails_wanted.connect(self.photos.want_thumbnails)
         self.image_list.left.connect(canvas.setFocus)
-        self.people.joint_activated.connect(self.editing.cycle_joint)
+        self.image_list.selected.connect(self.prefill.set_selected)
+        self.header.left.connect(canvas.setFocus)
+        self.header.note_edited.connect(self.editing.set_note)
+        self.conditions.changed.connect(lambda: self.header.show_image(self.session.current_record()))
+        canvas.tool_changed.connect(lambda: self.conditions.set_placing(canvas.placing))
+        self.joints.model.placed.connect(self.editing.move_joint)
+        self.joints.model.visibility_set.connect(self.editing.set_visibility)
         # Arrows and Tab move and select joints only while the canvas has the focus.
         self.people.clicked.connect(canvas.setFocus)
+        self.joints.clicked.connect(canvas.setFocus)
         self.predictions.threshold_changed.connect(layers.set_threshold)
         self.predictions.accept_all_wanted.connect(self.editing.accept_shown)
         self.predictions.prefill_wanted.connect(self.actions_by_id["prefill_image"].trigger)
@@ -213,6 +247,8 @@ class MainWindow(QMainWindow):
         self.heatmap_panel.shown_changed.connect(lambda on: layers.switch("heatmap", on))
         self.heatmap_panel.opacity_changed.connect(layers.set_opacity)
         self.heatmaps.status_changed.connect(self.heatmap_panel.show_status)
+        self.view_panel.adjusted.connect(lambda *values: layers.set_adjustments(Adjustments(*values)))
+        self.view_panel.reset_wanted.connect(layers.reset_adjustments)
         layers.changed.connect(self._show_layers)
         self._show_layers()
         self.editing.set_cancel(canvas.cancel)
@@ -265,7 +301,7 @@ class MainWindow(QMainWindow):
         self.opening.open_paths(paths, images)
 
     def _show_project(self, is_open: bool) -> None:
-        self.central.setCurrentWidget(self.canvas if is_open else self.empty)
+        self.central.setCurrentWidget(self.desk if is_open else self.empty)
         for dock in self.docks:
             dock.setVisible(is_open)
         self.tools.setVisible(is_open)
@@ -294,9 +330,15 @@ class MainWindow(QMainWindow):
         action_table.set_checked(self.actions_by_id, self.conditions.layers())
         self.predictions.set_available(self.actions_by_id["prefill_image"].isEnabled())
 
+    def edit_note(self) -> None:
+        """Puts the cursor into the note on the current image."""
+        self.header.edit_note()
+
     def _show_layers(self) -> None:
         self.predictions.set_threshold(self.layers.threshold)
         self.heatmap_panel.show_state(self.layers.shows("heatmap"), self.layers.opacity)
+        shown = self.layers.adjustments
+        self.view_panel.show_adjustments(shown.brightness, shown.contrast, shown.gamma)
 
     def _show_message(self, message: Message) -> None:
         self.message_bar.show_message(message.text, message.level, message.choices, message.topic)

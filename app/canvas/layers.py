@@ -1,8 +1,12 @@
 """Which layers the canvas shows, and how: view state, never part of the document."""
 
+from dataclasses import replace
+
 from PySide6.QtCore import QObject, Signal
 
-SWITCHES = ("boxes", "skeleton", "names", "predictions", "heatmap")
+from app.canvas.adjustments import Adjustments
+
+SWITCHES = ("boxes", "skeleton", "names", "predictions", "heatmap", "fade")
 
 
 class Layers(QObject):
@@ -11,15 +15,17 @@ class Layers(QObject):
     Attributes:
         threshold: Open predictions with a lower score are not shown; 0..1.
         opacity: Of the heatmap overlay; 0..1.
+        adjustments: Of the photo's brightness, contrast and gamma; not remembered from day to day.
     """
 
     changed = Signal()
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
-        self._on = {"boxes": True, "skeleton": True, "names": False, "predictions": True, "heatmap": False}
+        self._on = {name: name in ("boxes", "skeleton", "predictions") for name in SWITCHES}
         self.threshold = 0.5
         self.opacity = 0.65
+        self.adjustments = Adjustments()
 
     def shows(self, layer: str) -> bool:
         """Whether a layer of `SWITCHES` is on."""
@@ -38,6 +44,25 @@ class Layers(QObject):
         if threshold != self.threshold:
             self.threshold = threshold
             self.changed.emit()
+
+    def set_adjustments(self, adjustments: Adjustments) -> None:
+        if adjustments != self.adjustments:
+            self.adjustments = adjustments
+            self.changed.emit()
+
+    def brighten(self, step: float) -> None:
+        """Changes the photo's brightness by a share of the whole range."""
+        brightness = min(max(self.adjustments.brightness + step, -1.0), 1.0)
+        self.set_adjustments(replace(self.adjustments, brightness=round(brightness, 2)))
+
+    def lift_shadows(self, factor: float) -> None:
+        """Multiplies the photo's gamma."""
+        gamma = min(max(self.adjustments.gamma * factor, 0.2), 5.0)
+        self.set_adjustments(replace(self.adjustments, gamma=round(gamma, 4)))
+
+    def reset_adjustments(self) -> None:
+        """Shows the photo as it is."""
+        self.set_adjustments(Adjustments())
 
     def set_opacity(self, opacity: float) -> None:
         if opacity != self.opacity:

@@ -7,6 +7,7 @@ from PySide6.QtCore import QObject, QPointF, QRectF, Signal
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QGraphicsScene
 
+from app.canvas.adjustments import AdjustedPhoto
 from app.canvas.heatmap_image import colored_heatmap, peak_cell
 from app.canvas.hit_test import Visible, is_drawn
 from app.canvas.items.heatmap_item import HeatmapItem
@@ -36,6 +37,8 @@ class PoseScene(QGraphicsScene):
     The scene never changes the document. A gesture previews its result here, and the preview ends with it.
     """
 
+    person_selected = Signal(object)
+    """int | None: key of the selected person, also when it stays the same."""
     extent_changed = Signal()
     """The photo has another size: the view fits it."""
 
@@ -46,7 +49,7 @@ class PoseScene(QGraphicsScene):
         self.setBackgroundBrush(BACKGROUND)
         # Items move and change all the time, there are few of them, and every one is hit-tested by our own geometry.
         self.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
-        self._document, self._selection, self._layers, self._look = document, selection, layers, look
+        self._document, self._selection, self._layers, self.look = document, selection, layers, look
         self._tau = 0.5
         self._unit = 1.0
         self._size = (0, 0)
@@ -57,6 +60,8 @@ class PoseScene(QGraphicsScene):
         self._photo, self._heatmap, self._band = PhotoItem(), HeatmapItem(), RubberBandItem()
         for item in (self._photo, self._heatmap, self._band):
             self.addItem(item)
+        self._adjusted = AdjustedPhoto(self)
+        self._adjusted.changed.connect(self._photo.set_pixels)
         document.people_changed.connect(self._people_changed)
         document.predictions_changed.connect(self._predictions_changed)
         document.image_opened.connect(self._opened)
@@ -73,7 +78,7 @@ class PoseScene(QGraphicsScene):
             tuple(item.person for item in self._people.values()),
             self.shown_predictions(),
             self._selection.person,
-            self._look.edges,
+            self.look.edges,
             self._layers.shows("boxes"),
             self._layers.shows("skeleton"),
         )
@@ -84,6 +89,14 @@ class PoseScene(QGraphicsScene):
         if person is None or joint is None or is_drawn(self.person(person).joints[joint]):
             return None
         return person, joint
+
+    def selected_person(self) -> int | None:
+        return self._selection.person
+
+    @property
+    def joint_names(self) -> tuple[str, ...]:
+        """The joints' names in words, e.g. "left wrist"."""
+        return tuple(name.replace("_", " ") for name in self._document.skeleton.keypoints)
 
     def image_extent(self) -> tuple[int, int]:
         """Width and height of the photo; (0, 0) while it is unknown."""
@@ -130,11 +143,13 @@ class PoseScene(QGraphicsScene):
 
     def set_photo(self, image: QImage) -> None:
         """Shows the pixels of the current image."""
-        self._photo.set_image(image)
+        self._photo.set_extent(image.width(), image.height())
+        self._adjusted.set_photo(image)
         self._set_extent(image.width(), image.height())
 
     def clear_photo(self, width: int = 0, height: int = 0) -> None:
         """Shows no photo (not loaded yet, or damaged); the labels stay at their places."""
+        self._adjusted.set_photo(None)
         self._photo.clear()
         self._set_extent(width, height)
 
@@ -226,7 +241,7 @@ class PoseScene(QGraphicsScene):
         self._selection_changed()
 
     def _add_person(self, person: Person) -> None:
-        item = PersonItem(person, self._look)
+        item = PersonItem(person, self.look)
         item.set_unit(self._unit)
         self._people[person.key] = item
         self.addItem(item)
@@ -241,7 +256,7 @@ class PoseScene(QGraphicsScene):
             self.removeItem(self._predictions.pop(key))
         for key, prediction in shown.items():
             if key not in self._predictions:
-                item = PredictionItem(prediction, self._look, self._tau)
+                item = PredictionItem(prediction, self.look, self._tau)
                 item.set_unit(self._unit)
                 item.set_selection(key == self._selection.prediction)
                 self._predictions[key] = item
@@ -255,8 +270,10 @@ class PoseScene(QGraphicsScene):
         for key, prediction in self._predictions.items():
             prediction.set_selection(key == self._selection.prediction)
         self._style_items()
+        self.person_selected.emit(self._selection.person)
 
     def _layers_changed(self) -> None:
+        self._adjusted.set_adjustments(self._layers.adjustments)
         self._rebuild_predictions()
 
     def _style_items(self) -> None:
@@ -265,13 +282,16 @@ class PoseScene(QGraphicsScene):
         # Everybody's names at once hide the people.
         selection = self._selection
         nobody = selection.person is None and selection.prediction is None and len(self._people) <= _MOST_NAMED
+        fades = self._layers.shows("fade") and (selection.person is not None or selection.prediction is not None)
         right_edge = float(self._size[0]) or inf
         for key, person in self._people.items():
             chosen = key == selection.person
             person.set_layers(boxes, skeleton, names and (chosen or (nobody and skeleton)))
+            person.setOpacity(FADED if fades and not chosen else 1.0)
             person.set_under_heatmap(self._heatmap.shown)
             person.set_right_edge(right_edge)
-        for prediction in self._predictions.values():
+        for key, prediction in self._predictions.items():
             prediction.set_layers(boxes, skeleton, names)
-            prediction.setOpacity(FADED if self._heatmap.shown else 1.0)
+            steps_back = self._heatmap.shown or (fades and key != selection.prediction)
+            prediction.setOpacity(FADED if steps_back else 1.0)
             prediction.set_right_edge(right_edge)

@@ -17,6 +17,7 @@ from app.canvas.hit_test import Hit, hit_test
 from app.canvas.scene import PoseScene
 from app.canvas.tools.base import PointerEvent, Tool
 from app.canvas.tools.draw_box import DrawBoxTool
+from app.canvas.tools.place_joints import PlaceJointsTool
 from app.canvas.tools.select import SelectTool
 
 _MOST_PIXELS = 40.0
@@ -34,6 +35,7 @@ class CanvasView(QGraphicsView):
     pointer_left = Signal()
     hint_changed = Signal(str)
     """One line about what the current tool does."""
+    tool_changed = Signal()
     space_tapped = Signal()
     """Space went down and up without a pan in between."""
     scale_changed = Signal(float)
@@ -57,6 +59,7 @@ class CanvasView(QGraphicsView):
         self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
         self.setAcceptDrops(False)
         scene.extent_changed.connect(self.fit)
+        scene.person_selected.connect(self._check_person)
 
     # Looking
 
@@ -114,6 +117,29 @@ class CanvasView(QGraphicsView):
         """The next drag draws the box of a new person."""
         self._use(DrawBoxTool(self.pose_scene, self._editor, self.use_select))
 
+    def place_joints(self) -> None:
+        """The next clicks place the selected person's joints, one after the other."""
+        person = self.pose_scene.selected_person()
+        if person is not None:
+            names = self.pose_scene.joint_names
+            self._use(PlaceJointsTool(self.pose_scene, self._editor, person, names, self._end_placing))
+
+    def _end_placing(self) -> None:
+        # A joint without a place that stays selected would be placed by the next click anywhere.
+        self.pose_scene.select(self.pose_scene.selected_person())
+        self.use_select()
+
+    def skip_joint(self) -> None:
+        """Leaves the joint that `place_joints` asks for as it is."""
+        if isinstance(self._tool, PlaceJointsTool):
+            self._tool.skip()
+            self.hint_changed.emit(self._tool.hint)
+
+    @property
+    def placing(self) -> bool:
+        """Whether clicks place joints at the moment."""
+        return isinstance(self._tool, PlaceJointsTool)
+
     def use_select(self) -> None:
         """The everyday tool; a gesture under way is cancelled."""
         self._use(self._select)
@@ -122,15 +148,24 @@ class CanvasView(QGraphicsView):
         """Esc: cancels the gesture, else the tool; returns whether there was something to cancel."""
         if self._tool.cancel():
             return True
-        if self._tool is not self._select:
+        if isinstance(self._tool, PlaceJointsTool):
+            self._end_placing()
+        elif self._tool is not self._select:
             self.use_select()
-            return True
-        return False
+        else:
+            return False
+        return True
+
+    def _check_person(self, person: int | None) -> None:
+        """Whoever selects somebody else, or deletes the person, is through with placing joints."""
+        if isinstance(self._tool, PlaceJointsTool) and self._tool.person != person:
+            self.use_select()
 
     def _use(self, tool: Tool) -> None:
         self._tool.cancel()
         self._tool = tool
         self.hint_changed.emit(tool.hint)
+        self.tool_changed.emit()
         self.viewport().setCursor(tool.cursor(PointerEvent(0, 0), Hit()))
 
     def _pointer(self, event: QMouseEvent) -> PointerEvent:
@@ -157,6 +192,7 @@ class CanvasView(QGraphicsView):
             self._tool.press(self._pointer(event))
         elif event.button() == Qt.MouseButton.RightButton:
             self._tool.context_press(self._pointer(event))
+            self.hint_changed.emit(self._tool.hint)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
         if self._pan_from is not None:
@@ -180,6 +216,7 @@ class CanvasView(QGraphicsView):
             self.viewport().setCursor(Qt.CursorShape.OpenHandCursor if self._space else Qt.CursorShape.ArrowCursor)
         elif event.button() == Qt.MouseButton.LeftButton:
             self._tool.release(self._pointer(event))
+            self.hint_changed.emit(self._tool.hint)
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         self.mousePressEvent(event)

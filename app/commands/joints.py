@@ -14,11 +14,16 @@ _NEXT_VISIBILITY = {0: 2, 2: 1, 1: 0}
 _VISIBILITY_TEXT = {0: "Mark joint as not labelled", 1: "Mark joint as occluded", 2: "Mark joint as visible"}
 
 
-def move_joint(document: Document, image: int, key: int, index: int, x: float, y: float) -> Edit | None:
-    """Puts a joint at (x, y) pixels of the upright image; one that was not labelled becomes visible."""
+def move_joint(
+    document: Document, image: int, key: int, index: int, x: float, y: float, v: int | None = None
+) -> Edit | None:
+    """Puts a joint at (x, y) pixels of the upright image.
+
+    v None keeps the visibility; a joint that was not labelled becomes visible.
+    """
     person = document.person(image, key)
     joint = person.joints[index]
-    moved = Joint(x, y, joint.v or 2, HUMAN)
+    moved = Joint(x, y, v or joint.v or 2, HUMAN)
     return person_edit(
         document, image, "Place joint" if joint.v == 0 else "Move joint", person.with_joint(index, moved)
     )

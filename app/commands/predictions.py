@@ -5,7 +5,7 @@ from dataclasses import replace
 
 from app.commands.label_edit import label_edit
 from app.document.document import Document
-from app.document.records import Change, Edit, Joint, Person, PredictedJoint, Prediction, PredictionStatus
+from app.document.records import Box, Change, Edit, Joint, Person, PredictedJoint, Prediction, PredictionStatus
 
 MATCH_IOU = 0.5
 """From this IoU with a label on, a prediction is that person: a comparison, never a second label."""
@@ -26,7 +26,12 @@ def estimated_joints(
 
 def is_comparison(prediction: Prediction, people: Iterable[Person]) -> bool:
     """Whether a prediction matches a label (IoU >= 0.5): shown for comparison only, never accepted."""
-    return any(person.box.iou(prediction.box) >= MATCH_IOU for person in people)
+    return is_label_of(prediction.box, people)
+
+
+def is_label_of(box: Box, people: Iterable[Person]) -> bool:
+    """Whether somebody is labelled where `box` is (IoU >= 0.5)."""
+    return any(person.box.iou(box) >= MATCH_IOU for person in people)
 
 
 def accept(document: Document, image: int, keys: Iterable[int], tau: float) -> Edit | None:

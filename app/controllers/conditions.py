@@ -3,6 +3,7 @@
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.canvas.layers import SWITCHES, Layers
+from app.controllers.clipboard import Clipboard
 from app.controllers.fine_tuning import FineTuning
 from app.controllers.prefill import Prefill
 from app.controllers.session import Session
@@ -16,6 +17,10 @@ NAMES = frozenset(
         "people",
         "no people",
         "joint",
+        "placing",
+        "copied",
+        "adjusted",
+        "selected images",
         "prediction",
         "finished",
         "undo",
@@ -31,9 +36,13 @@ class Conditions(QObject):
 
     changed = Signal()
 
-    def __init__(self, session: Session, layers: Layers, prefill: Prefill, fine_tuning: FineTuning) -> None:
+    def __init__(
+        self, session: Session, layers: Layers, prefill: Prefill, fine_tuning: FineTuning, clipboard: Clipboard
+    ) -> None:
         super().__init__(session)
         self._session, self._layers, self._prefill, self._fine_tuning = session, layers, prefill, fine_tuning
+        self._clipboard = clipboard
+        self._placing = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
         self._timer.setInterval(0)
@@ -50,6 +59,7 @@ class Conditions(QObject):
             layers.changed,
             prefill.changed,
             fine_tuning.changed,
+            clipboard.changed,
         ):
             signal.connect(self._touch)
 
@@ -71,6 +81,10 @@ class Conditions(QObject):
             "joint": writable and selection.joint is not None,
             "prediction": writable and selection.prediction is not None,
             "finished": writable and image is not None and document.image(image).state.finished,
+            "placing": writable and self._placing,
+            "adjusted": not self._layers.adjustments.neutral,
+            "selected images": session.is_open and not session.read_only and self._prefill.has_selected,
+            "copied": writable and self._clipboard.filled,
             "undo": session.undo_stack.canUndo() and not session.read_only,
             "redo": session.undo_stack.canRedo() and not session.read_only,
             "training": self._fine_tuning.running,
@@ -81,7 +95,13 @@ class Conditions(QObject):
     def layers(self) -> dict[str, bool]:
         """The on/off state of everything that has a tick in a menu."""
         shown = {layer: self._layers.shows(layer) for layer in SWITCHES}
-        return shown | {"automatic": self._prefill.automatic}
+        record = self._session.current_record()
+        return shown | {"automatic": self._prefill.automatic, "flag": record is not None and record.flagged}
+
+    def set_placing(self, placing: bool) -> None:
+        """Says whether clicks on the canvas place one joint after the other."""
+        self._placing = placing
+        self._touch()
 
     def _touch(self, *_: object) -> None:
         self._timer.start()

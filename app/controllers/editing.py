@@ -1,6 +1,6 @@
 """Every change of the current image's labels that a key, a menu or a gesture asks for."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QObject, QTimer
 
@@ -13,7 +13,7 @@ from app.controllers.estimation import Estimation
 from app.controllers.messages import Messages
 from app.controllers.navigation import Navigation
 from app.controllers.session import Session
-from app.document.records import Box, Edit
+from app.document.records import Box, Edit, Person
 
 _NUDGE_PAUSE_MS = 600
 """Nudges within this time are one undo step."""
@@ -73,6 +73,14 @@ class Editing(QObject):
         if self._document.has_person(self._image(), person):
             self._push(joints.move_joint(self._document, self._image(), person, joint, x, y))
 
+    def place_joint(self, person: int, joint: int, x: float, y: float, v: int) -> None:
+        if self._document.has_person(self._image(), person):
+            self._push(joints.move_joint(self._document, self._image(), person, joint, x, y, v))
+
+    def set_visibility(self, person: int, joint: int, v: int) -> None:
+        if self._document.has_person(self._image(), person):
+            self._push(joints.set_visibility(self._document, self._image(), person, joint, v))
+
     def cycle_joint(self, person: int, joint: int) -> None:
         if self._document.has_person(self._image(), person):
             self._push(joints.cycle_visibility(self._document, self._image(), person, joint))
@@ -115,15 +123,22 @@ class Editing(QObject):
     def toggle_crowd(self) -> None:
         self._on_person(people.toggle_crowd)
 
+    def mirror(self) -> None:
+        self._on_person(people.mirror)
+
     def grow_box(self) -> None:
         self._on_person(people.grow_box_to_joints)
 
+    def tighten_box(self) -> None:
+        self._on_person(people.tighten_box)
+
     def duplicate(self) -> None:
-        if self._selection.person is None:
-            return
-        edit = people.duplicate(self._document, self._image(), self._selection.person)
-        if edit and self._push(edit) and (added := edit.people[0].after):
-            self._selection.person = added.key
+        if self._selection.person is not None:
+            self._add(people.duplicate(self._document, self._image(), self._selection.person))
+
+    def paste(self, copied: Sequence[Person], text: str) -> None:
+        """New people like `copied`; the first of them is selected."""
+        self._add(people.paste(self._document, self._image(), copied, text))
 
     def nudge(self, way: tuple[float, float]) -> None:
         """Moves the selected joint, else the whole person, by (dx, dy) pixels, but not off the image."""
@@ -175,9 +190,7 @@ class Editing(QObject):
         key = self._selection.prediction
         if key is None:
             return
-        edit = predictions.accept(self._document, self._image(), [key], self._tau())
-        if edit and self._push(edit) and (added := edit.people[0].after):
-            self._selection.person = added.key
+        self._add(predictions.accept(self._document, self._image(), [key], self._tau()))
 
     def reject(self) -> None:
         key = self._selection.prediction
@@ -210,12 +223,28 @@ class Editing(QObject):
     def mark_empty(self) -> None:
         self._push(images.mark_empty(self._document, self._image()))
 
+    def mark_reviewed(self) -> None:
+        self._push(images.mark_reviewed(self._document, self._image()))
+
     def reopen(self) -> None:
         self._push(images.reopen(self._document, self._image()))
+
+    def toggle_flag(self) -> None:
+        self._push(images.toggle_flag(self._document, self._image()))
+
+    def set_note(self, image: int, note: str) -> None:
+        """Writes a note; the image may have been left meanwhile."""
+        if self._document.is_open(image):
+            self._push(images.set_note(self._document, image, note))
 
     def _on_person(self, command: Callable[..., Edit | None]) -> None:
         if self._selection.person is not None:
             self._push(command(self._document, self._image(), self._selection.person))
+
+    def _add(self, edit: Edit | None) -> None:
+        """Pushes an edit that begins with a new person, and selects that one."""
+        if edit and self._push(edit) and (added := edit.people[0].after):
+            self._selection.person = added.key
 
     def _on_image(self, x: float, y: float) -> tuple[float, float]:
         """Returns the nearest place on the image (an extent of 0 means unknown)."""

@@ -1,5 +1,7 @@
 """Letting the model find people: on this image, on opening, on everything that is left."""
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.controllers.messages import Messages
@@ -11,6 +13,8 @@ from app.storage.settings import Settings
 from app.workers.engine_client import CANCELLED, COMPLETED, EngineClient
 from app.workers.payloads import EngineInfo, PrefillResult
 
+_AHEAD = 10
+"""So many images of the list are pre-filled before the annotator comes to them."""
 _SETTLE_MS = 150
 """Images passed faster than this are not pre-filled."""
 
@@ -44,12 +48,13 @@ class Prefill(QObject):
         self._single: dict[int, int] = {}
         self._unasked: set[int] = set()
         self._failures: list[str] = []
+        self._selected: tuple[int, ...] = ()
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
         self._settle.setInterval(_SETTLE_MS)
         self._settle.timeout.connect(self._look_at_current)
         session.image_loaded.connect(lambda _: self._settle.start())
-        session.selection.image_changed.connect(lambda _: self._drop_automatic())
+        session.selection.image_changed.connect(self._drop_automatic)
         session.closed.connect(self.cancel)
         engine.ready.connect(self._ready)
         engine.image_done.connect(self._done)
@@ -93,13 +98,31 @@ class Prefill(QObject):
         keys = [
             row.key
             for row in self._model.records()
-            if row.state in untouched
-            and not (engine and row.model == engine.hash)
-            and self._model.damage(row.key) is None
+            if row.state in untouched and not (engine and row.model == engine.hash)
         ]
+        self._begin(keys, "Every image is finished, in work, or pre-filled by this model: nothing to pre-fill.")
+
+    @property
+    def has_selected(self) -> bool:
+        """Whether more than the current image is selected in the list."""
+        return len(self._selected) > 1
+
+    def set_selected(self, keys: Sequence[int]) -> None:
+        """Says which images are selected in the list."""
+        self._selected = tuple(keys)
+        self.changed.emit()
+
+    def selected(self) -> None:
+        """Pre-fills the images selected in the list, in the background, whatever their state."""
+        if self._all is not None:
+            self._messages.post("A pre-fill is running already.", "info")
+        else:
+            self._begin(self._selected, "The selected images cannot be read: nothing to pre-fill.")
+
+    def _begin(self, keys: Sequence[int], nothing: str) -> None:
+        keys = [key for key in keys if self._model.damage(key) is None]
         if not keys:
-            text = "Every image is finished, in work, or pre-filled by this model: nothing to pre-fill."
-            self._messages.post(text, "info")
+            self._messages.post(nothing, "info")
             return
         self._failures.clear()
         self._all = self._engine.prefill([self._session.image_file(key) for key in keys])
@@ -134,6 +157,7 @@ class Prefill(QObject):
                 self._unasked.add(batch)
         else:
             self._engine.encode_ahead(self._session.image_file(key))
+            self._look_ahead()
 
     def _wants_prefill(self, key: int | None) -> bool:
         record = self._session.record(key) if key is not None else None
@@ -141,10 +165,25 @@ class Prefill(QObject):
             return False
         return record.state is ImageState.UNSEEN and not (record.people or record.predictions or record.model)
 
-    def _drop_automatic(self) -> None:
-        """Nobody waits for the last image's people any more: the engine is needed for the next one's."""
+    def _look_ahead(self) -> None:
+        """Pre-fills the images that come next, one after the other, while nobody needs the engine otherwise."""
+        row = self._model.row_of(self._session.selection.current_image)
+        if row is None or self._all is not None or self._single or not self.automatic or self._session.read_only:
+            return
+        for key in self._model.keys[row + 1 : row + 1 + _AHEAD]:
+            record = self._model.record(key)
+            fresh = record is not None and record.state is ImageState.UNSEEN and not (record.people or record.model)
+            if fresh and self._model.damage(key) is None:
+                batch = self._engine.prefill([self._session.image_file(key)])
+                self._single[batch] = key
+                self._unasked.add(batch)
+                return
+
+    def _drop_automatic(self, current: int | None) -> None:
+        """Nobody waits for the other images' people any more: the engine is needed for this one's."""
         for batch in list(self._unasked):
-            self._drop(batch)
+            if self._single.get(batch) != current:
+                self._drop(batch)
 
     def _drop(self, batch: int) -> None:
         """Cancels a single image and forgets it at once: the image may be asked for again before the engine stops."""
@@ -181,7 +220,8 @@ class Prefill(QObject):
     def _failed(self, batch: int, key: int, text: str) -> None:
         self._model.set_damaged(key, text)
         if batch in self._single:
-            self._messages.post(text, "error", topic="photo")
+            if key == self._session.selection.current_image:
+                self._messages.post(text, "error", topic="photo")
             self.stored.emit(key)
         elif batch == self._all:
             self._failures.append(text)
@@ -193,6 +233,8 @@ class Prefill(QObject):
     def _batch_finished(self, batch: int, status: str) -> None:
         self._unasked.discard(batch)
         if self._single.pop(batch, None) is not None:
+            if status == COMPLETED:
+                self._look_ahead()
             if status not in (COMPLETED, CANCELLED):
                 self._messages.post("The model is not available: the pre-fill did not happen.", "error")
         elif batch == self._all:

@@ -155,6 +155,11 @@ class Session(QObject):
         """The record of an open image."""
         return self.document.image(key) if self.document.is_open(key) else None
 
+    def current_record(self) -> ImageRecord | None:
+        """The record of the current image, once its labels are in memory."""
+        image = self.selection.current_image
+        return self.record(image) if image is not None else None
+
     def _failed(self, store: ProjectStore, error: ProjectError) -> None:
         if store is self._opening:
             self._opening = None

@@ -8,25 +8,33 @@ import PySide6
 from PySide6.QtWidgets import QWidget
 
 from app.dialogs.about import AboutDialog
+from app.dialogs.key_editor import KeyEditor, KeyTable
 from app.dialogs.keys import KeysDialog
 
 
 class Help:
     """Dialogs that only show something.
 
-    rows are those of the F1 sheet; facts gives further (name, value) pairs for the about box when it opens.
+    facts gives further (name, value) pairs for the about box when it opens.
     """
 
-    def __init__(
-        self,
-        parent: QWidget,
-        rows: Sequence[tuple[str, str, str, str]],
-        facts: Callable[[], Sequence[tuple[str, str]]],
-    ) -> None:
-        self._parent, self._rows, self._facts = parent, rows, facts
+    def __init__(self, parent: QWidget, facts: Callable[[], Sequence[tuple[str, str]]]) -> None:
+        self._parent, self._facts = parent, facts
+        self._keys: KeyTable | None = None
+
+    def set_keys(self, keys: KeyTable) -> None:
+        """Says which keys there are; after the actions were made, which name this object's methods."""
+        self._keys = keys
 
     def show_keys(self) -> None:
-        KeysDialog(self._rows, self._parent).show()
+        """The F1 sheet: every action that has a key."""
+        if self._keys:
+            rows = [(menu, text, keys, tooltip) for _, menu, text, keys, tooltip in self._keys.rows() if keys]
+            KeysDialog(rows, self._parent).show()
+
+    def change_keys(self) -> None:
+        if self._keys:
+            KeyEditor(self._keys, self._parent).show()
 
     def show_about(self) -> None:
         versions = [

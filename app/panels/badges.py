@@ -14,6 +14,7 @@ COLORS = {
     ImageState.REVIEWED: QColor("#b084f5"),
 }
 DAMAGED = QColor("#e5534b")
+FLAG = QColor("#f0883e")
 WORDS = {
     ImageState.UNSEEN: "unseen",
     ImageState.PREDICTED: "pre-filled",
@@ -43,6 +44,19 @@ def draw_badge(painter: QPainter, rect: QRectF, state: ImageState, damaged: bool
     elif filled:
         painter.setPen(QPen(QColor("#ffffff"), 1.8, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
         _draw_sign(painter, rect, state, damaged)
+    painter.restore()
+
+
+def draw_flag(painter: QPainter, rect: QRectF) -> None:
+    """Draws the sign of an image that somebody wants to look at again."""
+    painter.save()
+    painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+    painter.setPen(QPen(FLAG, 1.6, Qt.PenStyle.SolidLine, Qt.PenCapStyle.RoundCap))
+    painter.drawLine(rect.topLeft(), rect.bottomLeft())
+    painter.setPen(Qt.PenStyle.NoPen)
+    painter.setBrush(FLAG)
+    tip = QPointF(rect.right(), rect.y() + rect.height() * 0.3)
+    painter.drawPolygon([rect.topLeft(), tip, QPointF(rect.x(), rect.y() + rect.height() * 0.6)])
     painter.restore()
 
 

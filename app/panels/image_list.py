@@ -16,18 +16,21 @@ from PySide6.QtGui import QFontMetrics, QKeyEvent, QPainter, QPalette, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
+    QHBoxLayout,
     QLabel,
     QLineEdit,
     QListView,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
+    QToolButton,
     QVBoxLayout,
     QWidget,
 )
 
-from app.panels.badges import DAMAGED, WORDS, draw_badge
-from app.panels.image_model import DAMAGE_ROLE, RECORD_ROLE, STATE_FILTERS, THUMBNAIL_ROLE, ImageListModel, ImageRow
+from app.panels.badges import DAMAGED, WORDS, draw_badge, draw_flag
+from app.panels.image_filter import STATE_FILTERS, FilterControls
+from app.panels.image_model import DAMAGE_ROLE, RECORD_ROLE, THUMBNAIL_ROLE, ImageListModel, ImageRow
 
 THUMBNAIL = QSize(72, 52)
 """Size of a thumbnail in the list, in logical pixels."""
@@ -94,12 +97,14 @@ class ImageDelegate(QStyledItemDelegate):
         palette: QPalette,
     ) -> None:
         folder, _, name = record.path.rpartition("/")
-        width = card.right() - left - 8
+        width = card.right() - left - (24 if record.flagged else 8)
         metrics = QFontMetrics(painter.font())
         middle = Qt.TextElideMode.ElideMiddle
         line = QRectF(left, card.y() + 9, width, metrics.height())
         painter.setPen(palette.color(QPalette.ColorRole.Text))
         painter.drawText(line, Qt.AlignmentFlag.AlignVCenter, metrics.elidedText(name, middle, int(width)))
+        if record.flagged:
+            draw_flag(painter, QRectF(card.right() - 18, card.y() + 9, 10, 13))
         badge = QRectF(left + 1, card.bottom() - 24, 13, 13)
         draw_badge(painter, badge, record.state, damage is not None)
         muted = palette.color(QPalette.ColorRole.PlaceholderText)
@@ -156,6 +161,8 @@ class ImageListPanel(QWidget):
     """Key of the image that the user went to."""
     thumbnails_wanted = Signal(object)
     """list[int]: keys of visible rows without a thumbnail."""
+    selected = Signal(object)
+    """list[int]: keys of the selected images, in the list's order."""
     left = Signal()
     """The user is through with searching; the keys belong to the canvas again."""
 
@@ -171,12 +178,18 @@ class ImageListPanel(QWidget):
         self.state = QComboBox(self)
         self.state.setToolTip("Show only images in this state")
         self.state.addItems([name for name, _ in STATE_FILTERS])
+        self.more = QToolButton(self)
+        self.more.setCheckable(True)
+        self.more.setText("Filter")
+        self.more.setToolTip("More conditions: flag, predictions, number of people, score")
+        self.controls = FilterControls(self)
+        self.controls.hide()
         self.view = QListView(self)
         self.view.setModel(model)
         self.view.setItemDelegate(ImageDelegate(self.view))
         self.view.setUniformItemSizes(True)
         self.view.setMouseTracking(True)
-        self.view.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.view.setSelectionMode(QAbstractItemView.SelectionMode.ExtendedSelection)
         self.view.setVerticalScrollMode(QAbstractItemView.ScrollMode.ScrollPerPixel)
         self.view.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.nothing = QLabel("No image matches", self)
@@ -188,8 +201,12 @@ class ImageListPanel(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 4, 4, 8)
         layout.setSpacing(6)
-        for widget in (self.search, self.state):
-            layout.addWidget(widget)
+        line = QHBoxLayout()
+        line.addWidget(self.state, 1)
+        line.addWidget(self.more)
+        layout.addWidget(self.search)
+        layout.addLayout(line)
+        layout.addWidget(self.controls)
         layout.addWidget(self.view, 1)
         layout.addWidget(self.nothing, 1)
         layout.addWidget(self.count)
@@ -201,7 +218,10 @@ class ImageListPanel(QWidget):
         self.search.returnPressed.connect(self._open_first)
         self.search.left.connect(self.left)
         self.state.currentIndexChanged.connect(self._filter)
+        self.controls.changed.connect(self._filter)
+        self.more.toggled.connect(self.controls.setVisible)
         self.view.selectionModel().currentChanged.connect(self._picked)
+        self.view.selectionModel().selectionChanged.connect(lambda *_: self._tell_selected())
         self.view.verticalScrollBar().valueChanged.connect(self._settle.start)
         model.modelReset.connect(self._reset)
         model.dataChanged.connect(lambda *_: self._show_count())
@@ -211,6 +231,9 @@ class ImageListPanel(QWidget):
         self._current = key
         row = self.model.row_of(key)
         selection = self.view.selectionModel()
+        if row is not None and self.view.currentIndex().row() == row:
+            self._settle.start()  # picked in the list, perhaps as one of several
+            return
         selection.blockSignals(True)
         if row is None:
             selection.clear()
@@ -219,6 +242,7 @@ class ImageListPanel(QWidget):
             selection.setCurrentIndex(index, QItemSelectionModel.SelectionFlag.ClearAndSelect)
             self.view.scrollTo(index)
         selection.blockSignals(False)
+        self._tell_selected()
         self.view.viewport().update()
         self._settle.start()
 
@@ -226,7 +250,9 @@ class ImageListPanel(QWidget):
         self._settle.start()
 
     def _filter(self) -> None:
-        self.model.set_filter(self.search.text(), self.state.currentIndex())
+        wanted = self.controls.filter(self.search.text(), self.state.currentIndex())
+        self.model.set_filter(wanted)
+        self.more.setText(f"Filter · {wanted.extras}" if wanted.extras else "Filter")
 
     def _reset(self) -> None:
         nothing = self.model.total > 0 and self.model.rowCount() == 0
@@ -251,6 +277,10 @@ class ImageListPanel(QWidget):
             record: ImageRow = current.data(RECORD_ROLE)
             self._current = record.key
             self.chosen.emit(record.key)
+
+    def _tell_selected(self) -> None:
+        rows = sorted(index.row() for index in self.view.selectionModel().selectedIndexes())
+        self.selected.emit([self.model.keys[row] for row in rows])
 
     def _ask_for_thumbnails(self) -> None:
         if not self.model.rowCount():

@@ -1,13 +1,13 @@
 """The rows of the image list: all images of the project in memory as plain records, filtered in one pass."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 
 from PySide6.QtCore import QAbstractListModel, QModelIndex, QObject, QPersistentModelIndex, Qt
 from PySide6.QtGui import QImage, QPixmap
 
-from app.document.records import ImageState
+from app.panels.image_filter import FilteredRow, ImageFilter
 
 RECORD_ROLE = Qt.ItemDataRole.UserRole
 THUMBNAIL_ROLE = Qt.ItemDataRole.UserRole + 1
@@ -15,41 +15,17 @@ DAMAGE_ROLE = Qt.ItemDataRole.UserRole + 2
 _THUMBNAILS = 600
 
 
-class ImageRow(Protocol):
+class ImageRow(FilteredRow, Protocol):
     """What the list shows of an image: the storage's compact row has it, and so has a full record."""
 
     @property
     def key(self) -> int: ...
 
     @property
-    def path(self) -> str: ...
-
-    @property
-    def state(self) -> ImageState: ...
-
-    @property
-    def people(self) -> int: ...
-
-    @property
-    def predictions(self) -> int: ...
-
-    @property
     def model(self) -> str: ...
 
 
 Index = QModelIndex | QPersistentModelIndex
-
-STATE_FILTERS: tuple[tuple[str, Callable[[ImageRow, bool], bool]], ...] = (
-    ("All images", lambda record, damaged: True),
-    ("Unfinished", lambda record, damaged: not record.state.finished),
-    ("Unseen", lambda record, damaged: record.state is ImageState.UNSEEN),
-    ("Pre-filled", lambda record, damaged: record.state is ImageState.PREDICTED),
-    ("In progress", lambda record, damaged: record.state is ImageState.IN_PROGRESS),
-    ("Finished", lambda record, damaged: record.state.finished),
-    ("Nobody here", lambda record, damaged: record.state is ImageState.DONE_EMPTY),
-    ("With people", lambda record, damaged: record.people > 0),
-    ("Damaged", lambda record, damaged: damaged),
-)
 
 
 class ImageListModel(QAbstractListModel):
@@ -62,7 +38,7 @@ class ImageListModel(QAbstractListModel):
         self._rows: dict[int, int] = {}
         self._damaged: dict[int, str] = {}
         self._thumbnails: OrderedDict[int, QPixmap] = OrderedDict()
-        self._text, self._state = "", 0
+        self._filter = ImageFilter()
         self._finished = 0
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own default
@@ -101,9 +77,11 @@ class ImageListModel(QAbstractListModel):
             self._records[record.key] = record
             self._touch(record.key)
 
-    def set_filter(self, text: str, state: int) -> None:
-        """Shows the images whose path holds every word of `text` and that pass `STATE_FILTERS[state]`."""
-        self._text, self._state = text, state
+    def set_filter(self, wanted: ImageFilter) -> None:
+        """Shows the images that pass."""
+        if wanted == self._filter:
+            return
+        self._filter = wanted
         self.beginResetModel()
         self._apply_filter()
         self.endResetModel()
@@ -151,17 +129,11 @@ class ImageListModel(QAbstractListModel):
         return self._rows.get(key) if key is not None else None
 
     def _apply_filter(self) -> None:
-        words = self._text.lower().split()
-        passes = STATE_FILTERS[self._state][1]
-        if not words and self._state == 0:
+        if self._filter == ImageFilter():
             self._shown = list(self._records)
         else:
-            self._shown = [
-                key
-                for key, record in self._records.items()
-                if passes(record, key in self._damaged)
-                and (not words or all(word in record.path.lower() for word in words))
-            ]
+            passes, damaged = self._filter.passes(), self._damaged
+            self._shown = [key for key, record in self._records.items() if passes(record, key in damaged)]
         self._rows = {key: row for row, key in enumerate(self._shown)}
 
     def _touch(self, key: int) -> None:

@@ -116,7 +116,8 @@ def edit_to_json(edit: Edit) -> tuple[str, str]:
     """The (before, after) texts of an operation-log row.
 
     Each is {"people": {key: data}, "predictions": {key: status}, "state": state, "flagged": flag, "note": note},
-    with what the edit is about; null where a record does not exist. A record's unchanging parts (a person's raw record, a prediction's places) are in its own row.
+    with what the edit is about; null where a record does not exist. A record's unchanging parts (a person's raw
+    record, a prediction's places) are in its own row.
     """
     return _side(edit, "before"), _side(edit, "after")
 

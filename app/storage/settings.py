@@ -31,6 +31,10 @@ class Settings:
     def set_value(self, name: str, value: bool | int | float | str) -> None:
         self._settings.setValue(name, value)
 
+    def remove(self, name: str) -> None:
+        """Forgets a value: it has its default again."""
+        self._settings.remove(name)
+
     def bytes_value(self, name: str) -> QByteArray:
         """An opaque value such as a window's geometry; empty when there is none."""
         stored = self._settings.value(name)

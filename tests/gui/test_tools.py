@@ -1,5 +1,6 @@
 """Every gesture with fake events: live preview, one request on release, nothing after Esc."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from app.canvas.hit_test import Handle, Visible
 from app.canvas.tools.base import PointerEvent, Tool
 from app.canvas.tools.draw_box import DrawBoxTool
+from app.canvas.tools.place_joints import PlaceJointsTool
 from app.canvas.tools.select import SelectTool
 from app.document.records import HUMAN, Box, Joint, Person, Prediction
 
@@ -70,6 +72,9 @@ class FakeEditor:
     def move_joint(self, person: int, joint: int, x: float, y: float) -> None:
         self.calls.append(("joint", person, joint, x, y))
 
+    def place_joint(self, person: int, joint: int, x: float, y: float, v: int) -> None:
+        self.calls.append(("place", person, joint, x, y, v))
+
     def cycle_joint(self, person: int, joint: int) -> None:
         self.calls.append(("cycle", person, joint))
 
@@ -106,9 +111,9 @@ def test_dragging_a_joint_is_live_and_one_change(tool: SelectTool, stage: FakeSt
 def test_a_click_puts_a_selected_joint_without_a_place(tool: SelectTool, stage: FakeStage, editor: FakeEditor) -> None:
     stage.to_place = (1, 2)
     drag(tool, (150, 30), (150, 30))
-    assert editor.calls == [("joint", 1, 2, 150, 30)]
+    assert editor.calls == [("place", 1, 2, 150, 30, 2)]
     drag(tool, (150, 30), (400, 30))
-    assert editor.calls[-1] == ("joint", 1, 2, 200, 30)
+    assert editor.calls[-1] == ("place", 1, 2, 200, 30, 2)
 
 
 def test_an_occluded_joint_stays_occluded_and_on_the_image(
@@ -215,6 +220,33 @@ def test_drawing_a_box_adds_one_person(stage: FakeStage, editor: FakeEditor) -> 
     assert editor.calls == [("add", Box(100, 190, 80, 10))]
     assert finished == [True]
     assert stage.boxes[-1] is None
+
+
+NAMES = ("left wrist", "right wrist")
+
+
+def test_joints_are_placed_one_after_the_other(stage: FakeStage, editor: FakeEditor) -> None:
+    finished: list[bool] = []
+    tool = PlaceJointsTool(stage, editor, 2, NAMES, lambda: finished.append(True))
+    assert stage.selected == (2, 0, None) and "left wrist (1 of 2)" in tool.hint
+    drag(tool, (100, 110), (104, 300))
+    assert stage.selected == (2, 1, None) and "right wrist (2 of 2)" in tool.hint and not finished
+    tool.context_press(PointerEvent(-5, 120))
+    assert editor.calls == [("place", 2, 0, 104, 200, 2), ("place", 2, 1, 0, 120, 1)]
+    assert finished and tool.hint == ""
+
+
+def test_skipping_a_joint_leaves_it_as_it_is(stage: FakeStage, editor: FakeEditor) -> None:
+    stage.people[2] = replace(INNER, joints=(Joint(95, 105, 2, HUMAN), Joint(99, 105, 0, "m")))
+    finished: list[bool] = []
+    tool = PlaceJointsTool(stage, editor, 2, NAMES, lambda: finished.append(True))
+    assert stage.selected == (2, 1, None), "only what is not labelled is asked for"
+    tool.skip()
+    assert finished and editor.calls == []
+    tool = PlaceJointsTool(stage, editor, 1, NAMES, lambda: None)
+    assert "left wrist (1 of 2)" in tool.hint, "somebody complete is gone through from the beginning"
+    tool.press(PointerEvent(10, 10))
+    assert tool.cancel() and editor.calls == []
 
 
 def test_a_slip_draws_nobody(stage: FakeStage, editor: FakeEditor) -> None:

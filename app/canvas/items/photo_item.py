@@ -16,10 +16,14 @@ class PhotoItem(QGraphicsItem):
         # exposedRect: a drag repaints only what it uncovers.
         self.setFlag(QGraphicsItem.GraphicsItemFlag.ItemUsesExtendedStyleOption)
 
-    def set_image(self, image: QImage) -> None:
+    def set_extent(self, width: int, height: int) -> None:
+        """Says how large the photo is, whatever the size of the pixels to show it with."""
         self.prepareGeometryChange()
+        self._rect = QRectF(0, 0, width, height)
+
+    def set_pixels(self, image: QImage) -> None:
+        """Shows a picture over the whole photo."""
         self._pixmap = QPixmap.fromImage(image)
-        self._rect = QRectF(0, 0, image.width(), image.height())
         self.update()
 
     def clear(self) -> None:
@@ -37,5 +41,9 @@ class PhotoItem(QGraphicsItem):
         # Enlarged beyond 3:1 an annotator wants to see the pixels, not a blur.
         smooth = painter.worldTransform().m11() < 3.0
         painter.setRenderHint(QPainter.RenderHint.SmoothPixmapTransform, smooth)
-        exposed = option.exposedRect.toAlignedRect()
-        painter.drawPixmap(exposed, self._pixmap, exposed)
+        exposed = QRectF(option.exposedRect.toAlignedRect()) & self._rect
+        if exposed.isEmpty() or self._pixmap.isNull():
+            return
+        across, down = self._pixmap.width() / self._rect.width(), self._pixmap.height() / self._rect.height()
+        source = QRectF(exposed.x() * across, exposed.y() * down, exposed.width() * across, exposed.height() * down)
+        painter.drawPixmap(exposed, self._pixmap, source)

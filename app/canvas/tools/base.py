@@ -23,6 +23,13 @@ class PointerEvent:
     shift: bool = False
     ctrl: bool = False
 
+    def on_image(self, extent: tuple[int, int]) -> tuple[float, float]:
+        """The nearest place on an image of this width and height (0: unknown)."""
+        width, height = extent
+        if not width:
+            return self.x, self.y
+        return min(max(self.x, 0.0), float(width)), min(max(self.y, 0.0), float(height))
+
 
 class Stage(Protocol):
     """What a tool may see and do on the canvas."""

@@ -24,10 +24,7 @@ class PlaceJoint(Gesture):
         return super().release(event)
 
     def commit(self, event: PointerEvent) -> None:
-        self.editor.move_joint(self.person.key, self.joint, *self._place(event))
+        self.editor.place_joint(self.person.key, self.joint, *self._place(event), 2)
 
     def _place(self, event: PointerEvent) -> tuple[float, float]:
-        width, height = self.stage.image_extent()
-        if not width:
-            return event.x, event.y
-        return min(max(event.x, 0.0), float(width)), min(max(event.y, 0.0), float(height))
+        return event.on_image(self.stage.image_extent())

@@ -1,0 +1,106 @@
+"""The line above the canvas: which image this is, its flag, its note."""
+
+from PySide6.QtCore import QEvent, Qt, Signal
+from PySide6.QtGui import QAction, QKeyEvent
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QSizePolicy, QToolButton, QWidget
+
+from app.document.records import ImageRecord
+from app.panels.badges import WORDS
+
+
+class NoteField(QLineEdit):
+    """One line; Return keeps it, Esc takes back what was typed."""
+
+    left = Signal()
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._kept = ""
+        self.setPlaceholderText("Note on this image")
+        self.setMaxLength(500)
+        self.returnPressed.connect(self.left)
+
+    def show_note(self, note: str) -> None:
+        """Shows a note; what is being typed on the same image stays."""
+        if note != self._kept or not self.hasFocus():
+            self._kept = note
+            self.setText(note)
+
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and _is_escape(event):
+            event.accept()
+            return True
+        return super().event(event)
+
+    def keyPressEvent(self, event: QKeyEvent) -> None:
+        if _is_escape(event):
+            self.setText(self._kept)
+            self.left.emit()
+        else:
+            super().keyPressEvent(event)
+
+
+def _is_escape(event: QKeyEvent) -> bool:
+    return event.key() == Qt.Key.Key_Escape
+
+
+class ImageHeader(QWidget):
+    """Shows the current image's record; the flag's button is the action's own."""
+
+    note_edited = Signal(int, str)
+    """Key of the image that the note is about, and the note."""
+    left = Signal()
+    """The user is through with typing; the keys belong to the canvas again."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._image: int | None = None
+        self.name = QLabel(self)
+        self.name.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.name.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Preferred)
+        self.facts = QLabel(self)
+        self.facts.setProperty("muted", True)
+        self.note = NoteField(self)
+        self.flag = QToolButton(self)
+        self.flag.setAutoRaise(True)
+        layout = QHBoxLayout(self)
+        layout.setContentsMargins(12, 5, 8, 5)
+        layout.setSpacing(10)
+        layout.addWidget(self.name, 3)
+        layout.addWidget(self.facts)
+        layout.addWidget(self.note, 4)
+        layout.addWidget(self.flag)
+        self.note.editingFinished.connect(self._edited)
+        self.note.left.connect(self.left)
+        self.show_image(None)
+
+    def set_flag_action(self, action: QAction) -> None:
+        self.flag.setDefaultAction(action)
+
+    def show_image(self, record: ImageRecord | None) -> None:
+        """Shows an image; None while there is none or its labels are not read yet."""
+        key = record.key if record else None
+        if key != self._image:
+            self._edited()  # what was typed belongs to the image on which it was typed
+            self.note.clearFocus()
+            self._image = key
+        self.note.setEnabled(record is not None)
+        self.name.setText(record.path if record else "")
+        self.name.setToolTip(record.path if record else "")
+        self.facts.setText(_facts(record) if record else "")
+        self.note.show_note(record.note if record else "")
+
+    def edit_note(self) -> None:
+        """Puts the cursor into the note."""
+        self.note.setFocus()
+        self.note.selectAll()
+
+    def _edited(self) -> None:
+        if self._image is not None and self.note.isModified():
+            self.note.setModified(False)
+            self.note_edited.emit(self._image, self.note.text())
+
+
+def _facts(record: ImageRecord) -> str:
+    size = f"{record.width} × {record.height}  ·  " if record.width else ""
+    return f"{size}{WORDS[record.state]}"

@@ -1,0 +1,244 @@
+"""The dock with the joints of the selected person or prediction: names, places, visibility, confidence."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+from PySide6.QtGui import QColor
+from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableView, QVBoxLayout, QWidget
+
+from app.document.document import Document
+from app.document.records import HUMAN, IMPORTED, Joint, PredictedJoint
+from app.document.selection import Selection
+
+Index = QModelIndex | QPersistentModelIndex
+
+COLUMNS = ("Joint", "x", "y", "State", "Conf.", "By")
+_JOINT, _X, _Y, _STATE, _CONFIDENCE, _BY = range(len(COLUMNS))
+_STATES = {0: "–", 1: "occluded", 2: "visible"}
+_WORDS = {"": 0, "-": 0, "–": 0, "0": 0, "1": 1, "2": 2, "occluded": 1, "visible": 2, "hint": 0, "o": 1, "v": 2}
+_SAME_PLACE = 0.05
+"""Pixels: a joint that was moved no further still has the model's confidence."""
+
+
+class JointsModel(QAbstractTableModel):
+    """K rows of one person (editable) or one prediction. Without either it has no rows."""
+
+    placed = Signal(int, int, float, float)
+    """Person key, joint, x, y in pixels of the upright image: what somebody typed."""
+    visibility_set = Signal(int, int, int)
+    """Person key, joint, v."""
+
+    def __init__(self, names: Sequence[str], colors: Sequence[QColor], parent: QObject | None = None) -> None:
+        super().__init__(parent)
+        self._names, self._colors = names, colors
+        self._person: int | None = None
+        self._joints: tuple[Joint, ...] = ()
+        self._predicted: tuple[PredictedJoint, ...] = ()
+
+    def show_person(self, key: int, joints: tuple[Joint, ...], predicted: tuple[PredictedJoint, ...]) -> None:
+        """Shows a person; predicted are the joints of the prediction that it came from, or () where there is none."""
+        self._take(key, joints, predicted)
+
+    def show_prediction(self, joints: tuple[PredictedJoint, ...]) -> None:
+        self._take(None, (), joints)
+
+    def show_nobody(self) -> None:
+        self._take(None, (), ())
+
+    def _take(self, person: int | None, joints: tuple[Joint, ...], predicted: tuple[PredictedJoint, ...]) -> None:
+        if (person, joints, predicted) == (self._person, self._joints, self._predicted):
+            return
+        same_rows = (person, bool(joints or predicted)) == (self._person, bool(self._joints or self._predicted))
+        if not same_rows:
+            self.beginResetModel()
+        self._person, self._joints, self._predicted = person, joints, predicted
+        if same_rows:
+            self.dataChanged.emit(self.index(0, 0), self.index(self.rowCount() - 1, len(COLUMNS) - 1))
+        else:
+            self.endResetModel()
+
+    def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own default
+        return 0 if parent.isValid() else len(self._joints or self._predicted)
+
+    def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own default
+        return 0 if parent.isValid() else len(COLUMNS)
+
+    def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
+            return COLUMNS[section]
+        return None
+
+    def flags(self, index: Index) -> Qt.ItemFlag:
+        flags = Qt.ItemFlag.ItemIsEnabled | Qt.ItemFlag.ItemIsSelectable
+        if self._person is not None and index.column() in (_X, _Y, _STATE):
+            flags |= Qt.ItemFlag.ItemIsEditable
+        return flags
+
+    def data(self, index: Index, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        row, column = index.row(), index.column()
+        if role == Qt.ItemDataRole.DisplayRole:
+            return self._text(row, column)
+        if role == Qt.ItemDataRole.EditRole:
+            return self._typed(row, column)
+        if role == Qt.ItemDataRole.DecorationRole and column == _JOINT:
+            return self._colors[row]
+        if role == Qt.ItemDataRole.TextAlignmentRole and column in (_X, _Y, _CONFIDENCE):
+            return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
+        return None
+
+    def setData(self, index: Index, value: Any, role: int = Qt.ItemDataRole.EditRole) -> bool:
+        """Asks for the change by signal; what comes of it is shown when the document has changed."""
+        row, column = index.row(), index.column()
+        if role != Qt.ItemDataRole.EditRole or self._person is None:
+            return False
+        joint = self._joints[row]
+        if column == _STATE:
+            v = _WORDS.get(str(value).strip().lower())
+            if v is not None:
+                self.visibility_set.emit(self._person, row, v)
+            return v is not None
+        try:
+            number = float(str(value).replace(",", "."))
+        except ValueError:
+            return False
+        x, y = (number, joint.y) if column == _X else (joint.x, number)
+        if number == number and abs(number) != float("inf"):
+            self.placed.emit(self._person, row, x, y)
+        return True
+
+    def _text(self, row: int, column: int) -> str:
+        if column == _JOINT:
+            return self._names[row]
+        if not self._joints:
+            predicted = self._predicted[row]
+            return {
+                _X: f"{predicted.x:.1f}",
+                _Y: f"{predicted.y:.1f}",
+                _CONFIDENCE: f"{predicted.confidence:.2f}",
+                _BY: "model",
+            }.get(column, "")
+        joint = self._joints[row]
+        shown = joint.v > 0 or joint.placed
+        if column == _STATE:
+            return "hint" if joint.v == 0 and joint.placed else _STATES[joint.v]
+        if column == _BY:
+            return _origin_word(joint)
+        if column == _CONFIDENCE:
+            return self._confidence(row)
+        return f"{joint.x if column == _X else joint.y:.1f}" if shown else ""
+
+    def _typed(self, row: int, column: int) -> str:
+        if column in (_X, _Y) and self._joints:
+            joint = self._joints[row]
+            return f"{joint.x if column == _X else joint.y:.2f}"
+        return self._text(row, column)
+
+    def _confidence(self, row: int) -> str:
+        """The model's, while the joint is where the model put it."""
+        joint = self._joints[row]
+        if not self._predicted or not joint.from_model:
+            return ""
+        predicted = self._predicted[row]
+        same = max(abs(predicted.x - joint.x), abs(predicted.y - joint.y)) <= _SAME_PLACE
+        return f"{predicted.confidence:.2f}" if same else ""
+
+
+def _origin_word(joint: Joint) -> str:
+    if joint.origin == HUMAN:
+        return "you"
+    if joint.origin == IMPORTED:
+        return "imported"
+    return "model" if joint.origin else ""
+
+
+class JointsPanel(QWidget):
+    """Follows the selection; a row that is clicked selects its joint on the canvas."""
+
+    clicked = Signal()
+    """A row was clicked with the mouse; its keys work on the canvas."""
+
+    def __init__(
+        self,
+        document: Document,
+        selection: Selection,
+        names: Sequence[str],
+        colors: Sequence[QColor],
+        parent: QWidget | None = None,
+    ) -> None:
+        super().__init__(parent)
+        self._document, self._selection = document, selection
+        self._following = False
+        self.model = JointsModel([name.replace("_", " ") for name in names], colors, self)
+        self.table = QTableView(self)
+        self.table.setModel(self.model)
+        self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
+        self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
+        self.table.setEditTriggers(
+            QAbstractItemView.EditTrigger.DoubleClicked | QAbstractItemView.EditTrigger.EditKeyPressed
+        )
+        self.table.setShowGrid(False)
+        self.table.verticalHeader().hide()
+        self.table.verticalHeader().setDefaultSectionSize(23)
+        header = self.table.horizontalHeader()
+        header.setHighlightSections(False)
+        header.setSectionResizeMode(_JOINT, QHeaderView.ResizeMode.Stretch)
+        for column in (_X, _Y, _STATE, _CONFIDENCE, _BY):
+            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        self.empty = QLabel("Select a person to see the joints.", self)
+        self.empty.setProperty("muted", True)
+        self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 8, 4)
+        layout.addWidget(self.table)
+        layout.addWidget(self.empty)
+        self.table.selectionModel().currentRowChanged.connect(self._picked)
+        self.table.clicked.connect(lambda _: self.clicked.emit())
+        self.model.modelReset.connect(self._show_joint)
+        document.people_changed.connect(lambda image, _: self._refresh(image))
+        document.predictions_changed.connect(self._refresh)
+        document.image_opened.connect(self._refresh)
+        selection.changed.connect(self._show)
+        self._show()
+
+    def _refresh(self, image: int) -> None:
+        if image == self._selection.current_image:
+            self._show()
+
+    def _show(self) -> None:
+        image, person, prediction = (
+            self._selection.current_image,
+            self._selection.person,
+            self._selection.prediction,
+        )
+        if image is not None and person is not None and self._document.has_person(image, person):
+            self.model.show_person(person, self._document.person(image, person).joints, self._source(image, person))
+        elif image is not None and prediction is not None and self._document.is_open(image):
+            self.model.show_prediction(self._document.prediction(image, prediction).joints)
+        else:
+            self.model.show_nobody()
+        rows = self.model.rowCount() > 0
+        self.table.setVisible(rows)
+        self.empty.setVisible(not rows)
+        self._show_joint()
+
+    def _source(self, image: int, key: int) -> tuple[PredictedJoint, ...]:
+        """The joints of the prediction that lies where the person does."""
+        box = self._document.person(image, key).box
+        best = max(self._document.predictions(image), key=lambda found: found.box.iou(box), default=None)
+        return best.joints if best is not None and best.box.iou(box) > 0 else ()
+
+    def _show_joint(self) -> None:
+        joint = self._selection.joint
+        self._following = True
+        if joint is None or joint >= self.model.rowCount():
+            self.table.clearSelection()
+            self.table.setCurrentIndex(QModelIndex())
+        elif self.table.currentIndex().row() != joint:
+            self.table.setCurrentIndex(self.model.index(joint, 0))
+        self._following = False
+
+    def _picked(self, current: QModelIndex) -> None:
+        person = self._selection.person
+        if not self._following and current.isValid() and person is not None:
+            self._selection.select_joint(person, current.row())
