@@ -9,20 +9,19 @@ lines on stdout: {"event": "progress", "done": n, "total": n}, at the end {"even
 import argparse
 import hashlib
 import os
-import secrets
 import sqlite3
 import sys
-from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Sequence
 from pathlib import Path
 
 import msgspec
 
-from app.storage import schema
-from app.storage.coco_writer import CocoWriter, Only, Progress, Purpose
+from app.storage.child_lines import print_error, print_line
+from app.storage.coco_writer import CocoWriter, Progress, Purpose
 from app.storage.errors import ProjectError
 from app.storage.export_plan import Source, read_sources
-from msarcnn.coco import atomic_writer, remove_stale_temporaries
+from app.storage.snapshot import Only, snapshot
+from msarcnn.coco import atomic_writer
 
 
 class ExportResult(msgspec.Struct):
@@ -77,8 +76,7 @@ def export_coco(
             only a part, and which would be lost.
         OSError, sqlite3.Error: something cannot be written.
     """
-    schema.check_header(project_path)
-    with _snapshot(project_path, out_path.absolute()) as connection:
+    with snapshot(project_path, out_path.absolute()) as connection:
         sources = read_sources(connection, source)
         if source is not None and not sources:
             raise ProjectError(project_path, f"it has no import number {source}", "Choose another one.")
@@ -99,29 +97,6 @@ def export_coco(
             digest,
             incomplete,
         )
-
-
-@contextmanager
-def _snapshot(project: Path, out_path: Path) -> Iterator[sqlite3.Connection]:
-    """A private copy of the project beside `out_path`, removed afterwards."""
-    # The name is that of an atomic write's temporary: should this process be killed, the next export sweeps it.
-    copy = out_path.with_name(f".{out_path.name}.{os.getpid()}-{secrets.token_hex(4)}.msarcnn-tmp")
-    with suppress(OSError):
-        remove_stale_temporaries(copy.parent)
-    try:
-        with closing(sqlite3.connect(copy, isolation_level=None)) as connection:
-            connection.execute("PRAGMA journal_mode = OFF")
-            connection.execute("PRAGMA synchronous = OFF")
-            try:
-                with closing(schema.connect(project, read_only=True)) as original:
-                    schema.check_version(original, project)
-                    original.backup(connection)
-            except sqlite3.DatabaseError as error:
-                raise schema.open_error(project, error) from error
-            connection.execute("PRAGMA trusted_schema = OFF")
-            yield connection
-    finally:
-        copy.unlink(missing_ok=True)
 
 
 def _incomplete(connection: sqlite3.Connection, project: Path, out_path: Path, source: int | None) -> list[str]:
@@ -168,16 +143,6 @@ def _pairs(changed: dict[int, int]) -> list[dict[str, int]]:
     return [{"old": old, "new": new} for old, new in changed.items()]
 
 
-def _error(message: str) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode({"error": message}) + b"\n")
-    sys.stdout.buffer.flush()
-
-
-def _line(event: str, **content: object) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode({"event": event, **content}) + b"\n")
-    sys.stdout.buffer.flush()
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The child process; returns its exit status."""
     parser = argparse.ArgumentParser(prog="app.storage.coco_export", description="write a project as COCO JSON")
@@ -194,16 +159,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
             only=options.only,
             source=options.source,
             purpose=options.purpose,
-            progress=lambda done, total: _line("progress", done=done, total=total),
+            progress=lambda done, total: print_line("progress", done=done, total=total),
         )
     except ProjectError as error:
-        _error(str(error))
+        print_error(str(error))
         return 1
     except (OSError, sqlite3.Error) as error:
         reason = getattr(error, "strerror", None) or error
-        _error(f"{options.out}: cannot be written ({reason}). Choose another folder, or free some space.")
+        print_error(f"{options.out}: cannot be written ({reason}). Choose another folder, or free some space.")
         return 1
-    _line("result", **msgspec.structs.asdict(result))
+    print_line("result", **msgspec.structs.asdict(result))
     return 0
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import msgspec
 
 from app.document.records import Box, Person
+from app.storage.child_lines import print_error, print_line
 from app.storage.coco_person import decode_annotation, make_joints
 from app.storage.rows import person_to_json
 from app.storage.staging import create_staging, finish_staging
@@ -174,16 +175,6 @@ def repaired_person(clean: CocoPerson) -> str | None:
     return person_to_json(Person(0, Box(*clean.bbox), joints, clean.iscrowd, area))
 
 
-def _error(message: str) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode({"error": message}) + b"\n")
-    sys.stdout.buffer.flush()
-
-
-def _report_line(event: str, **content: object) -> None:
-    sys.stdout.buffer.write(msgspec.json.encode({"event": event, **content}) + b"\n")
-    sys.stdout.buffer.flush()
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     """The child process; returns its exit status."""
     parser = argparse.ArgumentParser(prog="app.storage.coco_import", description="prepare a COCO file for a project")
@@ -197,15 +188,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.source,
             options.staging,
             roots,
-            lambda stage, done, total: _report_line("progress", stage=stage, done=done, total=total),
+            lambda stage, done, total: print_line("progress", stage=stage, done=done, total=total),
         )
     except CocoError as error:
-        _error(str(error))
+        print_error(str(error))
         return 1
     except (OSError, sqlite3.Error) as error:
-        _error(f"{options.source}: cannot be prepared for import ({error}). Check the disk.")
+        print_error(f"{options.source}: cannot be prepared for import ({error}). Check the disk.")
         return 1
-    _report_line("result", **msgspec.structs.asdict(report))
+    print_line("result", **msgspec.structs.asdict(report))
     return 0
 
 

@@ -12,22 +12,13 @@ import msgspec
 from app.storage.coco_person import edited_raw, new_annotation, read_person, with_fields
 from app.storage.export_plan import IdAllocator, Source, complete_plan, merge_headers
 from app.storage.rows import person_from_json
+from app.storage.snapshot import CONDITIONS, FINISHED, Only
 from msarcnn.images import ImageError, image_size
 
-Only = Literal["all", "finished", "labelled"]
 Purpose = Literal["export", "training"]
 Progress = Callable[[int, int], None]
 """done, total."""
 
-_FINISHED = "i.state IN ('done', 'done-empty', 'reviewed')"
-_CHOICES = {
-    ("export", "all"): "1",
-    ("export", "finished"): _FINISHED,
-    ("export", "labelled"): "i.people > 0",
-    ("training", "all"): f"({_FINISHED} OR i.people > 0)",
-    ("training", "finished"): _FINISHED,
-    ("training", "labelled"): "i.people > 0",
-}
 _STEP = 2000
 
 
@@ -65,7 +56,9 @@ class CocoWriter:
         self._plan = merge_headers(sources)
         self._by_itself = source is not None
         self._everything = only == "all" and purpose == "export"
-        self._choice = _CHOICES[purpose, only]
+        self._choice = CONDITIONS[only]
+        if purpose == "training" and only == "all":
+            self._choice = f"({FINISHED} OR i.people > 0)"
         self._training = purpose == "training"
         self._progress = progress
         self._done = 0
@@ -100,6 +93,12 @@ class CocoWriter:
                 else:
                     file.write(bytes(plan.header[name]))
             file.write(b"\n}\n")
+
+    def image_ids(self) -> dict[int, int]:
+        """Goes through the images as `write` does; returns their ids in the file by key."""
+        for _ in self._images():
+            pass
+        return dict(self._written)
 
     def _write_list(self, file: BinaryIO, records: Iterator[str]) -> None:
         file.write(b"[")

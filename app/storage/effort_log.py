@@ -24,6 +24,7 @@ import msgspec
 
 from app.document.records import HUMAN, IMPORTED
 from app.storage import schema
+from app.storage.child_lines import print_error, print_line
 from app.storage.errors import ProjectError
 from app.storage.rows import PersonData
 from msarcnn.coco import atomic_writer
@@ -263,10 +264,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.csv:
             write_csv(rows, options.csv)
     except (ProjectError, OSError) as error:
-        sys.stdout.buffer.write(msgspec.json.encode({"error": str(error)}) + b"\n")
+        print_error(str(error))
         return 1
-    content = {"event": "result", "header": HEADER, "rows": [table_row(row) for row in rows]}
-    sys.stdout.buffer.write(msgspec.json.encode(content) + b"\n")
+    print_line("result", header=HEADER, rows=[table_row(row) for row in rows])
     return 0
 
 

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 from app.document.document import FIRST_OWN_PERSON_KEY, unbegun_state, with_marks
 from app.document.records import Edit, ImageRecord, Person, Prediction, PredictionStatus
@@ -28,6 +29,7 @@ from app.storage.rows import (
     image_row,
     prediction_from_columns,
 )
+from app.storage.staging import RESULTS_TAU, RESULTS_VERSION
 
 OpenedImage = tuple[ImageRecord, tuple[Person, ...], tuple[Prediction, ...]]
 
@@ -260,23 +262,50 @@ class Project:
             The image's record, its people, and this model's open predictions with their keys.
         """
         with self._transaction():
-            record = self.image(image)
-            replace_predictions(self._connection, image, model, self.predictions(image), predictions)
-            self._connection.execute("UPDATE image SET model = ? WHERE id = ?", (model, image))
+            self._replace(image, model, predictions)
             self._connection.execute(
                 "UPDATE image SET width = ?, height = ? WHERE id = ? AND (width = 0 OR height = 0)",
                 (width, height, image),
             )
             if tau is not None:
-                self._connection.execute(
-                    "UPDATE model SET info = json_set(info, '$.tau', ?1) "
-                    "WHERE hash = ?2 AND json_extract(info, '$.tau') IS NOT ?1",
-                    (tau, model),
-                )
-            recount(self._connection, image, unbegun_state(record.state, model))
+                self._store_tau(model, tau)
         record, people, stored = self.load_image(image)
         mine = tuple(p for p in stored if p.model == model and p.status is PredictionStatus.OPEN)
         return record, people, mine
+
+    def attach_results(self, staged: Path, batch: int = 500) -> Iterator[list[int]]:
+        """Takes over what `results_import` prepared as another model's predictions: one transaction a step.
+
+        Yields the keys of the images done. Raises ProjectError when the file is unfinished.
+        """
+        with closing(sqlite3.connect(f"file:{quote(os.fsencode(staged.absolute()))}?mode=ro", uri=True)) as results:
+            if results.execute("PRAGMA user_version").fetchone()[0] != RESULTS_VERSION:
+                raise ProjectError(self.path, "the prepared detections are unfinished", "Import them again.")
+            model, name = results.execute("SELECT hash, name FROM model").fetchone()
+            self.add_model(model, name)
+            with self._transaction():
+                self._store_tau(model, RESULTS_TAU)
+            images = [key for (key,) in results.execute("SELECT DISTINCT image_id FROM prediction ORDER BY image_id")]
+            columns = PREDICTION_COLUMNS.removeprefix("id, ")
+            for start in range(0, len(images), batch):
+                with self._transaction():
+                    for image in images[start : start + batch]:
+                        rows = results.execute(f"SELECT 0, {columns} FROM prediction WHERE image_id = ?", (image,))
+                        self._replace(image, model, [prediction_from_columns(row) for row in rows])
+                yield images[start : start + batch]
+
+    def _replace(self, image: int, model: str, found: Sequence[Prediction]) -> None:
+        """Within a transaction: a model's open predictions on an image become `found`, and it is the one shown."""
+        replace_predictions(self._connection, image, model, self.predictions(image), found)
+        self._connection.execute("UPDATE image SET model = ? WHERE id = ?", (model, image))
+        recount(self._connection, image, unbegun_state(self.image(image).state, model))
+
+    def _store_tau(self, model: str, tau: float) -> None:
+        self._connection.execute(
+            "UPDATE model SET info = json_set(info, '$.tau', ?1) "
+            "WHERE hash = ?2 AND json_extract(info, '$.tau') IS NOT ?1",
+            (tau, model),
+        )
 
     # Imports
 

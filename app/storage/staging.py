@@ -1,10 +1,25 @@
-"""The staging file: what the import process hands to the project's writer."""
+"""Staging files: what the import processes hand to the project's writer."""
 
 import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 STAGING_VERSION = 1
 """The user_version of a finished staging file; it is set last, so that half a file is never attached."""
+
+RESULTS_VERSION = 1
+"""The same of a file with another model's predictions."""
+RESULTS_TAU = 0.3
+"""Below this confidence a joint of another model is taken for a guess."""
+
+_RESULTS_TABLES = """
+CREATE TABLE model (hash TEXT, name TEXT);
+CREATE TABLE prediction (image_id INTEGER, model TEXT, status TEXT, score REAL, x REAL, y REAL, w REAL, h REAL,
+    joints BLOB);
+CREATE INDEX prediction_image ON prediction (image_id);
+"""
 
 _TABLES = """
 CREATE TABLE source (name TEXT, path TEXT, digest TEXT, header TEXT, layout TEXT, category_id INTEGER,
@@ -33,3 +48,16 @@ def finish_staging(connection: sqlite3.Connection) -> None:
     """Marks the file as complete and closes it."""
     connection.execute(f"PRAGMA user_version = {STAGING_VERSION}")
     connection.close()
+
+
+def write_results(path: Path, model: str, name: str, rows: Iterable[tuple[Any, ...]]) -> None:
+    """A finished file with a model's predictions: image key and `rows.prediction_columns` of each."""
+    path.unlink(missing_ok=True)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA synchronous = OFF")
+        connection.executescript(_RESULTS_TABLES)
+        connection.execute("BEGIN")
+        connection.execute("INSERT INTO model VALUES (?, ?)", (model, name))
+        connection.executemany("INSERT INTO prediction VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        connection.execute("COMMIT")
+        connection.execute(f"PRAGMA user_version = {RESULTS_VERSION}")

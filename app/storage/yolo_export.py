@@ -1,0 +1,227 @@
+"""Writes a project's labels as a YOLO-pose data set: `python -P -m app.storage.yolo_export PROJECT FOLDER`.
+
+The layout is Ultralytics': `images/{train,val}/...`, `labels/{train,val}/....txt` with one person a line (class, box
+centre and size, then x, y, v of every joint; all but class and v in shares of the image), and `dataset.yaml`.
+
+YOLO knows neither crowd regions nor places outside of the image: crowds are left out, boxes are cut at the border,
+joints outside become "not labelled"; the result counts them. Progress and result are JSON lines on stdout, errors
+{"error": s} with exit status 1.
+"""
+
+import argparse
+import hashlib
+import os
+import secrets
+import shutil
+import sqlite3
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path, PurePosixPath
+from typing import Literal
+
+import msgspec
+
+from app.document.records import Person
+from app.storage.child_lines import print_error, print_line
+from app.storage.errors import ProjectError
+from app.storage.snapshot import LabelledImage, Only, count_images, labelled_images, snapshot
+from msarcnn.images import ImageError, image_size
+from msarcnn.skeleton import Skeleton, load_skeleton
+
+Photos = Literal["link", "copy"]
+_STEP = 200
+
+
+class YoloResult(msgspec.Struct):
+    """What was written.
+
+    Attributes:
+        path: The folder.
+        images: Images with their label files; of them, val are held out.
+        people: Lines in the label files.
+        crowds: Crowd regions left out.
+        outside: Joints outside of their image, left out.
+        skipped: Sentences about images that cannot be read.
+    """
+
+    path: str
+    images: int = 0
+    val: int = 0
+    people: int = 0
+    crowds: int = 0
+    outside: int = 0
+    skipped: list[str] = []
+
+
+class FolderTakenError(OSError):
+    """The folder to write into has something in it."""
+
+
+class _Writer:
+    def __init__(self, folder: Path, roots: Sequence[str], val_fraction: float, seed: int, photos: Photos) -> None:
+        self.result = YoloResult(str(folder))
+        self._folder, self._roots = folder, {root: index for index, root in enumerate(roots)}
+        self._val_fraction, self._seed, self._photos = val_fraction, seed, photos
+        self._taken: set[str] = set()
+
+    def add(self, image: LabelledImage) -> None:
+        size = (image.width, image.height)
+        try:
+            if not all(size):
+                size = image_size(image.root / image.path, image.root)
+        except ImageError as error:
+            self.result.skipped.append(str(error))
+            return
+        if not (image.root / image.path).is_file():
+            self.result.skipped.append(f"{image.root / image.path}: there is no such file")
+            return
+        split = "val" if self._is_held_out(image) else "train"
+        name = self._name(image, split)
+        label = self._folder / "labels" / split / name.with_suffix(".txt")
+        label.parent.mkdir(parents=True, exist_ok=True)
+        lines = [line for person in image.people if (line := self._line(person, *size))]
+        label.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
+        self._place(image.root / image.path, self._folder / "images" / split / name)
+        self.result.images += 1
+        self.result.val += split == "val"
+        self.result.people += len(lines)
+
+    def _is_held_out(self, image: LabelledImage) -> bool:
+        # By name, so that an image stays on its side when others come or go.
+        digest = hashlib.sha256(f"{self._seed} {image.path}".encode("utf-8", "surrogateescape")).digest()
+        return int.from_bytes(digest[:8], "big") < self._val_fraction * 2**64
+
+    def _name(self, image: LabelledImage, split: str) -> PurePosixPath:
+        name = PurePosixPath(image.path)
+        if len(self._roots) > 1:
+            name = PurePosixPath(str(self._roots[str(image.root)])) / name
+        # Two photos that differ in their suffix alone would share a label file.
+        while f"{split}/{name.with_suffix('')}" in self._taken:
+            name = name.with_name(f"{name.stem}_{name.suffix.lstrip('.')}{name.suffix}")
+        self._taken.add(f"{split}/{name.with_suffix('')}")
+        return name
+
+    def _line(self, person: Person, width: int, height: int) -> str:
+        if person.is_crowd:
+            self.result.crowds += 1
+            return ""
+        box = person.box
+        left, right = max(box.x, 0.0) / width, min(box.right, width) / width
+        top, bottom = max(box.y, 0.0) / height, min(box.bottom, height) / height
+        if right <= left or bottom <= top:
+            self.result.outside += person.labelled_joints
+            return ""
+        numbers = [(left + right) / 2, (top + bottom) / 2, right - left, bottom - top]
+        words = ["0", *(f"{number:.6f}" for number in numbers)]
+        for joint in person.joints:
+            x, y = joint.x / width, joint.y / height
+            inside = 0.0 <= x <= 1.0 and 0.0 <= y <= 1.0
+            self.result.outside += joint.v > 0 and not inside
+            words += [f"{x:.6f}", f"{y:.6f}", str(joint.v)] if joint.v and inside else ["0", "0", "0"]
+        return " ".join(words)
+
+    def _place(self, photo: Path, name: Path) -> None:
+        name.parent.mkdir(parents=True, exist_ok=True)
+        # A second name of the same file first: a symbolic link would end with the folder that it leads to.
+        ways = (name.hardlink_to, name.symlink_to) if self._photos == "link" else ()
+        for way in ways:
+            with suppress(OSError):  # another disk, or a system without links
+                way(photo.absolute())
+                return
+        shutil.copyfile(photo, name)
+
+
+def export_yolo(
+    project: Path,
+    folder: Path,
+    *,
+    only: Only = "labelled",
+    val_fraction: float = 0.1,
+    seed: int = 0,
+    photos: Photos = "link",
+) -> YoloResult:
+    """Writes a data set into a new or empty folder; after an error nothing is left of it.
+
+    Args:
+        project: The project file; it may be open for writing elsewhere.
+        folder: Where to.
+        only: Which images. One without people is a background image: right for "finished", wrong where nobody has
+            looked yet.
+        val_fraction: Share of the images in `val`, chosen by name and seed.
+        seed: Another number holds out other images.
+        photos: Link to them, or copy them.
+
+    Raises:
+        ProjectError: the project cannot be read.
+        FolderTakenError: there is something in the folder.
+        OSError, sqlite3.Error: something cannot be written.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise FolderTakenError(f"{folder}: there is something in it already. Choose a new or an empty folder.")
+    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.msarcnn-tmp")
+    unfinished.mkdir(parents=True)
+    try:
+        with snapshot(project, folder.absolute()) as connection:
+            total = count_images(connection, only)
+            roots = [root for (root,) in connection.execute("SELECT path FROM root ORDER BY id")]
+            writer = _Writer(unfinished, roots, val_fraction, seed, photos)
+            for index, image in enumerate(labelled_images(connection, only), 1):
+                writer.add(image)
+                if index % _STEP == 0:
+                    print_line("progress", done=index, total=total)
+        for split in ("train", "val"):
+            (unfinished / "images" / split).mkdir(parents=True, exist_ok=True)
+        text = _description(load_skeleton(), "images/val" if writer.result.val else "images/train")
+        (unfinished / "dataset.yaml").write_text(text, encoding="utf-8")
+        if folder.exists():
+            folder.rmdir()
+        unfinished.rename(folder)
+    except BaseException:
+        shutil.rmtree(unfinished, ignore_errors=True)
+        raise
+    writer.result.path = str(folder)
+    return writer.result
+
+
+def _description(skeleton: Skeleton, val: str) -> str:
+    names = "\n".join(f"    - {name}" for name in skeleton.keypoints)
+    return (
+        f"# Human poses, labelled with MSA R-CNN\npath: .\ntrain: images/train\nval: {val}\n\n"
+        f"kpt_shape: [{len(skeleton.keypoints)}, 3]\nflip_idx: {list(skeleton.flip_permutation)}\n\n"
+        f"names:\n  0: person\n\nkpt_names:\n  0:\n{names}\n"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The child process; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="app.storage.yolo_export", description="write a project as YOLO-pose")
+    parser.add_argument("project", type=Path)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--only", choices=("all", "finished", "labelled"), default="labelled")
+    parser.add_argument("--val-fraction", type=float, default=0.1)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--photos", choices=("link", "copy"), default="link")
+    options = parser.parse_args(arguments)
+    try:
+        result = export_yolo(
+            options.project,
+            options.folder,
+            only=options.only,
+            val_fraction=options.val_fraction,
+            seed=options.seed,
+            photos=options.photos,
+        )
+    except (ProjectError, FolderTakenError) as error:
+        print_error(str(error))
+        return 1
+    except (OSError, sqlite3.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        print_error(f"{options.folder}: cannot be written ({reason}). Choose another folder, or free some space.")
+        return 1
+    print_line("result", **msgspec.structs.asdict(result))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,150 @@
+"""Predictions as COCO results, out and in: matching, other skeletons, what other tools write."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from storage_builders import MODEL, find_image, import_coco, make_coco, make_prediction, make_project, write_coco
+
+from app.document.records import ImageState, PredictionStatus
+from app.storage.errors import ProjectError
+from app.storage.project import Project
+from app.storage.results_export import export_results
+from app.storage.results_import import ResultsError, ResultsReport, stage_results
+
+
+def result(image: Any, score: float = 0.8, **fields: Any) -> dict[str, Any]:
+    keypoints = [value for index in range(17) for value in (100.0 + index, 50.0 + 2 * index, index / 16)]
+    return {
+        "image_id": image,
+        "category_id": 1,
+        "keypoints": keypoints,
+        "score": score,
+        "bbox": [90, 40, 50, 60],
+    } | fields
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """Images a one.jpg (id 42) and b/two.jpg (id 700) of a COCO file."""
+    project = Project.create(tmp_path / "p.poses")
+    import_coco(project, write_coco(tmp_path / "labels.json", make_coco()), tmp_path)
+    return project
+
+
+def take(project: Project, tmp_path: Path, content: Any) -> ResultsReport:
+    file = tmp_path / "other model.json"
+    file.write_text(json.dumps(content))
+    report = stage_results(file, project.path, tmp_path / "staged")
+    list(project.attach_results(tmp_path / "staged", batch=1))
+    return report
+
+
+def test_people_of_another_model_become_predictions(project: Project, tmp_path: Path) -> None:
+    report = take(project, tmp_path, [result(42), result(700, 0.6), result(700, 0.9, bbox=None), result(5)])
+    assert (report.people, report.images, report.unmatched, report.name) == (3, 2, 1, "other model")
+    one, two = find_image(project, "a one.jpg"), find_image(project, "b/two.jpg")
+    record, people, (found,) = project.load_image(one)
+    assert len(people) == 1, "labels are untouched"
+    assert (record.model, record.predictions, record.state) == (report.model, 1, ImageState.IN_PROGRESS)
+    assert (found.box.x, found.box.w, found.score, found.status) == (90, 50, 0.8, PredictionStatus.OPEN)
+    assert (found.joints[16].x, found.joints[16].confidence) == (116.0, 1.0)
+    boxed, derived = project.predictions(two)
+    # Joints with a confidence from (101, 52) to (116, 82): a room of 3 on every side.
+    assert (derived.box.x, derived.box.y, derived.box.w, derived.box.h) == (98, 49, 21, 36) and boxed.box.w == 50
+    assert project.taus()[report.model] == 0.3
+    project.close()
+
+
+def test_names_are_matched_before_ids(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "p.poses")
+    take(project, tmp_path, [result(999, file_name="000001.jpg")])
+    assert [row.predictions for row in project.image_rows()] == [0, 1, 0]
+    dataset = {
+        "images": [{"id": 5, "file_name": "some/folder/000002.jpg"}, {"id": 6, "file_name": "000002.jpg"}],
+        "categories": [{"id": 3, "name": "person"}, {"id": 4, "name": "dog"}],
+        "annotations": [
+            result(6, category_id=3, num_keypoints=17, area=3000, iscrowd=0, id=1),
+            result(6, category_id=4, id=2),
+        ],
+    }
+    report = take(project, tmp_path, dataset)
+    assert (report.people, report.unmatched) == (1, 0)
+    assert [row.predictions for row in project.image_rows()] == [0, 1, 1]
+    assert project.image(3).state is ImageState.PREDICTED
+    project.close()
+
+
+def test_flags_and_high_scores_are_understood(project: Project, tmp_path: Path) -> None:
+    flags = [value for index in range(17) for value in (float(index), 5.0, 2 * (index % 2))]
+    take(project, tmp_path, [result(42, 12.0, keypoints=flags), result(700, 3.0, keypoints=[])])
+    (found,) = project.predictions(find_image(project, "a one.jpg"))
+    assert found.score == 1.0 and [joint.confidence for joint in found.joints[:3]] == [0.0, 1.0, 0.0]
+    (other,) = project.predictions(find_image(project, "b/two.jpg"))
+    assert other.score == 0.25 and other.joints[0].confidence == 0.0
+    project.close()
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        ([result(42, keypoints=[0.0] * 42)], "14 keypoints, this program's skeleton has 17"),
+        ([result(1)], "none of its 1 detections"),
+        ([], "it is empty"),
+        ([{"image_id": 42, "category_id": 1, "bbox": [0, 0, 5, 5]}], "no scores, so they are labels"),
+        ({"info": {}}, "no list of COCO results"),
+        ("text", "no list of COCO results"),
+    ],
+)
+def test_what_does_not_fit_is_refused_with_the_reason(
+    project: Project, tmp_path: Path, content: Any, reason: str
+) -> None:
+    with pytest.raises(ResultsError, match=reason) as raised:
+        take(project, tmp_path, content)
+    assert "other model.json" in str(raised.value)
+    project.close()
+
+
+def test_one_bad_entry_does_not_cost_the_others(project: Project, tmp_path: Path) -> None:
+    bad = [result(42, bbox=[1, 2, 0, 5]), result(42, bbox=None, keypoints=[0.0] * 51), result(42)]
+    report = take(project, tmp_path, bad)
+    assert report.people == 1
+    assert [problem.split(": ")[0] for problem in report.problems] == [f"other model.json, entry {n}" for n in (0, 1)]
+    project.close()
+
+
+def test_an_unfinished_file_is_not_taken_over(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "staged").write_bytes(b"")
+    with pytest.raises(ProjectError, match="unfinished"):
+        list(project.attach_results(tmp_path / "staged"))
+    project.close()
+
+
+def test_out_and_in_again(project: Project, tmp_path: Path) -> None:
+    two = find_image(project, "b/two.jpg")
+    found = [make_prediction(0, 10.0, 0.9), make_prediction(0, 200.0, 0.4)]
+    project.store_predictions(two, MODEL, found, 640, 480)
+    before = project.predictions(two)
+    done = export_results(project.path, tmp_path / "results.json")
+    assert done["people"] == 2
+    records = json.loads((tmp_path / "results.json").read_text())
+    assert [(record["image_id"], record["score"]) for record in records] == [(700, 0.9), (700, 0.4)]
+    report = stage_results(tmp_path / "results.json", project.path, tmp_path / "staged")
+    list(project.attach_results(tmp_path / "staged"))
+    again = [one for one in project.predictions(two) if one.model == report.model]
+    assert [(one.box, one.score, one.joints) for one in again] == [(one.box, one.score, one.joints) for one in before]
+    project.close()
+
+
+def test_the_children_speak_json(project: Project, tmp_path: Path) -> None:
+    project.close()
+    (tmp_path / "r.json").write_text(json.dumps([result(42)]))
+    command = [sys.executable, "-P", "-m", "app.storage.results_import", str(tmp_path / "r.json"), str(project.path)]
+    done = subprocess.run([*command, str(tmp_path / "staged")], capture_output=True, check=True)
+    assert json.loads(done.stdout)["people"] == 1
+    command = [sys.executable, "-P", "-m", "app.storage.results_export", str(project.path), str(tmp_path / "no/r.json")]
+    failed = subprocess.run(command, capture_output=True)
+    assert failed.returncode == 1 and "cannot be written" in json.loads(failed.stdout)["error"]
