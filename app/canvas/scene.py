@@ -94,9 +94,10 @@ class PoseScene(QGraphicsScene):
         return self._selection.person
 
     @property
-    def joint_names(self) -> tuple[str, ...]:
-        """The joints' names in words, e.g. "left wrist"."""
-        return tuple(name.replace("_", " ") for name in self._document.skeleton.keypoints)
+    def placing_order(self) -> tuple[tuple[int, str], ...]:
+        """Index and name, e.g. "left wrist", of every joint, in the order of placing them by hand."""
+        skeleton = self._document.skeleton
+        return tuple((index, skeleton.keypoints[index].replace("_", " ")) for index in skeleton.placing_order)
 
     def image_extent(self) -> tuple[int, int]:
         """Width and height of the photo; (0, 0) while it is unknown."""

@@ -121,8 +121,8 @@ class CanvasView(QGraphicsView):
         """The next clicks place the selected person's joints, one after the other."""
         person = self.pose_scene.selected_person()
         if person is not None:
-            names = self.pose_scene.joint_names
-            self._use(PlaceJointsTool(self.pose_scene, self._editor, person, names, self._end_placing))
+            order = self.pose_scene.placing_order
+            self._use(PlaceJointsTool(self.pose_scene, self._editor, person, order, self._end_placing))
 
     def _end_placing(self) -> None:
         # A joint without a place that stays selected would be placed by the next click anywhere.

@@ -50,6 +50,9 @@ class SkeletonData(Protocol):
     def keypoints(self) -> tuple[str, ...]: ...
 
     @property
+    def placing_order(self) -> tuple[int, ...]: ...
+
+    @property
     def flip_permutation(self) -> tuple[int, ...]: ...
 
 

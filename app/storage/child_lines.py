@@ -1,8 +1,14 @@
 """What a child process tells the window: JSON objects, one a line, on standard output (see workers.jobs.ChildJob)."""
 
+import sqlite3
 import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
 
 import msgspec
+
+from app.storage.errors import ProjectError
+from app.storage.new_folder import FolderTakenError
 
 
 def print_line(event: str, **content: object) -> None:
@@ -13,6 +19,24 @@ def print_line(event: str, **content: object) -> None:
 def print_error(message: str) -> None:
     """{"error": message}: the child's last word to the user."""
     _print({"error": message})
+
+
+def run_child_work(out: Path, work: Callable[[], Mapping[str, object]], *known: type[Exception]) -> int:
+    """Does the work of a child that writes to `out`; prints its result or what went wrong; returns the exit status.
+
+    known: exceptions whose texts are sentences for the user.
+    """
+    try:
+        result = work()
+    except (ProjectError, FolderTakenError, *known) as error:
+        print_error(str(error))
+        return 1
+    except (OSError, sqlite3.Error) as error:
+        reason = getattr(error, "strerror", None) or error
+        print_error(f"{out}: cannot be written ({reason}). Choose another folder, or free some space.")
+        return 1
+    print_line("result", **result)
+    return 0
 
 
 def _print(content: dict[str, object]) -> None:

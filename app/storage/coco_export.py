@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from app.storage.child_lines import print_error, print_line
+from app.storage.child_lines import print_line, run_child_work
 from app.storage.coco_writer import CocoWriter, Progress, Purpose
 from app.storage.errors import ProjectError
 from app.storage.export_plan import Source, read_sources
@@ -152,24 +152,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--source", type=int, help="key of one imported file to export by itself")
     parser.add_argument("--purpose", choices=("export", "training"), default="export")
     options = parser.parse_args(arguments)
-    try:
-        result = export_coco(
-            options.project,
-            options.out,
-            only=options.only,
-            source=options.source,
-            purpose=options.purpose,
-            progress=lambda done, total: print_line("progress", done=done, total=total),
-        )
-    except ProjectError as error:
-        print_error(str(error))
-        return 1
-    except (OSError, sqlite3.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        print_error(f"{options.out}: cannot be written ({reason}). Choose another folder, or free some space.")
-        return 1
-    print_line("result", **msgspec.structs.asdict(result))
-    return 0
+    return run_child_work(
+        options.out,
+        lambda: msgspec.structs.asdict(
+            export_coco(
+                options.project,
+                options.out,
+                only=options.only,
+                source=options.source,
+                purpose=options.purpose,
+                progress=lambda done, total: print_line("progress", done=done, total=total),
+            )
+        ),
+    )
 
 
 if __name__ == "__main__":

@@ -14,9 +14,8 @@ from typing import Any
 
 import msgspec
 
-from app.storage.child_lines import print_error, print_line
+from app.storage.child_lines import run_child_work
 from app.storage.coco_writer import CocoWriter
-from app.storage.errors import ProjectError
 from app.storage.export_plan import read_sources
 from app.storage.rows import PREDICTION_COLUMNS, prediction_from_columns
 from app.storage.snapshot import Only, snapshot
@@ -76,17 +75,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("out", type=Path)
     parser.add_argument("--only", choices=("all", "finished", "labelled"), default="all")
     options = parser.parse_args(arguments)
-    try:
-        result = export_results(options.project, options.out, only=options.only)
-    except ProjectError as error:
-        print_error(str(error))
-        return 1
-    except (OSError, sqlite3.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        print_error(f"{options.out}: cannot be written ({reason}). Choose another folder, or free some space.")
-        return 1
-    print_line("result", **result)
-    return 0
+    return run_child_work(options.out, lambda: export_results(options.project, options.out, only=options.only))
 
 
 if __name__ == "__main__":

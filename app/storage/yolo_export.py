@@ -10,21 +10,18 @@ joints outside become "not labelled"; the result counts them. Progress and resul
 
 import argparse
 import hashlib
-import os
-import secrets
 import shutil
-import sqlite3
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Literal
 
 import msgspec
 
 from app.document.records import Person
-from app.storage.child_lines import print_error, print_line
-from app.storage.errors import ProjectError
+from app.storage.child_lines import print_line, run_child_work
+from app.storage.new_folder import FreeNames, new_folder
 from app.storage.snapshot import LabelledImage, Only, count_images, labelled_images, snapshot
 from msarcnn.images import ImageError, image_size
 from msarcnn.skeleton import Skeleton, load_skeleton
@@ -54,16 +51,13 @@ class YoloResult(msgspec.Struct):
     skipped: list[str] = []
 
 
-class FolderTakenError(OSError):
-    """The folder to write into has something in it."""
-
-
 class _Writer:
     def __init__(self, folder: Path, roots: Sequence[str], val_fraction: float, seed: int, photos: Photos) -> None:
         self.result = YoloResult(str(folder))
-        self._folder, self._roots = folder, {root: index for index, root in enumerate(roots)}
+        self._folder = folder
         self._val_fraction, self._seed, self._photos = val_fraction, seed, photos
-        self._taken: set[str] = set()
+        # Two photos that differ in their suffix alone would share a label file.
+        self._names = FreeNames(roots)
 
     def add(self, image: LabelledImage) -> None:
         size = (image.width, image.height)
@@ -77,7 +71,7 @@ class _Writer:
             self.result.skipped.append(f"{image.root / image.path}: there is no such file")
             return
         split = "val" if self._is_held_out(image) else "train"
-        name = self._name(image, split)
+        name = self._names.claim(image.root, image.path)
         label = self._folder / "labels" / split / name.with_suffix(".txt")
         label.parent.mkdir(parents=True, exist_ok=True)
         lines = [line for person in image.people if (line := self._line(person, *size))]
@@ -91,16 +85,6 @@ class _Writer:
         # By name, so that an image stays on its side when others come or go.
         digest = hashlib.sha256(f"{self._seed} {image.path}".encode("utf-8", "surrogateescape")).digest()
         return int.from_bytes(digest[:8], "big") < self._val_fraction * 2**64
-
-    def _name(self, image: LabelledImage, split: str) -> PurePosixPath:
-        name = PurePosixPath(image.path)
-        if len(self._roots) > 1:
-            name = PurePosixPath(str(self._roots[str(image.root)])) / name
-        # Two photos that differ in their suffix alone would share a label file.
-        while f"{split}/{name.with_suffix('')}" in self._taken:
-            name = name.with_name(f"{name.stem}_{name.suffix.lstrip('.')}{name.suffix}")
-        self._taken.add(f"{split}/{name.with_suffix('')}")
-        return name
 
     def _line(self, person: Person, width: int, height: int) -> str:
         if person.is_crowd:
@@ -157,29 +141,18 @@ def export_yolo(
         FolderTakenError: there is something in the folder.
         OSError, sqlite3.Error: something cannot be written.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FolderTakenError(f"{folder}: there is something in it already. Choose a new or an empty folder.")
-    unfinished = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.msarcnn-tmp")
-    unfinished.mkdir(parents=True)
-    try:
-        with snapshot(project, folder.absolute()) as connection:
-            total = count_images(connection, only)
-            roots = [root for (root,) in connection.execute("SELECT path FROM root ORDER BY id")]
-            writer = _Writer(unfinished, roots, val_fraction, seed, photos)
-            for index, image in enumerate(labelled_images(connection, only), 1):
-                writer.add(image)
-                if index % _STEP == 0:
-                    print_line("progress", done=index, total=total)
+    with new_folder(folder) as unfinished, snapshot(project, folder.absolute()) as connection:
+        total = count_images(connection, only)
+        roots = [root for (root,) in connection.execute("SELECT path FROM root ORDER BY id")]
+        writer = _Writer(unfinished, roots, val_fraction, seed, photos)
+        for index, image in enumerate(labelled_images(connection, only), 1):
+            writer.add(image)
+            if index % _STEP == 0:
+                print_line("progress", done=index, total=total)
         for split in ("train", "val"):
             (unfinished / "images" / split).mkdir(parents=True, exist_ok=True)
         text = _description(load_skeleton(), "images/val" if writer.result.val else "images/train")
         (unfinished / "dataset.yaml").write_text(text, encoding="utf-8")
-        if folder.exists():
-            folder.rmdir()
-        unfinished.rename(folder)
-    except BaseException:
-        shutil.rmtree(unfinished, ignore_errors=True)
-        raise
     writer.result.path = str(folder)
     return writer.result
 
@@ -203,24 +176,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--photos", choices=("link", "copy"), default="link")
     options = parser.parse_args(arguments)
-    try:
-        result = export_yolo(
-            options.project,
-            options.folder,
-            only=options.only,
-            val_fraction=options.val_fraction,
-            seed=options.seed,
-            photos=options.photos,
-        )
-    except (ProjectError, FolderTakenError) as error:
-        print_error(str(error))
-        return 1
-    except (OSError, sqlite3.Error) as error:
-        reason = getattr(error, "strerror", None) or error
-        print_error(f"{options.folder}: cannot be written ({reason}). Choose another folder, or free some space.")
-        return 1
-    print_line("result", **msgspec.structs.asdict(result))
-    return 0
+    return run_child_work(
+        options.folder,
+        lambda: msgspec.structs.asdict(
+            export_yolo(
+                options.project,
+                options.folder,
+                only=options.only,
+                val_fraction=options.val_fraction,
+                seed=options.seed,
+                photos=options.photos,
+            )
+        ),
+    )
 
 
 if __name__ == "__main__":

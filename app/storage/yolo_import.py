@@ -212,18 +212,11 @@ def stage_yolo(description: Path, staging: Path, progress: Progress) -> ImportRe
     """
     dataset = read_description(description)
     converted = _convert(dataset, progress)
-    skeleton = load_skeleton()
-    category = {
-        "id": 1,
-        "name": "person",
-        "keypoints": skeleton.keypoints,
-        "skeleton": [[first + 1, second + 1] for first, second in skeleton.edges],
-    }
     content = {
         "info": {"description": f"from {description.name}"},
         "images": converted.images,
         "annotations": converted.annotations,
-        "categories": [category],
+        "categories": [load_skeleton().coco_category()],
     }
     with tempfile.TemporaryDirectory(prefix="msarcnn-yolo-") as folder:
         coco = Path(folder) / PurePath(description.absolute().parent.name or "dataset").with_suffix(".json")

@@ -11,8 +11,9 @@ from storage_builders import make_joints
 
 from app.document.document import FIRST_OWN_PERSON_KEY
 from app.document.records import HUMAN, Box, Change, Edit, ImageState, Joint, Person
+from app.storage.new_folder import FolderTakenError
 from app.storage.project import Project
-from app.storage.yolo_export import FolderTakenError, export_yolo
+from app.storage.yolo_export import export_yolo
 from app.storage.yolo_import import YoloError, label_file, read_description, stage_yolo
 
 WIDTH, HEIGHT = 200, 100

@@ -107,6 +107,7 @@ def test_joints_are_placed_by_clicks_in_order(window: MainWindow, qtbot: QtBot) 
     assert not window.canvas.placing
     click(window, 10, 230)
     assert people(window)[-1].joints[3].v == 0
+    window.session.selection.person = people(window)[-1].key
     trigger(window, qtbot, "place_joints")
     assert "left eye (1 of 15)" in window.status.hint.text(), "those that are missing"
     trigger(window, qtbot, "undo")

@@ -222,12 +222,12 @@ def test_drawing_a_box_adds_one_person(stage: FakeStage, editor: FakeEditor) -> 
     assert stage.boxes[-1] is None
 
 
-NAMES = ("left wrist", "right wrist")
+ORDER = ((0, "left wrist"), (1, "right wrist"))
 
 
 def test_joints_are_placed_one_after_the_other(stage: FakeStage, editor: FakeEditor) -> None:
     finished: list[bool] = []
-    tool = PlaceJointsTool(stage, editor, 2, NAMES, lambda: finished.append(True))
+    tool = PlaceJointsTool(stage, editor, 2, ORDER, lambda: finished.append(True))
     assert stage.selected == (2, 0, None) and "left wrist (1 of 2)" in tool.hint
     drag(tool, (100, 110), (104, 300))
     assert stage.selected == (2, 1, None) and "right wrist (2 of 2)" in tool.hint and not finished
@@ -239,11 +239,11 @@ def test_joints_are_placed_one_after_the_other(stage: FakeStage, editor: FakeEdi
 def test_skipping_a_joint_leaves_it_as_it_is(stage: FakeStage, editor: FakeEditor) -> None:
     stage.people[2] = replace(INNER, joints=(Joint(95, 105, 2, HUMAN), Joint(99, 105, 0, "m")))
     finished: list[bool] = []
-    tool = PlaceJointsTool(stage, editor, 2, NAMES, lambda: finished.append(True))
+    tool = PlaceJointsTool(stage, editor, 2, ORDER, lambda: finished.append(True))
     assert stage.selected == (2, 1, None), "only what is not labelled is asked for"
     tool.skip()
     assert finished and editor.calls == []
-    tool = PlaceJointsTool(stage, editor, 1, NAMES, lambda: None)
+    tool = PlaceJointsTool(stage, editor, 1, ORDER, lambda: None)
     assert "left wrist (1 of 2)" in tool.hint, "somebody complete is gone through from the beginning"
     tool.press(PointerEvent(10, 10))
     assert tool.cancel() and editor.calls == []

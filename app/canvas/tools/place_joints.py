@@ -11,20 +11,26 @@ from app.canvas.tools.place_joint import PlaceJoint
 
 
 class PlaceJointsTool(Tool):
-    """Goes through the joints that are not labelled, in the skeleton's order; through all where none is missing.
+    """Goes through the joints that are not labelled, in the skeleton's placing order; through all if none is missing.
 
     The left button places a visible joint (while it is held, the joint follows the pointer), the right one an occluded
     joint, `skip` leaves one as it is. `finished` is called behind the last one.
     """
 
     def __init__(
-        self, stage: Stage, editor: Editor, person: int, names: Sequence[str], finished: Callable[[], None]
+        self,
+        stage: Stage,
+        editor: Editor,
+        person: int,
+        order: Sequence[tuple[int, str]],
+        finished: Callable[[], None],
     ) -> None:
+        """order: index and name of every joint, in the order in which they are asked for."""
         super().__init__(stage, editor)
-        self.person, self._names, self._finished = person, names, finished
+        self.person, self._names, self._finished = person, dict(order), finished
         joints = stage.person(person).joints
-        missing = [index for index, joint in enumerate(joints) if not joint.v]
-        self._left = missing or list(range(len(joints)))
+        missing = [index for index, _ in order if not joints[index].v]
+        self._left = missing or [index for index, _ in order]
         self._count = len(self._left)
         self._select()
 
