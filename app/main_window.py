@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QIcon
-from PySide6.QtWidgets import QDockWidget, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QDialog, QDockWidget, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from app import actions as action_table
 from app.canvas.adjustments import Adjustments
@@ -16,7 +16,9 @@ from app.canvas.view import CanvasView
 from app.controllers.clipboard import Clipboard
 from app.controllers.closing import Closing
 from app.controllers.conditions import Conditions
+from app.controllers.detections import Detections
 from app.controllers.editing import Editing
+from app.controllers.effort import Effort
 from app.controllers.engine_status import EngineStatus
 from app.controllers.estimation import Estimation
 from app.controllers.exporting import Exporting
@@ -30,10 +32,14 @@ from app.controllers.photos import Photos
 from app.controllers.prediction_counts import PredictionCounts
 from app.controllers.prefill import Prefill
 from app.controllers.session import Session
+from app.controllers.videos import Videos
 from app.controllers.view_state import ViewState
 from app.dialogs.ask import FileAsker
+from app.dialogs.effort import EffortDialog
+from app.dialogs.export import ExportDialog, ExportSettings
 from app.dialogs.fine_tune import FineTuneDialog, LabelCounts
 from app.dialogs.help import Help
+from app.dialogs.video import VideoDialog
 from app.keys import Keys
 from app.menus import add_panel_switches, fill_menus, make_tool_bar
 from app.panels.empty_state import EmptyState
@@ -103,6 +109,9 @@ class MainWindow(QMainWindow):
         self.prefill = Prefill(session, self.engine, self.model, self.messages, settings, automatic_prefill)
         self.opening = Opening(session, self.messages, settings, asker)
         self.exporting = Exporting(session, self.messages, asker)
+        self.detections = Detections(session, self.model, self.messages, asker)
+        self.videos = Videos(self.opening, self.messages, asker, self)
+        self.effort = Effort(session, self.messages, asker)
         self.fine_tuning = FineTuning(session, self.engine, self.trainer, self.model, self.messages, settings, asker)
         self.engine_status = EngineStatus(self.engine, self.fine_tuning, self.messages)
         self.counts = PredictionCounts(session, self.layers)
@@ -112,8 +121,7 @@ class MainWindow(QMainWindow):
             self.messages,
             self.fine_tuning,
             self.prefill,
-            self.opening,
-            self.exporting,
+            [self.opening, self.exporting, self.detections, self.videos, self.effort],
             self.engine,
             self.loader,
             self.close,
@@ -183,6 +191,9 @@ class MainWindow(QMainWindow):
             "window": self,
             "opening": self.opening,
             "exporting": self.exporting,
+            "detections": self.detections,
+            "videos": self.videos,
+            "effort": self.effort,
             "navigation": self.navigation,
             "editing": self.editing,
             "clipboard": self.clipboard,
@@ -271,14 +282,18 @@ class MainWindow(QMainWindow):
         self.prefill.ended.connect(strip.finish)
         strip.pause_wanted.connect(self.prefill.pause)
         strip.cancel_wanted.connect(self.prefill.cancel)
-        for source in (self.opening, self.exporting):
+        for source in (self.opening, self.exporting, self.detections, self.videos):
             source.progress.connect(
                 lambda name, done, total: jobs.show_progress(name, done, total, None, pausable=False)
             )
         self.opening.progress_ended.connect(jobs.finish)
-        self.exporting.ended.connect(jobs.finish)
+        for job in (self.exporting, self.detections, self.videos):
+            job.ended.connect(jobs.finish)
+            jobs.cancel_wanted.connect(job.cancel)
+        self.exporting.asked.connect(self._ask_export)
+        self.videos.asked.connect(self._ask_video)
+        self.effort.counted.connect(self._show_effort)
         jobs.cancel_wanted.connect(self.opening.cancel_import)
-        jobs.cancel_wanted.connect(self.exporting.cancel)
         tuning.asked.connect(self._ask_fine_tuning)
         tuning.began.connect(self.training.begin)
         tuning.began.connect(lambda _: self._raise_training())
@@ -345,9 +360,23 @@ class MainWindow(QMainWindow):
 
     def _ask_fine_tuning(self, counts: LabelCounts) -> None:
         dialog = FineTuneDialog(counts, self)
-        dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
         dialog.started.connect(self.fine_tuning.start)
-        dialog.open()
+        _open(dialog)
+
+    def _ask_export(self, start: ExportSettings) -> None:
+        dialog = ExportDialog(start, self)
+        dialog.chosen.connect(self.exporting.begin)
+        _open(dialog)
+
+    def _ask_video(self, video: Path) -> None:
+        dialog = VideoDialog(video, self)
+        dialog.chosen.connect(self.videos.begin)
+        _open(dialog)
+
+    def _show_effort(self, header: list[str], rows: list[list[object]]) -> None:
+        dialog = EffortDialog(header, rows, self)
+        dialog.save_wanted.connect(self.effort.save)
+        _open(dialog)
 
     def _raise_training(self) -> None:
         self.training_dock.show()
@@ -382,6 +411,11 @@ class MainWindow(QMainWindow):
         self.settings.set_bytes("window/state", self.saveState())
         self.closing.finish()
         event.accept()
+
+
+def _open(dialog: QDialog) -> None:
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.open()
 
 
 def _project_title(path: Path) -> str:

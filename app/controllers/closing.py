@@ -1,19 +1,24 @@
 """Closing the window: nothing is lost, nothing is left running that was not meant to be."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from PySide6.QtCore import QObject
 
-from app.controllers.exporting import Exporting
 from app.controllers.fine_tuning import FineTuning
 from app.controllers.messages import Messages
-from app.controllers.opening import Opening
 from app.controllers.prefill import Prefill
 from app.controllers.session import Session
 from app.workers.decoder_client import ImageLoader
 from app.workers.engine_client import EngineClient
 
 _DRAIN_SECONDS = 5.0
+
+
+class Closable(Protocol):
+    """Has work in child processes that ends with the window."""
+
+    def close(self) -> None: ...
 
 
 class Closing(QObject):
@@ -25,15 +30,14 @@ class Closing(QObject):
         messages: Messages,
         fine_tuning: FineTuning,
         prefill: Prefill,
-        opening: Opening,
-        exporting: Exporting,
+        jobs: Sequence[Closable],
         engine: EngineClient,
         loader: ImageLoader,
         close: Callable[[], object],
     ) -> None:
         super().__init__(session)
         self._session, self._messages, self._fine_tuning = session, messages, fine_tuning
-        self._prefill, self._opening, self._exporting = prefill, opening, exporting
+        self._prefill, self._jobs = prefill, jobs
         self._engine, self._loader = engine, loader
         self._close = close
         self._training_decided = self._loss_accepted = False
@@ -59,8 +63,8 @@ class Closing(QObject):
             return
         self._finished = True
         self._prefill.cancel()
-        self._opening.close()
-        self._exporting.close()
+        for job in self._jobs:
+            job.close()
         self._fine_tuning.close()
         self._engine.close()
         self._loader.close()

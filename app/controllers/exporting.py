@@ -1,6 +1,6 @@
-"""Writing the labels as a COCO file, in a child process."""
+"""Writing the labels in one of several formats, in a child process."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -9,24 +9,25 @@ from PySide6.QtCore import QObject, Signal
 from app.controllers.messages import Messages
 from app.controllers.opening import Asker
 from app.controllers.session import Session
+from app.dialogs.export import COCO, OVERLAYS, RESULTS, YOLO, ExportSettings
 from app.workers.jobs import CANCELLED_CODE, ChildJob, run_child
 
-_COCO = "COCO annotations (*.json)"
+_JSON = "JSON (*.json)"
+_FOLDERS = {YOLO: "yolo", OVERLAYS: "pictures"}
 
 
 class ExportJob(QObject):
-    """One export of the project's file as it is on the disk."""
+    """One export of a project's file as it is on the disk: the child `module` with (project, out, more...)."""
 
     progress = Signal(int, int)
     finished = Signal(object, str)
     """dict | None: the exporter's result; str: what went wrong ("" when cancelled)."""
 
-    def __init__(self, project: Path, out: Path, only: str, purpose: str, parent: QObject) -> None:
+    def __init__(self, module: str, project: Path, out: Path, arguments: Sequence[str], parent: QObject) -> None:
         super().__init__(parent)
         self._out = out
         self._result: dict[str, Any] | None = None
-        arguments = [str(project), str(out), "--only", only, "--purpose", purpose]
-        self._job: ChildJob = run_child("app.storage.coco_export", arguments, self)
+        self._job: ChildJob = run_child(module, [str(project), str(out), *arguments], self)
         self._job.progress.connect(self._heard)
         self._job.finished.connect(self._ended)
 
@@ -52,9 +53,16 @@ class ExportJob(QObject):
         self.deleteLater()
 
 
-class Exporting(QObject):
-    """Asks where to, waits until every edit is on the disk, exports, says where it is."""
+def coco_job(project: Path, out: Path, only: str, purpose: str, parent: QObject) -> ExportJob:
+    """Labels as a COCO file; purpose is "export" or "training"."""
+    return ExportJob("app.storage.coco_export", project, out, ["--only", only, "--purpose", purpose], parent)
 
+
+class Exporting(QObject):
+    """Asks what and where to, waits until every edit is on the disk, exports, says where it is."""
+
+    asked = Signal(object)
+    """ExportSettings to begin with: the user wants to export."""
     progress = Signal(str, int, int)
     ended = Signal()
 
@@ -63,24 +71,43 @@ class Exporting(QObject):
         self._session, self._messages, self._asker = session, messages, asker
         self._job: ExportJob | None = None
         self._waiting = False
+        self._last = ExportSettings(COCO)
         self.last_path: Path | None = None
         session.closed.connect(self._stop_waiting)
 
     def ask(self) -> None:
+        if self._session.is_open:
+            self.asked.emit(self._last)
+
+    def begin(self, settings: ExportSettings) -> None:
+        """Asks where to, then exports."""
         path = self._session.path
         if path is None:
             return
-        start = (self.last_path.parent if self.last_path else Path.home()) / f"{path.stem}.json"
-        if out := self._asker.save("Export COCO annotations", start, _COCO):
-            self.export(out)
+        self._last = settings
+        place = self.last_path.parent if self.last_path else Path.home()
+        if settings.format in _FOLDERS:
+            start = place / f"{path.stem}-{_FOLDERS[settings.format]}"
+            out = self._asker.save("Export into a new folder", start, "Folder (*)")
+        else:
+            name = f"{path.stem}-predictions" if settings.format == RESULTS else path.stem
+            out = self._asker.save("Export", place / f"{name}.json", _JSON)
+        if out:
+            self.run(out, settings)
 
     def export(self, out: Path, only: str = "all") -> None:
-        """Writes the labels to `out`; only is "all", "finished" or "labelled"."""
+        """Writes the labels to `out` as a COCO file; only is "all", "finished" or "labelled"."""
+        self.run(out, ExportSettings(COCO, only))
+
+    def run(self, out: Path, settings: ExportSettings) -> None:
+        """Exports to `out`."""
         if self._job is not None or self._waiting:
             self._messages.post("An export is running already.", "info")
             return
         self._waiting = self._session.is_open
-        when_saved(self._session, self._messages, lambda project: self._start(project, out, only), self._stop_waiting)
+        when_saved(
+            self._session, self._messages, lambda project: self._start(project, out, settings), self._stop_waiting
+        )
 
     def cancel(self) -> None:
         if self._job:
@@ -95,13 +122,25 @@ class Exporting(QObject):
     def _stop_waiting(self) -> None:
         self._waiting = False
 
-    def _start(self, project: Path, out: Path, only: str) -> None:
+    def _start(self, project: Path, out: Path, settings: ExportSettings) -> None:
         self._waiting = False
-        self._job = ExportJob(project, out, only, "export", self)
+        only = ["--only", settings.only]
+        if settings.format == COCO:
+            self._job = coco_job(project, out, settings.only, "export", self)
+        elif settings.format == YOLO:
+            photos = "copy" if settings.copy_photos else "link"
+            split = ["--val-fraction", str(settings.val_fraction), "--seed", str(settings.seed), "--photos", photos]
+            self._job = ExportJob("app.storage.yolo_export", project, out, [*only, *split], self)
+        elif settings.format == OVERLAYS:
+            self._job = ExportJob("app.storage.overlay_export", project, out, only, self)
+        else:
+            self._job = ExportJob("app.storage.results_export", project, out, only, self)
         self._job.progress.connect(lambda done, total: self.progress.emit("Exporting", done, total))
-        self._job.finished.connect(lambda result, error: self._finished(project, out, result, error))
+        self._job.finished.connect(lambda result, error: self._finished(project, out, settings, result, error))
 
-    def _finished(self, project: Path, out: Path, result: dict[str, Any] | None, error: str) -> None:
+    def _finished(
+        self, project: Path, out: Path, settings: ExportSettings, result: dict[str, Any] | None, error: str
+    ) -> None:
         self._job = None
         self.ended.emit()
         if error:
@@ -110,17 +149,34 @@ class Exporting(QObject):
             self._messages.post("The export was cancelled; nothing was written.", "info")
         else:
             self.last_path = out
-            self._remember(project, result["digest"])
-            text = f"Exported {result.get('people', 0)} people on {result.get('images', 0)} images to {out}"
-            incomplete = result.get("incomplete", [])
-            level = "warning" if incomplete else "success"
-            self._messages.post(". ".join([text, *incomplete]), level, [("OK", lambda: None)])
+            if settings.format == COCO:
+                self._remember(project, result["digest"])
+            notes = _notes(result)
+            text = ". ".join([f"Exported {_counted(result)} to {out}", *notes])
+            self._messages.post(text, "warning" if notes else "success", [("OK", lambda: None)])
 
     def _remember(self, project: Path, digest: str) -> None:
         """Lets the project know its own file again, should somebody open it: there is nothing to import."""
         if self._session.path == project and not self._session.read_only:
             # Failing is no news: the import then compares records one by one.
             self._session.store.submit(lambda opened: opened.remember_export(digest), failed=lambda error: None)
+
+
+def _counted(result: dict[str, Any]) -> str:
+    images = f"{result.get('images', 0)} images"
+    return f"{result['people']} people on {images}" if "people" in result else images
+
+
+def _notes(result: dict[str, Any]) -> list[str]:
+    """Sentences about what is not in the file."""
+    notes = list(result.get("incomplete", []))
+    if skipped := result.get("skipped"):
+        notes.append(f"{len(skipped)} images could not be read, the first: {skipped[0]}")
+    if crowds := result.get("crowds"):
+        notes.append(f"{crowds} crowd regions are left out")
+    if outside := result.get("outside"):
+        notes.append(f"{outside} joints outside of their image are left out")
+    return notes
 
 
 def when_saved(

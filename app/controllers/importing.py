@@ -1,4 +1,4 @@
-"""Importing a COCO file into the open project: a child prepares it, the writer attaches it in batches."""
+"""Importing labels into the open project: a child prepares them, the writer attaches them in batches."""
 
 import tempfile
 from collections.abc import Callable
@@ -12,22 +12,26 @@ from app.storage.writer import ProjectStore
 from app.workers.jobs import CANCELLED_CODE, ChildJob, run_child
 
 
-class CocoImport(QObject):
-    """One import. Nothing that is labelled already is overwritten."""
+class LabelImport(QObject):
+    """One import of a COCO file, or of a YOLO-pose data set. Nothing that is labelled already is overwritten."""
 
     progress = Signal(str, int, int)
     finished = Signal(str, str)
     """A sentence for the user ("" when there is nothing to say) and its level."""
 
-    def __init__(self, store: ProjectStore, annotations: Path, root: Path, parent: QObject) -> None:
+    def __init__(self, store: ProjectStore, source: Path, root: Path | None, parent: QObject) -> None:
+        """source: a COCO file with its image folder `root`, or a data set's .yaml, which names its folders itself."""
         super().__init__(parent)
-        self._store, self._name = store, annotations.name
+        self._store, self._name = store, source.name
         self._folder = tempfile.TemporaryDirectory(prefix="msarcnn-import-", ignore_cleanup_errors=True)
         self._staging = Path(self._folder.name) / "staging.db"
         self._report: dict[str, Any] = {}
         self._stop: Callable[[], None] | None = None
-        arguments = [str(annotations.absolute()), str(self._staging), "--images", str(root)]
-        self._job: ChildJob = run_child("app.storage.coco_import", arguments, self)
+        arguments = [str(source.absolute()), str(self._staging)]
+        if root is None:
+            self._job: ChildJob = run_child("app.storage.yolo_import", arguments, self)
+        else:
+            self._job = run_child("app.storage.coco_import", [*arguments, "--images", str(root)], self)
         self._job.progress.connect(self._heard)
         self._job.finished.connect(self._prepared)
 
@@ -56,8 +60,11 @@ class CocoImport(QObject):
         if code != 0:
             self._end(f"{self._name} was not imported: {message}", "error")
             return
-        self._stop = self._store.attach_staging(
-            self._staging, self._attaching, self._attached, lambda error: self._end(str(error), "error")
+        self._stop = self._store.run_batches(
+            lambda project: project.attach_staging(self._staging),
+            self._attaching,
+            self._attached,
+            lambda error: self._end(str(error), "error"),
         )
 
     def _attaching(self, state: AttachProgress) -> None:

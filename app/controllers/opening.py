@@ -8,7 +8,7 @@ from typing import Protocol
 from PySide6.QtCore import QObject, Signal
 
 from app.controllers import places
-from app.controllers.importing import CocoImport
+from app.controllers.importing import LabelImport
 from app.controllers.messages import Messages
 from app.controllers.session import Session
 from app.storage.errors import ProjectError, ProjectLockedError
@@ -20,6 +20,8 @@ from app.workers.photo_files import is_photo, list_photos
 
 _IMAGES = "Images (*.jpg *.jpeg *.png *.webp *.bmp *.tif *.tiff *.gif);;All files (*)"
 _COCO = "COCO annotations (*.json);;All files (*)"
+_YOLO = "YOLO-pose data set (*.yaml *.yml);;All files (*)"
+_YAML_SUFFIXES = (".yaml", ".yml")
 _PROJECTS = f"Projects (*{places.SUFFIX});;All files (*)"
 
 
@@ -46,7 +48,7 @@ class Opening(QObject):
     def __init__(self, session: Session, messages: Messages, settings: Settings, asker: Asker) -> None:
         super().__init__(session)
         self._session, self._messages, self._settings, self._asker = session, messages, settings, asker
-        self._import: CocoImport | None = None
+        self._import: LabelImport | None = None
         self._asked: Path | None = None
         session.open_failed.connect(self._open_failed)
         session.opened.connect(self._check_roots)
@@ -63,6 +65,10 @@ class Opening(QObject):
 
     def ask_coco(self) -> None:
         if file := self._asker.file("Open COCO annotations", _COCO):
+            self.open_paths([file])
+
+    def ask_yolo(self) -> None:
+        if file := self._asker.file("Open a YOLO-pose data set by its .yaml", _YOLO):
             self.open_paths([file])
 
     def ask_project(self) -> None:
@@ -101,6 +107,8 @@ class Opening(QObject):
             self.open_project(files[0])
         elif kind == ".json":
             self.open_coco(files[0], images or (folders[0] if folders else None))
+        elif kind in _YAML_SUFFIXES:
+            self.open_yolo(files[0])
         else:
             self._open_images(absolute)
 
@@ -141,6 +149,12 @@ class Opening(QObject):
         roots = self._session.roots
         return next((row.key for row in self._session.rows if roots[row.root_key] / row.path == self._asked), None)
 
+    def open_yolo(self, description: Path) -> None:
+        """Opens a YOLO-pose data set by its .yaml; what is new in it comes in every time."""
+        folder = description.absolute().parent.name
+        name = description.stem if description.stem.lower() not in ("data", "dataset") else folder
+        self._begin(places.project_of(description), name, lambda: self._run_import(description, None))
+
     def close(self) -> None:
         """Ends an import under way; what it has attached stays, and it goes on the next time."""
         if self._import:
@@ -175,8 +189,8 @@ class Opening(QObject):
 
         self._session.store.submit(lambda project: project.relocate_root(key, folder), moved)
 
-    def _run_import(self, annotations: Path, root: Path) -> None:
-        self._import = CocoImport(self._session.store, annotations, root, self)
+    def _run_import(self, annotations: Path, root: Path | None) -> None:
+        self._import = LabelImport(self._session.store, annotations, root, self)
         self._import.progress.connect(self.progress)
         self._import.finished.connect(self._imported)
 
@@ -266,12 +280,13 @@ def _misfit(paths: Sequence[Path]) -> str:
     files = [path for path in paths if not path.is_dir()]
     for file in files:
         kind = file.suffix.lower()
-        if kind == places.SUFFIX:
+        if kind == places.SUFFIX or kind in _YAML_SUFFIXES:
             if len(paths) > 1:
-                return f"{file.name}: a project is opened alone."
+                what = "project" if kind == places.SUFFIX else "data set"
+                return f"{file.name}: a {what} is opened alone."
         elif kind == ".json":
             if len(files) > 1 or len(folders) > 1:
                 return f"{file.name}: a COCO file is opened alone, or together with the one folder of its photos."
         elif not is_photo(file):
-            return f"{file.name}: this is no photo, no COCO file and no project. Leave it out."
+            return f"{file.name}: this is no photo, no COCO file, no data set and no project. Leave it out."
     return ""

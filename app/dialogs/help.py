@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 
 import PySide6
-from PySide6.QtWidgets import QWidget
+from PySide6.QtCore import Qt
+from PySide6.QtWidgets import QDialog, QWidget
 
 from app.dialogs.about import AboutDialog
 from app.dialogs.key_editor import KeyEditor, KeyTable
@@ -30,11 +31,11 @@ class Help:
         """The F1 sheet: every action that has a key."""
         if self._keys:
             rows = [(menu, text, keys, tooltip) for _, menu, text, keys, tooltip in self._keys.rows() if keys]
-            KeysDialog(rows, self._parent).show()
+            _show(KeysDialog(rows, self._parent))
 
     def change_keys(self) -> None:
         if self._keys:
-            KeyEditor(self._keys, self._parent).show()
+            _show(KeyEditor(self._keys, self._parent))
 
     def show_about(self) -> None:
         versions = [
@@ -44,7 +45,12 @@ class Help:
             ("torch", _version("torch")),
             ("System", platform.platform()),
         ]
-        AboutDialog([*versions, *self._facts()], self._parent).show()
+        _show(AboutDialog([*versions, *self._facts()], self._parent))
+
+
+def _show(dialog: QDialog) -> None:
+    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
+    dialog.show()
 
 
 def _version(package: str) -> str:

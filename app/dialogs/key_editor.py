@@ -2,7 +2,7 @@
 
 from typing import Protocol
 
-from PySide6.QtCore import Qt, Signal
+from PySide6.QtCore import Qt, SignalInstance
 from PySide6.QtGui import QFont, QKeySequence
 from PySide6.QtWidgets import (
     QDialog,
@@ -25,7 +25,8 @@ _ID = Qt.ItemDataRole.UserRole
 class KeyTable(Protocol):
     """What the editor needs of app.keys.Keys."""
 
-    changed: Signal
+    @property
+    def changed(self) -> SignalInstance: ...
 
     def of(self, action: str) -> tuple[str, ...]: ...
 

@@ -146,8 +146,9 @@ class FilterControls(QWidget):
         """Takes every condition away."""
         for box in (self.flagged, self.predicted):
             box.setChecked(False)
-        for number in (self.least, self.most, self.below):
-            number.setValue(number.minimum())
+        self.least.setValue(self.least.minimum())
+        self.most.setValue(self.most.minimum())
+        self.below.setValue(self.below.minimum())
 
     def _count(self, special: str, tooltip: str) -> QSpinBox:
         box = QSpinBox(self)

@@ -26,9 +26,10 @@ def run_child_work(out: Path, work: Callable[[], Mapping[str, object]], *known: 
 
     known: exceptions whose texts are sentences for the user.
     """
+    sentences: tuple[type[Exception], ...] = (ProjectError, FolderTakenError, *known)
     try:
         result = work()
-    except (ProjectError, FolderTakenError, *known) as error:
+    except sentences as error:
         print_error(str(error))
         return 1
     except (OSError, sqlite3.Error) as error:

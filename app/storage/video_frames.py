@@ -34,7 +34,9 @@ def write_frames(
     with new_folder(folder) as unfinished:
         for frame in chosen_frames(video, every, change):
             out = unfinished / f"{video.stem}_{frame.number:06}.{suffix}"
-            options = {"quality": _QUALITY, "subsampling": 0} if suffix == "jpg" else {"compress_level": 3}
+            options: dict[str, Any] = (
+                {"quality": _QUALITY, "subsampling": 0} if suffix == "jpg" else {"compress_level": 3}
+            )
             Image.fromarray(frame.pixels).save(out, **options)
             count, last = count + 1, frame.number
             print_line("progress", done=min(last + 1, total) if total else last + 1, total=total)

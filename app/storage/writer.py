@@ -12,7 +12,6 @@ from PySide6.QtCore import QObject, Qt, Signal, Slot
 
 from app.document.document import Document
 from app.document.records import Edit
-from app.storage.attach import AttachProgress
 from app.storage.errors import ProjectError
 from app.storage.project import OpenedImage, Project
 from app.storage.rows import with_edits
@@ -156,33 +155,35 @@ class ProjectStore(QObject):
 
         self.submit(lambda project: len(self._writer.blocked), check, failed)
 
-    def attach_staging(
+    def run_batches(
         self,
-        staging: Path,
-        progress: Callable[[AttachProgress], object],
+        start: Callable[[Project], Iterator[R]],
+        progress: Callable[[R], object],
         done: Callable[[bool], object],
         failed: Callable[[Exception], object],
     ) -> Callable[[], None]:
-        """Attaches a staging file batch by batch, other jobs in between; returns a function that stops it.
+        """Runs an iterator's steps on the writer thread, other jobs in between; returns a function that stops it.
 
-        `done` is told whether all of it is there: False when it was stopped before.
+        `progress` is given what every step yields; `done` is told whether the iterator came to its end: False when it
+        was stopped before.
         """
         stopped = threading.Event()
-        batches: list[Iterator[AttachProgress]] = []
+        batches: list[Iterator[R]] = []
+        end = object()
 
-        def step(project: Project) -> AttachProgress | bool:
+        def step(project: Project) -> R | object:
             if not batches:
-                batches.append(project.attach_staging(staging))
+                batches.append(start(project))
             if stopped.is_set():
                 batches[0].close()  # type: ignore[attr-defined]
-                return False
-            return next(batches[0], True)
+                return stopped
+            return next(batches[0], end)
 
-        def stepped(state: AttachProgress | bool) -> None:
-            if isinstance(state, bool):
-                done(state)
+        def stepped(state: R | object) -> None:
+            if state is stopped or state is end:
+                done(state is end)
                 return
-            progress(state)
+            progress(state)  # type: ignore[arg-type]
             self.submit(step, stepped, failed)
 
         self.submit(step, stepped, failed)

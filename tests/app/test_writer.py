@@ -162,7 +162,12 @@ def test_edits_go_on_while_an_import_is_attached(store: ProjectStore, qtbot: QtB
     stage_coco(write_coco(tmp_path / "s.json", make_coco()), staging, [tmp_path], lambda *_: None)
     states: list[AttachProgress] = []
     done: list[bool] = []
-    store.attach_staging(staging, states.append, done.append, lambda error: pytest.fail(str(error)))
+    store.run_batches(
+        lambda project: project.attach_staging(staging),
+        states.append,
+        done.append,
+        lambda error: pytest.fail(str(error)),
+    )
     store.save(adding(1 << 30))
     qtbot.waitUntil(lambda: done == [True] and store.pending == 0)
     assert states[-1].done == states[-1].total == 6
@@ -174,7 +179,12 @@ def test_stopping_an_import(store: ProjectStore, qtbot: QtBot, tmp_path: Path) -
     staging = tmp_path / "staging.db"
     stage_coco(write_coco(tmp_path / "s.json", make_coco()), staging, [tmp_path], lambda *_: None)
     done: list[bool] = []
-    stop = store.attach_staging(staging, lambda _: stop(), done.append, lambda error: pytest.fail(str(error)))
+    stop = store.run_batches(
+        lambda project: project.attach_staging(staging),
+        lambda _: stop(),
+        done.append,
+        lambda error: pytest.fail(str(error)),
+    )
     qtbot.waitUntil(lambda: done == [False])
     assert [complete for _, _, complete in store.call(lambda project: project.sources())] == [False]
 

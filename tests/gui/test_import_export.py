@@ -8,7 +8,7 @@ import pytest
 from PySide6.QtCore import QObject
 from pytestqt.qtbot import QtBot
 
-from app.controllers.importing import CocoImport
+from app.controllers.importing import LabelImport
 from app.main_window import MainWindow
 from app.storage.writer import ProjectStore
 
@@ -23,7 +23,7 @@ def test_a_cancelled_import_says_so(
     coco_file: Path, photos: Path, tmp_path: Path, qapp: QObject, qtbot: QtBot, stage: str, sentence: str
 ) -> None:
     store = ProjectStore.create(tmp_path / "p.poses")
-    running = CocoImport(store, coco_file, photos, qapp)  # as in the window, its parent outlives it
+    running = LabelImport(store, coco_file, photos, qapp)  # as in the window, its parent outlives it
     running.progress.connect(lambda what, done, total: running.cancel() if what.startswith(stage) else None)
     with qtbot.waitSignal(running.finished, timeout=20_000) as finished:
         pass
