@@ -5,20 +5,25 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 from urllib.parse import quote
 
 import msgspec
 
 from app.document.document import FIRST_OWN_PERSON_KEY
-from app.document.records import Person
+from app.document.records import Change, Person
 from app.storage.coco_person import read_person
+from app.storage.edit_rows import store_person
 from app.storage.errors import ProjectError
 from app.storage.schema import transaction
 from app.storage.staging import STAGING_VERSION
 
 SAME_PERSON_IOU = 0.5
 """An imported person whose box overlaps a label by this much is that person, and is left out."""
+
+
+Overlaps = Literal["mine", "theirs", "both"]
+"""Who stays where an imported person lies on a label."""
 
 
 class AttachProgress(NamedTuple):
@@ -30,6 +35,7 @@ class AttachProgress(NamedTuple):
         images_added: Images that are new in the project.
         people_added: People taken over.
         people_skipped: People left out because the image has a label there, or the file was imported before.
+        people_replaced: Labels that gave way to an imported person.
     """
 
     done: int
@@ -37,6 +43,7 @@ class AttachProgress(NamedTuple):
     images_added: int
     people_added: int
     people_skipped: int
+    people_replaced: int = 0
 
 
 def export_mark(digest: str) -> str:
@@ -44,10 +51,26 @@ def export_mark(digest: str) -> str:
     return f"export {digest}"
 
 
+def same_label(first: Person, second: Person) -> bool:
+    """Whether two records say the same: box, crowd and joints; who placed them does not matter."""
+    return (
+        (first.box, first.is_crowd) == (second.box, second.is_crowd)
+        and [(j.x, j.y, j.v) for j in first.joints if j.v] == [(j.x, j.y, j.v) for j in second.joints if j.v]
+        and [j.v for j in first.joints] == [j.v for j in second.joints]
+    )
+
+
 def attach_batches(
-    connection: sqlite3.Connection, project: Path, staging: Path, author: str, batch: int
+    connection: sqlite3.Connection,
+    project: Path,
+    staging: Path,
+    author: str,
+    batch: int,
+    overlaps: Overlaps = "mine",
 ) -> Iterator[AttachProgress]:
     """Attaches a staging file, one committed batch each step; a broken-off import goes on where it stopped.
+
+    overlaps says who stays where an imported person lies on a label; one that is the same is never taken twice.
 
     Raises:
         ProjectError: the staging file cannot be used.
@@ -61,15 +84,19 @@ def attach_batches(
             project, f"the prepared import {staging} cannot be read ({error})", "Import again."
         ) from error
     try:
-        yield from _Attachment(connection, project, author, batch).run()
+        yield from _Attachment(connection, project, author, batch, overlaps).run()
     finally:
         with suppress(sqlite3.Error):  # an abandoned import may outlive the connection, which has detached then
             connection.execute("DETACH staging")
 
 
 class _Attachment:
-    def __init__(self, connection: sqlite3.Connection, project: Path, author: str, batch: int) -> None:
+    def __init__(
+        self, connection: sqlite3.Connection, project: Path, author: str, batch: int, overlaps: Overlaps
+    ) -> None:
         self._connection = connection
+        self._overlaps = overlaps
+        self._people_replaced = 0
         self._project = project
         self._author = author
         self._batch = batch
@@ -120,7 +147,8 @@ class _Attachment:
         return self._progress(total, total)
 
     def _progress(self, done: int, total: int) -> AttachProgress:
-        return AttachProgress(done, total, self._images_added, self._people_added, self._people_skipped)
+        counts = (self._images_added, self._people_added, self._people_skipped, self._people_replaced)
+        return AttachProgress(done, total, *counts)
 
     def _claim_source(self) -> tuple[int, int, int, int, int]:
         """The source's key, its counts of images and annotations, and from where on they are to be attached."""
@@ -171,7 +199,7 @@ class _Attachment:
         # Read before the first insert: what this batch adds must not count as a label that was there.
         doubtful = self._connection.execute(columns + staged.format(""), span).fetchall()
         added = self._connection.execute(insert + columns + staged.format("NOT"), span)
-        new = [row for row in doubtful if not self._is_labelled(row)]
+        new = [row for row in doubtful if self._may_come(row)]
         self._connection.executemany(insert + "VALUES (?, ?, ?, ?, ?, ?)", new)
         self._people_added += added.rowcount + len(new)
         self._people_skipped += len(doubtful) - len(new)
@@ -204,19 +232,36 @@ class _Attachment:
             (row for row in staged if hash((row[2], row[3])) not in hashes),
         )
 
-    def _is_labelled(self, row: tuple[Any, ...]) -> bool:
-        """Whether the image of a person to be imported has, or had, a label of another origin there."""
+    def _may_come(self, row: tuple[Any, ...]) -> bool:
+        """Decides about a person on an image that has labels of another origin, perhaps deleted ones."""
         key, image, source, _, imported, raw = row
-        box = read_person(key, None, imported, raw).box
+        person = read_person(key, None, imported, raw)
         others = self._connection.execute(
-            "SELECT id, data, imported, raw FROM person WHERE image_id = ? AND source_id IS NOT ?", (image, source)
-        )
-        labels: Iterator[Person] = (read_person(*columns) for columns in others)
-        return any(person.box.iou(box) >= SAME_PERSON_IOU for person in labels)
+            "SELECT id, data, imported, raw, deleted FROM person WHERE image_id = ? AND source_id IS NOT ?",
+            (image, source),
+        ).fetchall()
+        here = [
+            (other, bool(deleted))
+            for *columns, deleted in others
+            for other in (read_person(*columns),)
+            if other.box.iou(person.box) >= SAME_PERSON_IOU
+        ]
+        if not here:
+            return True
+        if self._overlaps == "mine" or any(same_label(other, person) for other, _ in here):
+            return False
+        if self._overlaps == "theirs":
+            for other, deleted in here:
+                if not deleted:
+                    store_person(self._connection, image, Change(other, None))
+                    self._people_replaced += 1
+        return True
 
     def _log(self, source: int) -> None:
         name = self._connection.execute("SELECT name FROM source WHERE id = ?", (source,)).fetchone()[0]
         after = {"source": source, "images": self._images_added, "people": self._people_added}
+        if self._people_replaced:
+            after["replaced"] = self._people_replaced
         self._connection.execute(
             "INSERT INTO operation (time, author, image_id, text, before, after) VALUES (?, ?, 0, ?, 'null', ?)",
             (time.time(), self._author, f"Import {name}", msgspec.json.encode(after).decode()),

@@ -14,11 +14,12 @@ from urllib.parse import quote
 from app.document.document import FIRST_OWN_PERSON_KEY, unbegun_state, with_marks
 from app.document.records import Edit, ImageRecord, Person, Prediction, PredictionStatus
 from app.storage import schema
-from app.storage.attach import AttachProgress, attach_batches, export_mark
+from app.storage.attach import AttachProgress, Overlaps, attach_batches, export_mark
 from app.storage.coco_person import read_person
 from app.storage.edit_rows import recount, replace_predictions, store_person, store_prediction
 from app.storage.errors import ProjectError, ReadOnlyProjectError
 from app.storage.lock import ProjectLock
+from app.storage.parts import PartReport, part_report, take_part
 from app.storage.rows import (
     IMAGE_COLUMNS,
     PREDICTION_COLUMNS,
@@ -29,6 +30,7 @@ from app.storage.rows import (
     image_row,
     prediction_from_columns,
 )
+from app.storage.split import PROJECT_ID
 from app.storage.staging import RESULTS_TAU, RESULTS_VERSION
 
 OpenedImage = tuple[ImageRecord, tuple[Person, ...], tuple[Prediction, ...]]
@@ -309,11 +311,33 @@ class Project:
 
     # Imports
 
-    def attach_staging(self, staging: Path, batch: int = 2000) -> Iterator[AttachProgress]:
+    def attach_staging(self, staging: Path, batch: int = 2000, overlaps: Overlaps = "mine") -> Iterator[AttachProgress]:
         """Takes over what `coco_import` prepared: one transaction each time the iterator is advanced."""
         if self.read_only:
             raise ReadOnlyProjectError(self.path)
-        return attach_batches(self._connection, self.path, staging, self.author, batch)
+        return attach_batches(self._connection, self.path, staging, self.author, batch, overlaps)
+
+    def identify(self) -> str:
+        """This project's id, by which the parts that it is split into know it."""
+        with self._transaction():
+            self._connection.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (PROJECT_ID, secrets.token_hex(16)))
+        return str(self._connection.execute("SELECT value FROM meta WHERE key = ?", (PROJECT_ID,)).fetchone()[0])
+
+    def part_report(self, part: Path) -> PartReport:
+        """Says what `take_part` would do. Raises ProjectError when the file is no part of this project."""
+        return part_report(self._connection, self.path, part)
+
+    def take_part(self, part: Path, conflicts: Overlaps) -> Iterator[int]:
+        """Brings the work on a part back (see `storage.parts`); yields the key of every image taken."""
+        if self.read_only:
+            raise ReadOnlyProjectError(self.path)
+        first = self._next_own_key
+        for image, next_key in take_part(self._connection, self.path, part, self.author, conflicts, first):
+            if next_key > self._next_own_key:
+                with self._transaction():
+                    self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('next_person_key', ?)", (next_key,))
+                self._next_own_key = next_key
+            yield image
 
     def remember_export(self, digest: str) -> None:
         """Says that a file (its SHA-256) was written from this project: importing it would add nothing."""

@@ -16,7 +16,7 @@ from app.storage.new_folder import new_folder
 from msarcnn.video import VideoError, chosen_frames, frame_count
 
 Format = Literal["jpg", "png"]
-_QUALITY = 95
+_OPTIONS: dict[Format, dict[str, Any]] = {"jpg": {"quality": 95, "subsampling": 0}, "png": {"compress_level": 3}}
 
 
 def write_frames(
@@ -34,10 +34,7 @@ def write_frames(
     with new_folder(folder) as unfinished:
         for frame in chosen_frames(video, every, change):
             out = unfinished / f"{video.stem}_{frame.number:06}.{suffix}"
-            options: dict[str, Any] = (
-                {"quality": _QUALITY, "subsampling": 0} if suffix == "jpg" else {"compress_level": 3}
-            )
-            Image.fromarray(frame.pixels).save(out, **options)
+            Image.fromarray(frame.pixels).save(out, **_OPTIONS[suffix])
             count, last = count + 1, frame.number
             print_line("progress", done=min(last + 1, total) if total else last + 1, total=total)
     return {"path": str(folder), "images": count, "frames": total or last + 1}

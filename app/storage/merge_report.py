@@ -1,0 +1,98 @@
+"""Says what a prepared import would meet: `python -P -m app.storage.merge_report PROJECT STAGING`.
+
+The result is a JSON line on stdout, {"event": "result", ...}; errors {"error": s} with exit status 1.
+"""
+
+import argparse
+import sqlite3
+import sys
+from collections.abc import Sequence
+from contextlib import closing
+from pathlib import Path
+from urllib.parse import quote
+
+import msgspec
+
+from app.storage import schema
+from app.storage.attach import SAME_PERSON_IOU, same_label
+from app.storage.child_lines import run_child_work
+from app.storage.coco_person import read_person
+from app.storage.staging import STAGING_VERSION
+
+_SHOWN = 100
+
+
+class MergeReport(msgspec.Struct):
+    """What an import would meet.
+
+    Attributes:
+        images: Images of the import; of them, new are not in the project yet.
+        people: People of the import.
+        same: Of them, those who are labelled in the project just so.
+        overlapping: Of them, those who lie on another label of the project.
+        paths: Relative paths of the images with overlapping people; the first hundred.
+    """
+
+    images: int = 0
+    new: int = 0
+    people: int = 0
+    same: int = 0
+    overlapping: int = 0
+    paths: list[str] = []
+
+
+def merge_report(project: Path, staging: Path) -> MergeReport:
+    """Compares. Raises ProjectError when the project, sqlite3.Error when the staging file cannot be read."""
+    schema.check_header(project)
+    with closing(schema.connect(project, read_only=True)) as connection:
+        schema.check_version(connection, project)
+        connection.execute("ATTACH ? AS staging", (f"file:{quote(str(staging.absolute()))}?mode=ro",))
+        if connection.execute("PRAGMA staging.user_version").fetchone()[0] != STAGING_VERSION:
+            raise sqlite3.DatabaseError("the prepared import is unfinished")
+        return _compared(connection)
+
+
+def _compared(connection: sqlite3.Connection) -> MergeReport:
+    report = MergeReport()
+    report.images, report.new = connection.execute(
+        "SELECT count(*), coalesce(sum(i.id IS NULL), 0) FROM staging.image s "
+        "JOIN staging.root r ON r.position = s.root "
+        "LEFT JOIN main.root ON root.path = r.path LEFT JOIN main.image i ON i.root_id = root.id AND i.path = s.path "
+        "WHERE s.path IS NOT NULL"
+    ).fetchone()
+    report.people = connection.execute("SELECT count(*) FROM staging.person").fetchone()[0]
+    rows = connection.execute(
+        "SELECT i.id, i.path, p.imported, p.raw FROM staging.person p "
+        "JOIN staging.image s ON s.position = p.image_position JOIN staging.root r ON r.position = s.root "
+        "JOIN main.root ON root.path = r.path JOIN main.image i ON i.root_id = root.id AND i.path = s.path "
+        "WHERE EXISTS (SELECT 1 FROM person m WHERE m.image_id = i.id AND m.deleted = 0) ORDER BY i.id"
+    )
+    paths: dict[str, None] = {}
+    for image, path, imported, raw in rows:
+        person = read_person(0, None, imported, raw)
+        mine = connection.execute(
+            "SELECT id, data, imported, raw FROM person WHERE image_id = ? AND deleted = 0", (image,)
+        )
+        here = [other for columns in mine for other in (read_person(*columns),)]
+        if any(same_label(other, person) for other in here):
+            report.same += 1
+        elif any(other.box.iou(person.box) >= SAME_PERSON_IOU for other in here):
+            report.overlapping += 1
+            paths[path] = None
+    report.paths = list(paths)[:_SHOWN]
+    return report
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The child process; returns its exit status."""
+    parser = argparse.ArgumentParser(prog="app.storage.merge_report", description="what an import would meet")
+    parser.add_argument("project", type=Path)
+    parser.add_argument("staging", type=Path)
+    options = parser.parse_args(arguments)
+    return run_child_work(
+        options.project, lambda: msgspec.structs.asdict(merge_report(options.project, options.staging))
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

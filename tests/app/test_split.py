@@ -1,0 +1,179 @@
+"""A project in parts, and back: nothing is lost, nothing is overwritten silently."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from storage_builders import import_coco, make_coco, make_joints, make_project, write_coco
+
+from app.document.document import FIRST_OWN_PERSON_KEY
+from app.document.records import HUMAN, Box, Change, Edit, ImageState, Joint, Person
+from app.storage.coco_export import export_coco
+from app.storage.errors import ProjectError
+from app.storage.project import Project
+from app.storage.split import split_project
+
+
+def drawn(key: int, x: float = 0.0) -> Person:
+    return Person(key, Box(x, 2, 30, 40), make_joints(origin=HUMAN))
+
+
+def add(project: Project, image: int, x: float = 0.0) -> Person:
+    person = drawn(project.next_person_key, x)
+    project.apply(Edit(image, "draw", (Change(None, person),), state=Change(ImageState.UNSEEN, ImageState.IN_PROGRESS)))
+    return person
+
+
+@pytest.fixture
+def whole(tmp_path: Path) -> Project:
+    """Seven images, a person on the first, all in one root."""
+    project = make_project(tmp_path / "whole.poseproj", 7)
+    project.identify()
+    add(project, 1)
+    return project
+
+
+def parts_of(whole: Project, tmp_path: Path, count: int = 2) -> list[Path]:
+    return list(map(Path, split_project(whole.path, tmp_path / "parts", count)["paths"]))
+
+
+def boxes(project: Project, image: int) -> list[float]:
+    return [person.box.x for person in project.load_image(image)[1]]
+
+
+def test_parts_are_blocks_and_hold_everything(whole: Project, tmp_path: Path) -> None:
+    paths = parts_of(whole, tmp_path, 3)
+    assert [path.name for path in paths] == [f"whole-part{number}.poseproj" for number in (1, 2, 3)]
+    shares = []
+    for path in paths:
+        part = Project.open(path)
+        shares.append([row.key for row in part.image_rows()])
+        assert part.operation_count() == 0
+        part.close()
+    assert shares == [[1, 2], [3, 4, 5], [6, 7]]
+    part = Project.open(paths[0])
+    assert part.load_image(1) == whole.load_image(1)
+    part.close()
+    whole.apply(Edit(2, "done", state=Change(ImageState.UNSEEN, ImageState.DONE)))
+    left = split_project(whole.path, tmp_path / "left", 2, unfinished=True)
+    assert left["images"] == [3, 3]
+
+
+def test_work_on_parts_comes_back(whole: Project, tmp_path: Path) -> None:
+    first, second = parts_of(whole, tmp_path)
+    one = Project.open(first)
+    (person,) = one.load_image(1)[1]
+    moved = person.with_joint(3, Joint(99, 98, 1, HUMAN))
+    one.apply(Edit(1, "move", (Change(person, moved),), flagged=Change(False, True), note=Change("", "hm")))
+    add(one, 2, 5.0)
+    one.close()
+    two = Project.open(second)
+    add(two, 6, 6.0)
+    two.apply(Edit(7, "nobody", state=Change(ImageState.UNSEEN, ImageState.DONE_EMPTY)))
+    two.close()
+    assert whole.part_report(first) == (2, (), ())
+    assert list(whole.take_part(first, "mine")) == [1, 2]
+    assert list(whole.take_part(second, "mine")) == [6, 7]
+    record, people, _ = whole.load_image(1)
+    assert people == (moved,) and record.flagged and record.note == "hm"
+    assert [boxes(whole, image) for image in (2, 6, 7)] == [[5.0], [6.0], []]
+    assert whole.image(7).state is ImageState.DONE_EMPTY and whole.image(2).people == 1
+    keys = [person.key for image in range(1, 8) for person in whole.load_image(image)[1]]
+    assert len(set(keys)) == 3, "both parts gave their first own person the same key"
+    assert whole.next_person_key > max(keys)
+    assert list(whole.take_part(first, "mine")) == [1, 2], "taking a part twice changes nothing"
+    assert [boxes(whole, image) for image in (1, 2)] == [[0.0], [5.0]]
+
+
+def test_deleting_in_a_part_deletes_in_the_whole(whole: Project, tmp_path: Path) -> None:
+    first, _ = parts_of(whole, tmp_path)
+    one = Project.open(first)
+    (person,) = one.load_image(1)[1]
+    one.apply(Edit(1, "delete", (Change(person, None),)))
+    one.close()
+    list(whole.take_part(first, "mine"))
+    assert boxes(whole, 1) == []
+
+
+@pytest.mark.parametrize(
+    ("choice", "expected"), [("mine", [0.0, 50.0]), ("theirs", [0.0, 7.0]), ("both", [0.0, 50.0, 7.0])]
+)
+def test_where_both_have_worked_somebody_decides(
+    whole: Project, tmp_path: Path, choice: str, expected: list[float]
+) -> None:
+    first, _ = parts_of(whole, tmp_path)
+    one = Project.open(first)
+    add(one, 1, 7.0)
+    add(one, 2, 8.0)
+    one.close()
+    add(whole, 1, 50.0)
+    assert whole.part_report(first).conflicts == ("000000.jpg",)
+    list(whole.take_part(first, choice))  # type: ignore[arg-type]
+    assert boxes(whole, 1) == expected and boxes(whole, 2) == [8.0]
+
+
+def test_imported_people_keep_ids_and_unknown_fields(tmp_path: Path) -> None:
+    whole = Project.create(tmp_path / "whole.poseproj")
+    import_coco(whole, write_coco(tmp_path / "labels.json", make_coco()), tmp_path)
+    whole.identify()
+    before = export_coco(whole.path, tmp_path / "before.json")
+    first, second = parts_of(whole, tmp_path)
+    for path in (first, second):
+        part = Project.open(path)
+        for row in part.image_rows():
+            for person in part.load_image(row.key)[1]:
+                part.apply(Edit(row.key, "crowd", (Change(person, person.with_box(person.box)),)))
+        part.close()
+        list(whole.take_part(path, "mine"))
+    after = export_coco(whole.path, tmp_path / "after.json")
+    assert json.loads((tmp_path / "after.json").read_text()) == json.loads((tmp_path / "before.json").read_text())
+    assert before.people == after.people == 3
+    part = Project.open(first)
+    (image,) = [row.key for row in part.image_rows()]
+    for person in part.load_image(image)[1]:
+        part.apply(Edit(image, "delete", (Change(person, None),)))
+    part.close()
+    list(whole.take_part(first, "mine"))
+    assert export_coco(whole.path, tmp_path / "less.json").people < 3
+    whole.close()
+
+
+def test_what_is_no_part_of_it_is_refused(whole: Project, tmp_path: Path) -> None:
+    other = make_project(tmp_path / "other.poseproj")
+    other.identify()
+    (part,) = split_project(other.path, tmp_path / "parts", 1)["paths"]
+    for path in (Path(part), other.path):
+        with pytest.raises(ProjectError, match="no part of whole"):
+            whole.part_report(path)
+    (tmp_path / "x.poseproj").write_text("nonsense")
+    with pytest.raises(ProjectError, match=r"x\.poseproj"):
+        list(whole.take_part(tmp_path / "x.poseproj", "mine"))
+
+
+def test_too_many_parts_and_taken_names_are_refused_and_leave_nothing(whole: Project, tmp_path: Path) -> None:
+    with pytest.raises(ProjectError, match="7 images cannot be divided into 8"):
+        split_project(whole.path, tmp_path / "parts", 8)
+    (tmp_path / "parts" / "whole-part2.poseproj").write_text("mine")
+    with pytest.raises(ProjectError, match="such a file already"):
+        split_project(whole.path, tmp_path / "parts", 2)
+    assert [path.name for path in (tmp_path / "parts").iterdir()] == ["whole-part2.poseproj"]
+
+
+def test_the_child(whole: Project, tmp_path: Path) -> None:
+    command = [
+        sys.executable,
+        "-P",
+        "-m",
+        "app.storage.split",
+        str(whole.path),
+        str(tmp_path / "parts"),
+        "--parts",
+        "2",
+    ]
+    done = subprocess.run(command, capture_output=True, check=True)
+    assert json.loads(done.stdout.splitlines()[-1])["images"] == [4, 3]
+    assert whole.next_person_key > FIRST_OWN_PERSON_KEY
+    again = subprocess.run(command, capture_output=True)
+    assert again.returncode == 1 and "such a file already" in json.loads(again.stdout)["error"]
