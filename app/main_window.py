@@ -25,6 +25,7 @@ from app.controllers.exporting import Exporting
 from app.controllers.fine_tuning import FineTuning
 from app.controllers.heatmaps import Heatmaps
 from app.controllers.listing import Listing
+from app.controllers.merging import Merging
 from app.controllers.messages import Message, Messages
 from app.controllers.navigation import Navigation
 from app.controllers.opening import Opening
@@ -39,6 +40,7 @@ from app.dialogs.effort import EffortDialog
 from app.dialogs.export import ExportDialog, ExportSettings
 from app.dialogs.fine_tune import FineTuneDialog, LabelCounts
 from app.dialogs.help import Help
+from app.dialogs.split import SplitDialog
 from app.dialogs.video import VideoDialog
 from app.keys import Keys
 from app.menus import add_panel_switches, fill_menus, make_tool_bar
@@ -110,6 +112,7 @@ class MainWindow(QMainWindow):
         self.opening = Opening(session, self.messages, settings, asker)
         self.exporting = Exporting(session, self.messages, asker)
         self.detections = Detections(session, self.model, self.messages, asker)
+        self.merging = Merging(session, self.messages, asker)
         self.videos = Videos(self.opening, self.messages, asker, self)
         self.effort = Effort(session, self.messages, asker)
         self.fine_tuning = FineTuning(session, self.engine, self.trainer, self.model, self.messages, settings, asker)
@@ -121,7 +124,7 @@ class MainWindow(QMainWindow):
             self.messages,
             self.fine_tuning,
             self.prefill,
-            [self.opening, self.exporting, self.detections, self.videos, self.effort],
+            [self.opening, self.exporting, self.detections, self.merging, self.videos, self.effort],
             self.engine,
             self.loader,
             self.close,
@@ -192,6 +195,7 @@ class MainWindow(QMainWindow):
             "opening": self.opening,
             "exporting": self.exporting,
             "detections": self.detections,
+            "merging": self.merging,
             "videos": self.videos,
             "effort": self.effort,
             "navigation": self.navigation,
@@ -282,16 +286,17 @@ class MainWindow(QMainWindow):
         self.prefill.ended.connect(strip.finish)
         strip.pause_wanted.connect(self.prefill.pause)
         strip.cancel_wanted.connect(self.prefill.cancel)
-        for source in (self.opening, self.exporting, self.detections, self.videos):
+        for source in (self.opening, self.exporting, self.detections, self.merging, self.videos):
             source.progress.connect(
                 lambda name, done, total: jobs.show_progress(name, done, total, None, pausable=False)
             )
         self.opening.progress_ended.connect(jobs.finish)
-        for job in (self.exporting, self.detections, self.videos):
+        for job in (self.exporting, self.detections, self.merging, self.videos):
             job.ended.connect(jobs.finish)
             jobs.cancel_wanted.connect(job.cancel)
         self.exporting.asked.connect(self._ask_export)
         self.videos.asked.connect(self._ask_video)
+        self.merging.split_asked.connect(self._ask_split)
         self.effort.counted.connect(self._show_effort)
         jobs.cancel_wanted.connect(self.opening.cancel_import)
         tuning.asked.connect(self._ask_fine_tuning)
@@ -371,6 +376,11 @@ class MainWindow(QMainWindow):
     def _ask_video(self, video: Path) -> None:
         dialog = VideoDialog(video, self)
         dialog.chosen.connect(self.videos.begin)
+        _open(dialog)
+
+    def _ask_split(self, images: int, unfinished: int) -> None:
+        dialog = SplitDialog(images, unfinished, self)
+        dialog.chosen.connect(self.merging.split)
         _open(dialog)
 
     def _show_effort(self, header: list[str], rows: list[list[object]]) -> None:

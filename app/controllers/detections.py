@@ -11,7 +11,6 @@ from app.controllers.messages import Messages
 from app.controllers.opening import Asker
 from app.controllers.session import Session
 from app.panels.image_model import ImageListModel
-from app.storage.project import OpenedImage
 from app.workers.jobs import CANCELLED_CODE, ChildJob, run_child
 
 _RESULTS = "COCO results (*.json);;All files (*)"
@@ -93,32 +92,14 @@ class Detections(QObject):
     def _attached(self, keys: set[int]) -> None:
         self._clear()
         self.ended.emit()
-        model, document = self._report["model"], self._session.document
-        self._session.store.submit(lambda project: (project.image_rows(), project.taus()), self._listed)
-        for key in keys.intersection(document.open_images()):
-            self._session.store.submit(lambda project, key=key: project.load_image(key), self._shown)  # type: ignore[misc]
+        self._session.refresh(keys)
         unmatched, problems = self._report["unmatched"], self._report["problems"]
-        text = f"{self._report['people']} people on {self._report['images']} images are predictions now ({model})."
+        text = f"{self._report['people']} people on {self._report['images']} images are predictions now."
         if unmatched:
             text += f" {unmatched} are on images that are not in this project."
         if problems:
             text += f" {len(problems)} cannot be used, the first: {problems[0]}"
         self._messages.post(text, "warning" if unmatched or problems else "success", [("OK", lambda: None)])
-
-    def _listed(self, answer: tuple[list[Any], dict[str, float]]) -> None:
-        rows, taus = answer
-        for model, tau in taus.items():
-            self._session.set_tau(model, tau)
-        for row in rows:
-            if not self._session.document.is_open(row.key):
-                self._model.update_record(row)
-
-    def _shown(self, image: OpenedImage) -> None:
-        record, _, predictions = image
-        document, model = self._session.document, self._report["model"]
-        if document.is_open(record.key):
-            document.set_predictions(record.key, [one for one in predictions if one.model == model], model)
-            document.update_record(record)
 
     def _clear(self) -> None:
         self._job = None

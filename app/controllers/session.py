@@ -1,7 +1,7 @@
 """The project that is open in the window: its document, selection, undo stack and file."""
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -29,6 +29,8 @@ class Session(QObject):
 
     opened = Signal()
     """A project is open: its rows are known, no image is current yet."""
+    refreshed = Signal()
+    """The rows of the open project were read anew."""
     closed = Signal()
     open_failed = Signal(object)
     """ProjectError: the project could not be opened; none is open now."""
@@ -107,6 +109,26 @@ class Session(QObject):
     def announce(self) -> None:
         """Reads roots, rows and what is known of models, then emits `opened`."""
         self.store.submit(lambda project: (project.roots(), project.image_rows(), project.taus()), self._take_rows)
+
+    def refresh(self, changed: Iterable[int] | None) -> None:
+        """Reads the rows anew after something beside the document has written, and the open ones of those images.
+
+        None: any image may have changed. The current image stays; what is selected on it stays if it is still there.
+        """
+        self.store.submit(lambda project: (project.roots(), project.image_rows(), project.taus()), self._take_fresh)
+        touched = self.document.open_images() if changed is None else changed
+        for key in set(touched).intersection(self.document.open_images()):
+            self.store.load_image(key, self._take_image)
+
+    def _take_fresh(self, answer: tuple[dict[int, Path], list[ImageRow], dict[str, float]]) -> None:
+        self._roots, self._rows, taus = answer
+        self._files = {row.key: row for row in self._rows}
+        self._taus = taus | self._taus
+        self.refreshed.emit()
+
+    def _take_image(self, image: OpenedImage) -> None:
+        if self.document.is_open(image[0].key):
+            self.document.open_image(*image)
 
     def close(self) -> int:
         """Closes the project; returns how many edits could not be written (0 unless the disk fails)."""

@@ -86,6 +86,8 @@ class Selection(QObject):
                     self.prediction = None
 
         document.people_changed.connect(people_changed)
+        document.image_opened.connect(lambda image: people_changed(image, frozenset()))
+        document.image_opened.connect(predictions_changed)
         document.predictions_changed.connect(predictions_changed)
 
     def _select(self, person: int | None, joint: int | None, prediction: int | None) -> None:

@@ -16,6 +16,10 @@ from app.storage.errors import ProjectError
 from app.storage.split import PROJECT_ID, SPLIT_AT, SPLIT_FROM
 
 
+class NotAPartError(ProjectError):
+    """A sound project, but none that was split off from this one."""
+
+
 class PartReport(NamedTuple):
     """What taking a part back would do.
 
@@ -102,7 +106,7 @@ def _opened(connection: sqlite3.Connection, project: Path, part: Path) -> sqlite
         origin = theirs.execute("SELECT value FROM meta WHERE key = ?", (SPLIT_FROM,)).fetchone()
         mine = connection.execute("SELECT value FROM meta WHERE key = ?", (PROJECT_ID,)).fetchone()
         if not origin or not mine or origin[0] != mine[0]:
-            raise ProjectError(part, f"it is no part of {project.name}", "Merge it as labels of another project.")
+            raise NotAPartError(part, f"it is no part of {project.name}", "Merge it as labels of another project.")
     except BaseException as error:
         theirs.close()
         if isinstance(error, sqlite3.Error):

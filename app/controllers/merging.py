@@ -1,0 +1,305 @@
+"""Bringing in labels from elsewhere, and dividing a project: what would meet is said first, and somebody decides."""
+
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from PySide6.QtCore import QObject, Signal
+
+from app.controllers import places
+from app.controllers.exporting import when_saved
+from app.controllers.messages import Messages
+from app.controllers.opening import Asker
+from app.controllers.session import Session
+from app.storage.attach import AttachProgress, Overlaps
+from app.storage.parts import NotAPartError, PartReport
+from app.storage.rows import ImageRow
+from app.workers.jobs import CANCELLED_CODE, ChildJob, run_child
+
+_LABELS = f"Labels (*.json *{places.SUFFIX} *.yaml *.yml);;All files (*)"
+_SHOWN = 3
+
+
+@dataclass
+class _Merge:
+    """One merge under way: the file, a folder for what is prepared, and what the children said."""
+
+    source: Path
+    project: Path
+    folder: "tempfile.TemporaryDirectory[str]"
+    roots: list[str] = field(default_factory=list)
+    result: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def staging(self) -> Path:
+        return Path(self.folder.name) / "staging.db"
+
+
+class Merging(QObject):
+    """Merges a COCO file, a YOLO data set, a part of this project or another project into the open one."""
+
+    progress = Signal(str, int, int)
+    ended = Signal()
+    split_asked = Signal(int, int)
+    """How many images there are, and how many of them are unfinished."""
+
+    def __init__(self, session: Session, messages: Messages, asker: Asker) -> None:
+        super().__init__(session)
+        self._session, self._messages, self._asker = session, messages, asker
+        self._job: ChildJob | None = None
+        self._merge: _Merge | None = None
+        self._stop: Callable[[], None] | None = None
+        session.closed.connect(self.close)
+
+    # Merging
+
+    def ask(self) -> None:
+        if self._session.is_open and (file := self._asker.file("Merge labels into this project", _LABELS)):
+            self.take(file)
+
+    def take(self, source: Path) -> None:
+        """Prepares a merge; nothing changes before the question about conflicts is answered."""
+        if self._merge is not None or self._job is not None:
+            self._messages.post("A merge is under way already.", "info")
+            return
+        self._messages.settle("merge")
+        if source.suffix.lower() == places.SUFFIX:
+            self._session.store.submit(
+                lambda project: project.part_report(source),
+                lambda report: self._ask_about_part(source, report),
+                lambda error: self._not_a_part(source, error),
+            )
+        else:
+            when_saved(self._session, self._messages, lambda project: self._stage(source, project), lambda: None)
+
+    def cancel(self) -> None:
+        if self._stop is not None:
+            self._stop()
+        elif self._job is not None:
+            self._job.cancel()
+
+    def close(self) -> None:
+        """Ends what is under way; what was merged so far stays."""
+        if self._stop is not None:
+            self._stop()
+        if self._job is not None:
+            self._job.close()
+        self._clear()
+
+    # A part of this project
+
+    def _not_a_part(self, source: Path, error: Exception) -> None:
+        """A whole project: its labels are exported, and come in like a COCO file's."""
+        if not isinstance(error, NotAPartError):
+            self._messages.post(str(error), "error")
+            return
+        when_saved(self._session, self._messages, lambda project: self._export(source, project), lambda: None)
+
+    def _ask_about_part(self, part: Path, report: PartReport) -> None:
+        if report.worked_on == 0:
+            self._messages.post(f"{part.name}: nothing was done in this part yet.", "info")
+        elif report.conflicts:
+            text = (
+                f"{part.name}: {report.worked_on} images to take back. On {len(report.conflicts)} of them somebody has "
+                f"worked here, too ({_first(report.conflicts)}). Whose labels stay there?"
+            )
+            self._ask_whose(text, lambda overlaps: self._take_part(part, overlaps))
+        else:
+            self._take_part(part, "mine")
+
+    def _take_part(self, part: Path, overlaps: Overlaps) -> None:
+        taken: list[int] = []
+
+        def took(image: int) -> None:
+            taken.append(image)
+            self.progress.emit(f"Taking {part.name} back", len(taken), 0)
+
+        def done(complete: bool) -> None:
+            self._stop = None
+            self.ended.emit()
+            self._session.refresh(taken)
+            text = f"{part.name}: the work on {len(taken)} images is here."
+            self._messages.post(text if complete else f"{text} The rest was cancelled.", "success")
+
+        self._stop = self._session.store.run_batches(
+            lambda project: project.take_part(part, overlaps), took, done, self._failed
+        )
+
+    # Labels from elsewhere
+
+    def _export(self, source: Path, project: Path) -> None:
+        self._begin(source, project)
+        assert self._merge is not None
+        out = Path(self._merge.folder.name) / f"{source.stem}.json"
+        self._run("app.storage.coco_export", [str(source.absolute()), str(out)], lambda: self._stage_export(out))
+
+    def _stage_export(self, exported: Path) -> None:
+        assert self._merge is not None
+        roots = self._merge.result["roots"]
+        if not roots:
+            self._end(f"{self._merge.source.name}: there are no images in it.", "info")
+            return
+        arguments = [str(exported), str(self._merge.staging), "--images", *roots]
+        self._run("app.storage.coco_import", arguments, self._report)
+
+    def _stage(self, source: Path, project: Path) -> None:
+        self._begin(source, project)
+        assert self._merge is not None
+        arguments = [str(source.absolute()), str(self._merge.staging)]
+        if source.suffix.lower() in (".yaml", ".yml"):
+            self._run("app.storage.yolo_import", arguments, self._report)
+            return
+        try:
+            root = places.coco_image_root(source) or self._only_root()
+        except OSError as error:
+            self._end(f"{source}: it cannot be read ({error.strerror}). Check its permissions.", "error")
+            return
+        self._run("app.storage.coco_import", [*arguments, "--images", str(root)], self._report)
+
+    def _only_root(self) -> Path:
+        """A COCO file far from its images is about those of this project."""
+        return next(iter(self._session.roots.values()), Path.home())
+
+    def _report(self) -> None:
+        assert self._merge is not None
+        arguments = [str(self._merge.project), str(self._merge.staging)]
+        self._run("app.storage.merge_report", arguments, self._ask_about_labels)
+
+    def _ask_about_labels(self) -> None:
+        assert self._merge is not None
+        report, name = self._merge.result, self._merge.source.name
+        self.ended.emit()
+        if report["people"] == report["same"] and not report["new"]:
+            self._end(f"{name}: everything in it is here already.", "info")
+            return
+        coming = report["people"] - report["same"] - report["overlapping"]
+        text = f"{name}: {coming} people are new, {report['same']} are here already"
+        text += f", and {report['new']} images are new." if report["new"] else "."
+        if report["overlapping"]:
+            where = _first(report["paths"])
+            text += f" {report['overlapping']} lie on labels of this project ({where}). Who stays there?"
+            self._ask_whose(text, self._attach, self._forget)
+        else:
+            choices = [("Merge", lambda: self._attach("mine")), ("Leave it", self._forget)]
+            self._messages.post(text, "info", choices, topic="merge")
+
+    def _attach(self, overlaps: Overlaps) -> None:
+        merge = self._merge
+        if merge is None:
+            return
+        self._messages.settle("merge")
+        last: list[AttachProgress] = []
+
+        def attached(state: AttachProgress) -> None:
+            last[:] = [state]
+            self.progress.emit(f"Merging {merge.source.name}", state.done, state.total)
+
+        def done(complete: bool) -> None:
+            state = last[0] if last else AttachProgress(0, 0, 0, 0, 0)
+            self._session.refresh(None)
+            replaced = f" for {state.people_replaced} labels that were here" if state.people_replaced else ""
+            text = f"{merge.source.name}: {state.people_added} people came{replaced}, {state.people_skipped} did not."
+            self._end(text if complete else f"{text} The rest was cancelled.", "success" if complete else "warning")
+
+        self._stop = self._session.store.run_batches(
+            lambda project: project.attach_staging(merge.staging, overlaps=overlaps), attached, done, self._failed
+        )
+
+    def _ask_whose(self, text: str, then: Callable[[Overlaps], None], leave: Callable[[], None] | None = None) -> None:
+        choices: list[tuple[str, Callable[[], None]]] = [
+            ("Ours", lambda: then("mine")),
+            ("Theirs", lambda: then("theirs")),
+            ("Both", lambda: then("both")),
+            ("Merge nothing", leave or (lambda: None)),
+        ]
+        self._messages.post(text, "warning", choices, topic="merge")
+
+    # Splitting
+
+    def ask_split(self) -> None:
+        def counted(rows: list[ImageRow]) -> None:
+            self.split_asked.emit(len(rows), sum(not row.state.finished for row in rows))
+
+        if self._session.is_open:
+            self._session.store.submit(lambda project: project.image_rows(), counted)
+
+    def split(self, parts: int, unfinished: bool) -> None:
+        """Asks for a folder and divides the project; the project itself stays as it is."""
+        if self._job is not None:
+            self._messages.post("A merge is under way already.", "info")
+            return
+        if not (folder := self._asker.folder("Where shall the parts be written?")):
+            return
+        arguments = [str(folder.absolute()), "--parts", str(parts), *(("--unfinished",) if unfinished else ())]
+
+        def identified(_: str) -> None:
+            when_saved(self._session, self._messages, begin, lambda: None)
+
+        def begin(project: Path) -> None:
+            self._begin(project, project)
+            self._run("app.storage.split", [str(project), *arguments], finished)
+
+        def finished() -> None:
+            assert self._merge is not None
+            paths = self._merge.result["paths"]
+            self._end(
+                f"{len(paths)} parts are in {folder}. Whoever has worked on one sends it back: File, Merge labels.",
+                "success",
+            )
+
+        self._session.store.submit(lambda project: project.identify(), identified, self._failed)
+
+    # Children
+
+    def _begin(self, source: Path, project: Path) -> None:
+        folder = tempfile.TemporaryDirectory(prefix="msarcnn-merge-", ignore_cleanup_errors=True)
+        self._merge = _Merge(source, project, folder)
+
+    def _run(self, module: str, arguments: Sequence[str], then: Callable[[], None]) -> None:
+        self._job = run_child(module, arguments, self)
+        self._job.progress.connect(self._heard)
+        self._job.finished.connect(lambda code, text: self._child_ended(code, text, then))
+
+    def _heard(self, line: dict[str, Any]) -> None:
+        if self._merge is None:
+            return
+        if line.get("event") == "progress":
+            self.progress.emit(f"Reading {self._merge.source.name}", int(line["done"]), int(line["total"]))
+        elif line.get("event") == "result":
+            self._merge.result = line
+
+    def _child_ended(self, code: int, text: str, then: Callable[[], None]) -> None:
+        self._job = None
+        if self._merge is None:
+            return
+        if code == CANCELLED_CODE:
+            self._end("Cancelled; nothing was changed.", "info")
+        elif code != 0:
+            self._end(text, "error")
+        else:
+            then()
+
+    def _failed(self, error: Exception) -> None:
+        self._end(str(error), "error")
+
+    def _forget(self) -> None:
+        self._messages.settle("merge")
+        self._clear()
+
+    def _end(self, text: str, level: str) -> None:
+        self._clear()
+        self.ended.emit()
+        self._messages.post(text, level)
+
+    def _clear(self) -> None:
+        self._job = self._stop = None
+        if self._merge is not None:
+            self._merge.folder.cleanup()
+            self._merge = None
+
+
+def _first(paths: Sequence[str]) -> str:
+    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
+    return ", ".join(paths[:_SHOWN]) + more
