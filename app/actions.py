@@ -134,6 +134,12 @@ _VIEW = (
        layer="heatmap", tool_bar=True),
     _a("toggle_fade", "Fade &others", "mdi6.account-details-outline", "Shift+F", "View",
        "Let everybody but the selected person step back", "always", "layers.toggle", "fade", layer="fade"),
+    _a("next_panel", "Next panel", "mdi6.tab", "F6", "View/Go to", "Move the keyboard to the next panel", "project",
+       "focus.next", separated=True),
+    _a("previous_panel", "Previous panel", "mdi6.keyboard-tab-reverse", "Shift+F6", "View/Go to",
+       "Move the keyboard to the previous panel", "project", "focus.previous"),
+    _a("search_images", "Search images", "mdi6.magnify", "Ctrl+F", "View/Go to",
+       "Move the keyboard to the search field", "project", "focus.search"),
     _a("brighter", "Brighter", "mdi6.brightness-5", "Ctrl+Up", "View/Photo",
        "Show the photo brighter; the file stays as it is", "image", "layers.brighten", 0.1, separated=True),
     _a("darker", "Darker", "mdi6.brightness-4", "Ctrl+Down", "View/Photo",
@@ -240,6 +246,14 @@ _HELP = (
     _a("keys", "&Keys", "mdi6.keyboard-outline", "F1", "Help", "Show all keys", "always", "help.show_keys"),
     _a("change_keys", "&Change keys…", "mdi6.keyboard-settings-outline", "", "Help",
        "Give the actions other keys", "always", "help.change_keys"),
+    *(
+        _a(f"answer_{number}", f"Answer {number}", f"mdi6.numeric-{number}-box-outline", f"Alt+{number}",
+           "Help/Message", f"Click button {number} of the message over the photo", "always", "message_bar.choose",
+           number)
+        for number in range(1, 5)
+    ),
+    _a("dismiss_message", "Dismiss message", "mdi6.message-off-outline", "Alt+0", "Help/Message",
+       "Take the message over the photo away", "always", "message_bar.dismiss"),
     _a("about", "&About", "mdi6.information-outline", "", "Help", "Versions, model and device", "always",
        "help.show_about"),
 )  # fmt: skip

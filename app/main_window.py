@@ -44,6 +44,7 @@ from app.dialogs.split import SplitDialog
 from app.dialogs.video import VideoDialog
 from app.keys import Keys
 from app.menus import add_panel_switches, fill_menus, make_tool_bar
+from app.panel_focus import PanelFocus
 from app.panels.empty_state import EmptyState
 from app.panels.heatmap import HeatmapPanel
 from app.panels.image_header import ImageHeader
@@ -190,6 +191,17 @@ class MainWindow(QMainWindow):
 
     def _make_actions(self) -> None:
         self.help = Help(self, self._facts)
+        stops: list[tuple[QWidget, QWidget]] = [
+            (self.canvas, self.canvas),
+            (self.header, self.header.note),
+            (self.image_list, self.image_list.view),
+            (self.people, self.people.tree),
+            (self.joints, self.joints.table),
+            (self.predictions, self.predictions.slider),
+            (self.heatmap_panel, self.heatmap_panel.shown),
+            (self.view_panel, self.view_panel.brightness),
+        ]
+        self.focus = PanelFocus(stops, self.image_list.search)
         controllers: dict[str, object] = {
             "window": self,
             "opening": self.opening,
@@ -206,6 +218,8 @@ class MainWindow(QMainWindow):
             "fine_tuning": self.fine_tuning,
             "canvas": self.canvas,
             "layers": self.layers,
+            "message_bar": self.message_bar,
+            "focus": self.focus,
             "help": self.help,
         }
         self.actions_by_id = action_table.build_actions(self, self.canvas, controllers)

@@ -1,5 +1,6 @@
 """Brightness, contrast and gamma of the shown photo; neither the file nor what the model gets is ever changed."""
 
+from contextlib import suppress
 from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, QRunnable, Qt, QThreadPool, QTimer, Signal
@@ -56,7 +57,8 @@ class _Recolour(QRunnable):
         self._serial, self._image, self._table = serial, image, table
 
     def run(self) -> None:
-        self._done.emit(self._serial, recoloured(self._image, self._table))
+        with suppress(RuntimeError):  # the window was closed meanwhile, and the signal's owner with it
+            self._done.emit(self._serial, recoloured(self._image, self._table))
 
 
 class AdjustedPhoto(QObject):

@@ -158,6 +158,13 @@ class PoseScene(QGraphicsScene):
     def has_photo(self) -> bool:
         return not self._photo.empty
 
+    def shown_pixels(self) -> QImage:
+        """The photo as it is shown, adjustments included; perhaps in small while a slider moves."""
+        return self._photo.pixels()
+
+    def person_items(self) -> tuple[PersonItem, ...]:
+        return tuple(self._people.values())
+
     def set_heatmap(self, probabilities: "NDArray[np.floating]", box: Box, caption: str) -> None:
         """Shows a map [S, S] of the joint's probability over `box`, with its peak marked."""
         row, column = peak_cell(probabilities)

@@ -71,7 +71,7 @@ class Editing(QObject):
 
     def move_joint(self, person: int, joint: int, x: float, y: float) -> None:
         if self._document.has_person(self._image(), person):
-            self._push(joints.move_joint(self._document, self._image(), person, joint, x, y))
+            self._push(joints.move_joint(self._document, self._image(), person, joint, *self._on_image(x, y)))
 
     def place_joint(self, person: int, joint: int, x: float, y: float, v: int) -> None:
         if self._document.has_person(self._image(), person):

@@ -53,6 +53,17 @@ class MessageBar(QFrame):
         """The sentence that is shown; empty when the bar is hidden."""
         return "" if self.isHidden() else self._label.text()
 
+    def choice_texts(self) -> tuple[str, ...]:
+        """The answers that can be given now."""
+        return tuple(button.text() for button in self._buttons) if not self.isHidden() else ()
+
+    def choose(self, answer: int | str) -> None:
+        """Gives an answer by its place, from 1, or by its text; nothing happens when there is no such one."""
+        texts = self.choice_texts()
+        at = texts.index(answer) if answer in texts else answer - 1 if isinstance(answer, int) else -1
+        if 0 <= at < len(texts):
+            self._buttons[at].click()
+
     def show_message(
         self,
         text: str,
@@ -83,6 +94,8 @@ class MessageBar(QFrame):
             self._row.removeWidget(button)
             button.deleteLater()
         self._buttons = [self._button(label, action) for label, action in message.choices]
+        for number, button in enumerate(self._buttons, 1):
+            button.setToolTip(f"Alt+{number}")
         for button in self._buttons:
             self._row.insertWidget(self._row.count() - 1, button)
         self._timer.stop()

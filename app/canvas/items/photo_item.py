@@ -26,6 +26,9 @@ class PhotoItem(QGraphicsItem):
         self._pixmap = QPixmap.fromImage(image)
         self.update()
 
+    def pixels(self) -> QImage:
+        return self._pixmap.toImage()
+
     def clear(self) -> None:
         self.prepareGeometryChange()
         self._pixmap, self._rect = QPixmap(), QRectF()

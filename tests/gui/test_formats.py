@@ -1,0 +1,241 @@
+"""Formats through the window: the dialogs ask, a child works, labels on screen stay where they are."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+from PySide6.QtCore import SignalInstance
+from PySide6.QtWidgets import QDialog, QFileDialog
+from pytestqt.qtbot import QtBot
+
+from app.dialogs.effort import EffortDialog
+from app.dialogs.export import OVERLAYS, RESULTS, YOLO, ExportDialog
+from app.dialogs.split import SplitDialog
+from app.dialogs.video import VideoDialog
+from app.document.records import Box, PredictionStatus
+from app.main_window import MainWindow
+from app.storage.project import Project
+
+Opener = Callable[[MainWindow, Path], None]
+WindowMaker = Callable[..., MainWindow]
+Dialog = TypeVar("Dialog", bound=QDialog)
+_LONG = 30_000
+
+
+@pytest.fixture
+def window(make_window: WindowMaker, open_in: Opener, coco_file: Path) -> MainWindow:
+    window = make_window()
+    open_in(window, coco_file)
+    return window
+
+
+@pytest.fixture
+def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Says what every file dialog returns from now on."""
+
+    def set_answer(path: Path) -> None:
+        for name in ("getSaveFileName", "getOpenFileName"):
+            monkeypatch.setattr(QFileDialog, name, lambda *_, **__: (str(path), ""))
+        monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_, **__: str(path))
+
+    return set_answer
+
+
+def trigger(window: MainWindow, qtbot: QtBot, name: str) -> None:
+    action = window.actions_by_id[name]
+    qtbot.waitUntil(action.isEnabled)
+    action.trigger()
+
+
+def dialog_of(window: MainWindow, kind: type[Dialog], qtbot: QtBot) -> Dialog:
+    qtbot.waitUntil(lambda: window.findChild(kind) is not None, timeout=_LONG)
+    found = window.findChild(kind)
+    assert found is not None
+    return found
+
+
+def choose(window: MainWindow, qtbot: QtBot, text: str, done: SignalInstance) -> None:
+    """Clicks a button of the message bar and waits for what follows."""
+    qtbot.waitUntil(lambda: text in window.message_bar.choice_texts(), timeout=_LONG)
+    with qtbot.waitSignal(done, timeout=_LONG):
+        window.message_bar.choose(text)
+
+
+def export(window: MainWindow, qtbot: QtBot, kind: str) -> None:
+    trigger(window, qtbot, "export_coco")
+    dialog = dialog_of(window, ExportDialog, qtbot)
+    dialog.format.setCurrentIndex(dialog.format.findData(kind))
+    with qtbot.waitSignal(window.exporting.ended, timeout=_LONG):
+        dialog.go.click()
+
+
+def test_a_data_set_for_yolo(window: MainWindow, qtbot: QtBot, tmp_path: Path, answer: Any) -> None:
+    answer(tmp_path / "yolo")
+    export(window, qtbot, YOLO)
+    assert (tmp_path / "yolo/dataset.yaml").is_file()
+    assert len(list((tmp_path / "yolo/labels").rglob("*.txt"))) == 4
+    assert "1 people on 4 images" in window.message_bar.text and "1 crowd regions" in window.message_bar.text
+    export(window, qtbot, YOLO)
+    assert "There is something in it already" in window.message_bar.text or "something in it" in window.message_bar.text
+    with qtbot.waitSignal(window.session.opened, timeout=_LONG):
+        window.open_paths([tmp_path / "yolo/dataset.yaml"])
+    qtbot.waitUntil(lambda: window.model.total == 4, timeout=_LONG)
+    assert sum(record.people for record in window.model.records()) == 1
+
+
+def test_pictures_of_the_labels(window: MainWindow, qtbot: QtBot, tmp_path: Path, answer: Any) -> None:
+    answer(tmp_path / "pictures")
+    export(window, qtbot, OVERLAYS)
+    assert sorted(path.name for path in (tmp_path / "pictures").iterdir()) == ["0.png", "1.png", "2.png", "3.png"]
+
+
+def results(*entries: tuple[int, float]) -> list[dict[str, Any]]:
+    keypoints = [150.0, 60.0, 0.9] * 17
+    return [
+        {"image_id": image, "category_id": 1, "keypoints": keypoints, "score": score, "bbox": [180, 40, 80, 150]}
+        for image, score in entries
+    ]
+
+
+def test_predictions_of_another_model_are_accepted_like_ours(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, answer: Any
+) -> None:
+    (tmp_path / "other.json").write_text(json.dumps(results((7, 0.9), (9, 0.8), (1234, 0.9))))
+    answer(tmp_path / "other.json")
+    image = window.session.selection.current_image
+    assert image is not None
+    person = window.session.document.people(image)[0]
+    window.session.selection.select_joint(person.key, 4)
+    with qtbot.waitSignal(window.detections.ended, timeout=_LONG):
+        trigger(window, qtbot, "import_results")
+    qtbot.waitUntil(lambda: len(window.session.document.predictions(image)) == 1, timeout=_LONG)
+    assert "2 people on 2 images" in window.message_bar.text and "1 are on images" in window.message_bar.text
+    assert window.session.selection.current_image == image
+    assert (window.session.selection.person, window.session.selection.joint) == (person.key, 4)
+    trigger(window, qtbot, "accept_shown")
+    accepted = window.session.document.people(image)[-1]
+    assert accepted.box == Box(180, 40, 80, 150) and accepted.labelled_joints == 17
+    answer(tmp_path / "again.json")
+    export(window, qtbot, RESULTS)
+    written = json.loads((tmp_path / "again.json").read_text())
+    assert [(entry["image_id"], entry["score"]) for entry in written] == [(7, 0.9), (9, 0.8)]
+    assert window.session.document.predictions(image)[0].status is PredictionStatus.ACCEPTED
+
+
+def test_results_that_do_not_fit_are_refused_in_one_sentence(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, answer: Any
+) -> None:
+    (tmp_path / "hands.json").write_text(json.dumps([results((7, 0.9))[0] | {"keypoints": [1.0] * 63}]))
+    answer(tmp_path / "hands.json")
+    with qtbot.waitSignal(window.detections.ended, timeout=_LONG):
+        trigger(window, qtbot, "import_results")
+    assert "21 keypoints" in window.message_bar.text and "hands.json" in window.message_bar.text
+
+
+def test_merging_asks_whose_labels_stay(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, coco_file: Path, answer: Any
+) -> None:
+    content = json.loads(coco_file.read_text())
+    content["annotations"][0]["bbox"] = [62, 40, 100, 180]
+    content["info"] = {"description": "theirs"}
+    theirs = coco_file.with_name("theirs.json")
+    theirs.write_text(json.dumps(content))
+    answer(theirs)
+    image = window.session.selection.current_image
+    assert image is not None
+    trigger(window, qtbot, "merge")
+    choose(window, qtbot, "Theirs", window.merging.ended)
+    qtbot.waitUntil(lambda: window.session.document.people(image)[0].box.x == 62, timeout=_LONG)
+    assert len(window.session.document.people(image)) == 1 and window.session.selection.current_image == image
+    assert "1 people came for 1 labels that were here" in window.message_bar.text
+    trigger(window, qtbot, "merge")
+    qtbot.waitUntil(lambda: "is here already" in window.message_bar.text, timeout=_LONG)
+
+
+def test_split_and_back(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, make_window: WindowMaker, answer: Any
+) -> None:
+    parts = tmp_path / "parts"
+    answer(parts)
+    parts.mkdir()
+    trigger(window, qtbot, "split")
+    dialog = dialog_of(window, SplitDialog, qtbot)
+    dialog.only_unfinished.setChecked(False)
+    assert "About 2 images each" in dialog.note.text()
+    with qtbot.waitSignal(window.merging.ended, timeout=_LONG):
+        dialog.go.click()
+    first, second = sorted(parts.iterdir())
+    with qtbot.waitSignal(window.session.opened, timeout=_LONG):
+        pass_on = window.session.path
+        window.open_paths([first])
+    qtbot.waitUntil(lambda: window.session.current_record() is not None, timeout=_LONG)
+    window.editing.add_person(Box(200, 40, 60, 120))
+    assert pass_on is not None
+    with qtbot.waitSignal(window.session.opened, timeout=_LONG):
+        window.open_paths([pass_on])
+    answer(first)
+    with qtbot.waitSignal(window.merging.ended, timeout=_LONG):
+        trigger(window, qtbot, "merge")
+    people = window.session.store.call(lambda project: sum(row.people for row in project.image_rows()))
+    assert people == 3, "the two of the file, and the one drawn in the part"
+    answer(second)
+    trigger(window, qtbot, "merge")
+    qtbot.waitUntil(lambda: "nothing was done in this part" in window.message_bar.text, timeout=_LONG)
+
+
+def test_another_project_comes_like_a_coco_file(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, photos: Path, answer: Any
+) -> None:
+    other = Project.create(tmp_path / "other.poseproj")
+    other.add_images(other.add_root(photos), ["0.jpg", "4.jpg"])
+    other.close()
+    answer(tmp_path / "other.poseproj")
+    trigger(window, qtbot, "merge")
+    choose(window, qtbot, "Merge", window.merging.ended)
+    qtbot.waitUntil(lambda: window.model.total == 5, timeout=_LONG)
+
+
+def test_frames_of_a_video_become_photos(window: MainWindow, qtbot: QtBot, tmp_path: Path, answer: Any) -> None:
+    from msarcnn.opencv import cv2
+
+    video = tmp_path / "walk.avi"
+    writer = cv2.VideoWriter(str(video), cv2.VideoWriter_fourcc(*"MJPG"), 10, (64, 48))
+    for number in range(6):
+        writer.write(np.full((48, 64, 3), 40 * number, np.uint8))
+    writer.release()
+    answer(video)
+    trigger(window, qtbot, "open_video")
+    dialog = dialog_of(window, VideoDialog, qtbot)
+    dialog.every.setValue(2)
+    answer(tmp_path / "frames")
+    with qtbot.waitSignal(window.videos.ended, timeout=_LONG):
+        dialog.chosen.emit(dialog.settings())
+    assert len(list((tmp_path / "frames").glob("walk_*.jpg"))) == 3
+    choose(window, qtbot, "Open them", window.session.opened)
+    qtbot.waitUntil(lambda: window.model.total == 3, timeout=_LONG)
+
+
+def test_a_broken_video_is_refused(window: MainWindow, qtbot: QtBot, tmp_path: Path, answer: Any) -> None:
+    (tmp_path / "x.mp4").write_bytes(b"nonsense" * 50)
+    answer(tmp_path / "x.mp4")
+    trigger(window, qtbot, "open_video")
+    dialog = dialog_of(window, VideoDialog, qtbot)
+    answer(tmp_path / "frames")
+    with qtbot.waitSignal(window.videos.ended, timeout=_LONG):
+        dialog.chosen.emit(dialog.settings())
+    assert "x.mp4" in window.message_bar.text and not (tmp_path / "frames").exists()
+
+
+def test_the_effort_report(window: MainWindow, qtbot: QtBot, tmp_path: Path, answer: Any) -> None:
+    window.editing.add_person(Box(200, 40, 60, 120))
+    trigger(window, qtbot, "effort")
+    dialog = dialog_of(window, EffortDialog, qtbot)
+    columns = [dialog.table.horizontalHeaderItem(at).text() for at in range(dialog.table.columnCount())]
+    drawn = dialog.table.item(0, columns.index("Drawn"))
+    assert drawn is not None and drawn.text() == "1"
+    answer(tmp_path / "effort.csv")
+    dialog.save.click()
+    qtbot.waitUntil(lambda: (tmp_path / "effort.csv").is_file(), timeout=_LONG)
