@@ -244,6 +244,8 @@ _TRAIN = (
 
 _HELP = (
     _a("keys", "&Keys", "mdi6.keyboard-outline", "F1", "Help", "Show all keys", "always", "help.show_keys"),
+    _a("tour", "&Tour", "mdi6.map-marker-path", "", "Help", "Five hints for the beginning", "project",
+       "window.show_tour"),
     _a("change_keys", "&Change keys…", "mdi6.keyboard-settings-outline", "", "Help",
        "Give the actions other keys", "always", "help.change_keys"),
     *(

@@ -118,6 +118,8 @@ def show_window(application: QApplication, options: argparse.Namespace) -> int:
     application.styleHints().colorSchemeChanged.connect(follow_scheme)
     if options.screenshot:
         take_screenshot(application, window, options)
+    else:
+        window.offer_tour()
     window.show()
     QTimer.singleShot(0, window, window.fine_tuning.start_engine)
     QTimer.singleShot(0, window, set_icons)

@@ -56,6 +56,7 @@ from app.panels.people import PeoplePanel
 from app.panels.predictions import PredictionsPanel
 from app.panels.progress_strip import ProgressStrip
 from app.panels.status import StatusWidgets
+from app.panels.tour import Tour
 from app.panels.training import TrainingPanel
 from app.panels.view import ViewPanel
 from app.storage.settings import Settings
@@ -65,6 +66,7 @@ from app.workers.engine_client import EngineClient
 from app.workers.trainer_client import TrainerClient
 
 TITLE = "MSA R-CNN pose labeller"
+_TOUR_SEEN = "tour_seen"
 
 
 class MainWindow(QMainWindow):
@@ -146,6 +148,7 @@ class MainWindow(QMainWindow):
         self.central.addWidget(self.desk)
         self.setCentralWidget(self.central)
         self.message_bar = MessageBar(self.central)
+        self.tour = Tour(self.central)
 
     def _make_docks(self) -> None:
         session = self.session
@@ -401,6 +404,17 @@ class MainWindow(QMainWindow):
         dialog = EffortDialog(header, rows, self)
         dialog.save_wanted.connect(self.effort.save)
         _open(dialog)
+
+    def show_tour(self) -> None:
+        """The five hints, with the keys as they are now."""
+        keys = {action: (self.keys.of(action) or (self.keys.text(action),))[0] for action in self.actions_by_id}
+        self.tour.begin(keys)
+
+    def offer_tour(self) -> None:
+        """Shows the hints when the first project of a new user is open, and never again by itself."""
+        if not self.settings.value(_TOUR_SEEN, False):
+            self.session.opened.connect(self.show_tour, Qt.ConnectionType.SingleShotConnection)
+            self.tour.ended.connect(lambda: self.settings.set_value(_TOUR_SEEN, True))
 
     def _raise_training(self) -> None:
         self.training_dock.show()

@@ -1,0 +1,89 @@
+"""Changing keys: conflicts are told, the actions obey at once, and the next window remembers."""
+
+from collections.abc import Callable
+
+from PySide6.QtGui import QKeySequence
+from pytestqt.qtbot import QtBot
+
+from app.actions import ACTIONS
+from app.dialogs.key_editor import KeyEditor
+from app.dialogs.keys import KeysDialog
+from app.main_window import MainWindow
+
+WindowMaker = Callable[..., MainWindow]
+
+
+def keys_of(window: MainWindow, action: str) -> list[str]:
+    return [key.toString() for key in window.actions_by_id[action].shortcuts()]
+
+
+def editor(window: MainWindow) -> KeyEditor:
+    window.actions_by_id["change_keys"].trigger()
+    found = window.findChild(KeyEditor)
+    assert found is not None
+    return found
+
+
+def test_the_table_is_the_default(make_window: WindowMaker) -> None:
+    window = make_window()
+    for spec in ACTIONS:
+        assert keys_of(window, spec.id) == [QKeySequence(key).toString() for key in spec.shortcuts], spec.id
+        assert not window.keys.is_changed(spec.id)
+    assert "(Ctrl+Z)" in window.actions_by_id["undo"].toolTip()
+
+
+def test_a_free_key_is_taken_and_remembered(make_window: WindowMaker) -> None:
+    window = make_window()
+    dialog = editor(window)
+    dialog.choose("fit")
+    assert not dialog.assign.isEnabled()
+    dialog.edit.setKeySequence(QKeySequence("F9"))
+    assert dialog.note.text() == "F9 is free."
+    dialog.assign.click()
+    assert keys_of(window, "fit") == ["F9"] and "(F9)" in window.actions_by_id["fit"].toolTip()
+    assert keys_of(make_window(), "fit") == ["F9"]
+    dialog.reset.click()
+    assert keys_of(window, "fit") == ["F"] and keys_of(make_window(), "fit") == ["F"]
+
+
+def test_a_conflict_is_told_and_taking_the_key_takes_it_from_the_other(make_window: WindowMaker) -> None:
+    window = make_window()
+    dialog = editor(window)
+    dialog.choose("fit")
+    dialog.edit.setKeySequence(QKeySequence("Ctrl+Y"))
+    assert "belongs to “Redo”" in dialog.note.text()
+    assert keys_of(window, "redo") == ["Ctrl+Shift+Z", "Ctrl+Y"], "nothing has changed yet"
+    dialog.add.click()
+    assert keys_of(window, "fit") == ["F", "Ctrl+Y"] and keys_of(window, "redo") == ["Ctrl+Shift+Z"]
+    dialog.choose("redo")
+    dialog.reset.click()
+    assert keys_of(window, "redo") == ["Ctrl+Shift+Z", "Ctrl+Y"] and keys_of(window, "fit") == ["F"]
+
+
+def test_an_action_may_have_no_key(make_window: WindowMaker) -> None:
+    window = make_window()
+    dialog = editor(window)
+    dialog.choose("mark_empty")
+    dialog.remove.click()
+    assert keys_of(window, "mark_empty") == [] and not dialog.remove.isEnabled()
+    assert keys_of(make_window(), "mark_empty") == []
+    dialog.reset_all.click()
+    assert keys_of(window, "mark_empty") == ["E"]
+
+
+def test_searching_the_editor(make_window: WindowMaker) -> None:
+    window = make_window()
+    dialog = editor(window)
+    dialog.search.setText("heatmap")
+    shown = [name for name in ("toggle_heatmap", "undo") if not dialog._items[name].isHidden()]
+    assert shown == ["toggle_heatmap"]
+
+
+def test_the_sheet_shows_the_keys_as_they_are(make_window: WindowMaker, qtbot: QtBot) -> None:
+    window = make_window()
+    window.keys.set("fit", ("F9",))
+    window.actions_by_id["keys"].trigger()
+    sheet = window.findChild(KeysDialog)
+    assert sheet is not None
+    texts = {label.text() for _, labels in sheet._lines for label in labels}
+    assert {"F9", "Fit", "Alt+1"} <= texts
