@@ -5,7 +5,7 @@ from pathlib import Path
 
 from PySide6.QtCore import Qt, QUrl
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QIcon
-from PySide6.QtWidgets import QDialog, QDockWidget, QMainWindow, QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from app import actions as action_table
 from app.canvas.adjustments import Adjustments
@@ -36,29 +36,19 @@ from app.controllers.session import Session
 from app.controllers.videos import Videos
 from app.controllers.view_state import ViewState
 from app.dialogs.ask import FileAsker
-from app.dialogs.effort import EffortDialog
-from app.dialogs.export import ExportDialog, ExportSettings
-from app.dialogs.fine_tune import FineTuneDialog, LabelCounts
 from app.dialogs.help import Help
-from app.dialogs.split import SplitDialog
-from app.dialogs.video import VideoDialog
+from app.docks import Docks
 from app.keys import Keys
 from app.menus import add_panel_switches, fill_menus, make_tool_bar
 from app.panel_focus import PanelFocus
 from app.panels.empty_state import EmptyState
-from app.panels.heatmap import HeatmapPanel
 from app.panels.image_header import ImageHeader
-from app.panels.image_list import ImageListPanel
 from app.panels.image_model import ImageListModel
-from app.panels.joints import JointsPanel
 from app.panels.message_bar import MessageBar
-from app.panels.people import PeoplePanel
-from app.panels.predictions import PredictionsPanel
 from app.panels.progress_strip import ProgressStrip
 from app.panels.status import StatusWidgets
 from app.panels.tour import Tour
-from app.panels.training import TrainingPanel
-from app.panels.view import ViewPanel
+from app.questions import Questions
 from app.storage.settings import Settings
 from app.storage.shipped import default_skeleton
 from app.workers.decoder_client import ImageLoader
@@ -88,7 +78,7 @@ class MainWindow(QMainWindow):
         self._connect_background_work()
         self.restoreGeometry(settings.bytes_value("window/geometry"))
         self.restoreState(settings.bytes_value("window/state"))
-        self.training_dock.setVisible(False)
+        self.docks.hide_training()
         self._show_project(False)
 
     # Making
@@ -151,39 +141,10 @@ class MainWindow(QMainWindow):
         self.tour = Tour(self.central)
 
     def _make_docks(self) -> None:
-        session = self.session
-        self.image_list = ImageListPanel(self.model, self)
-        self.people = PeoplePanel(session.document, session.selection, self)
-        self.joints = JointsPanel(
-            session.document, session.selection, session.skeleton.keypoints, self.scene.look.colors, self
-        )
-        self.predictions = PredictionsPanel(self)
-        self.heatmap_panel = HeatmapPanel(self)
-        self.view_panel = ViewPanel(self)
-        self.training = TrainingPanel(self)
-        left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea
-        self.docks = [
-            self._dock("Images", "images", self.image_list, left),
-            self._dock("People", "people", self.people, right),
-            self._dock("Joints", "joints", self.joints, right),
-            self._dock("Predictions", "predictions", self.predictions, right),
-            self._dock("Heatmap", "heatmap", self.heatmap_panel, right),
-            self._dock("View", "view", self.view_panel, right),
-        ]
-        self.tabifyDockWidget(self.docks[4], self.docks[5])
-        self.docks[4].raise_()
-        self.training_dock = self._dock("Training", "training", self.training, right)
-        self.resizeDocks([self.docks[0], self.docks[1]], [290, 290], Qt.Orientation.Horizontal)
-        self.resizeDocks(self.docks[1:5], [130, 420, 110, 110], Qt.Orientation.Vertical)
-
-    def _dock(self, title: str, name: str, widget: QWidget, area: Qt.DockWidgetArea) -> QDockWidget:
-        dock = QDockWidget(title, self)
-        dock.setObjectName(name)
-        dock.setWidget(widget)
-        features = QDockWidget.DockWidgetFeature
-        dock.setFeatures(features.DockWidgetClosable | features.DockWidgetMovable | features.DockWidgetFloatable)
-        self.addDockWidget(area, dock)
-        return dock
+        self.docks = docks = Docks(self, self.session, self.scene, self.model)
+        self.image_list, self.people, self.joints = docks.image_list, docks.people, docks.joints
+        self.predictions, self.training = docks.predictions, docks.training
+        self.heatmap_panel, self.view_panel = docks.heatmap, docks.view
 
     def _make_status_bar(self) -> None:
         bar = self.statusBar()
@@ -194,17 +155,8 @@ class MainWindow(QMainWindow):
 
     def _make_actions(self) -> None:
         self.help = Help(self, self._facts)
-        stops: list[tuple[QWidget, QWidget]] = [
-            (self.canvas, self.canvas),
-            (self.header, self.header.note),
-            (self.image_list, self.image_list.view),
-            (self.people, self.people.tree),
-            (self.joints, self.joints.table),
-            (self.predictions, self.predictions.slider),
-            (self.heatmap_panel, self.heatmap_panel.shown),
-            (self.view_panel, self.view_panel.brightness),
-        ]
-        self.focus = PanelFocus(stops, self.image_list.search)
+        stops: list[tuple[QWidget, QWidget]] = [(self.canvas, self.canvas), (self.header, self.header.note)]
+        self.focus = PanelFocus([*stops, *self.docks.stops()], self.image_list.search)
         controllers: dict[str, object] = {
             "window": self,
             "opening": self.opening,
@@ -232,7 +184,7 @@ class MainWindow(QMainWindow):
         self.tools = make_tool_bar(self, self.actions_by_id)
         self.header.set_flag_action(self.actions_by_id["flag_image"])
         self.view_panel.set_fade_action(self.actions_by_id["toggle_fade"])
-        add_panel_switches(menus["View"], [*self.docks, self.training_dock], self.tools)
+        add_panel_switches(menus["View"], self.docks.all, self.tools)
 
     # Connecting
 
@@ -311,14 +263,10 @@ class MainWindow(QMainWindow):
         for job in (self.exporting, self.detections, self.merging, self.videos):
             job.ended.connect(jobs.finish)
             jobs.cancel_wanted.connect(job.cancel)
-        self.exporting.asked.connect(self._ask_export)
-        self.videos.asked.connect(self._ask_video)
-        self.merging.split_asked.connect(self._ask_split)
-        self.effort.counted.connect(self._show_effort)
+        self.questions = Questions(self, tuning, self.exporting, self.videos, self.merging, self.effort)
         jobs.cancel_wanted.connect(self.opening.cancel_import)
-        tuning.asked.connect(self._ask_fine_tuning)
         tuning.began.connect(self.training.begin)
-        tuning.began.connect(lambda _: self._raise_training())
+        tuning.began.connect(lambda _: self.docks.raise_training())
         tuning.logged.connect(self.training.show_event)
         tuning.ended.connect(self.training.show_end)
         tuning.offered.connect(self.training.show_offer)
@@ -339,8 +287,7 @@ class MainWindow(QMainWindow):
 
     def _show_project(self, is_open: bool) -> None:
         self.central.setCurrentWidget(self.desk if is_open else self.empty)
-        for dock in self.docks:
-            dock.setVisible(is_open)
+        self.docks.show(is_open)
         self.tools.setVisible(is_open)
         self.status.hint.setVisible(is_open)
         if not is_open:
@@ -380,31 +327,6 @@ class MainWindow(QMainWindow):
     def _show_message(self, message: Message) -> None:
         self.message_bar.show_message(message.text, message.level, message.choices, message.topic)
 
-    def _ask_fine_tuning(self, counts: LabelCounts) -> None:
-        dialog = FineTuneDialog(counts, self)
-        dialog.started.connect(self.fine_tuning.start)
-        _open(dialog)
-
-    def _ask_export(self, start: ExportSettings) -> None:
-        dialog = ExportDialog(start, self)
-        dialog.chosen.connect(self.exporting.begin)
-        _open(dialog)
-
-    def _ask_video(self, video: Path) -> None:
-        dialog = VideoDialog(video, self)
-        dialog.chosen.connect(self.videos.begin)
-        _open(dialog)
-
-    def _ask_split(self, images: int, unfinished: int) -> None:
-        dialog = SplitDialog(images, unfinished, self)
-        dialog.chosen.connect(self.merging.split)
-        _open(dialog)
-
-    def _show_effort(self, header: list[str], rows: list[list[object]]) -> None:
-        dialog = EffortDialog(header, rows, self)
-        dialog.save_wanted.connect(self.effort.save)
-        _open(dialog)
-
     def show_tour(self) -> None:
         """The five hints, with the keys as they are now."""
         keys = {action: (self.keys.of(action) or (self.keys.text(action),))[0] for action in self.actions_by_id}
@@ -415,11 +337,6 @@ class MainWindow(QMainWindow):
         if not self.settings.value(_TOUR_SEEN, False):
             self.session.opened.connect(self.show_tour, Qt.ConnectionType.SingleShotConnection)
             self.tour.ended.connect(lambda: self.settings.set_value(_TOUR_SEEN, True))
-
-    def _raise_training(self) -> None:
-        self.training_dock.show()
-        self.tabifyDockWidget(self.docks[1], self.training_dock)
-        self.training_dock.raise_()
 
     def _facts(self) -> list[tuple[str, str]]:
         info = self.engine.info
@@ -449,11 +366,6 @@ class MainWindow(QMainWindow):
         self.settings.set_bytes("window/state", self.saveState())
         self.closing.finish()
         event.accept()
-
-
-def _open(dialog: QDialog) -> None:
-    dialog.setAttribute(Qt.WidgetAttribute.WA_DeleteOnClose)
-    dialog.open()
 
 
 def _project_title(path: Path) -> str:

@@ -18,13 +18,13 @@ HINTS: tuple[tuple[str, str], ...] = (
     ),
     (
         "Somebody was missed",
-        "{new_person}, then drag a box around the person: the joints appear at once. {place_joints} lets you click them "
-        "one after the other.",
+        "{new_person}, then drag a box around the person: the joints appear at once. {place_joints} lets you click "
+        "them one after the other.",
     ),
     (
         "Through with an image",
-        "{mark_done} marks it done, {mark_empty} says that nobody is there, {next_unfinished} goes to the next one that "
-        "is not done.",
+        "{mark_done} marks it done, {mark_empty} says that nobody is there, {next_unfinished} goes to the next one "
+        "that is not done.",
     ),
     (
         "Nothing gets lost",

@@ -106,7 +106,7 @@ def test_a_read_only_window_refuses_every_edit_in_one_sentence(
     qtbot.waitUntil(lambda: labelled(reader, current(reader)), timeout=20_000)
     image = current(reader)
     before = reader.session.document.people(image)
-    reader.people.joint_activated.emit(before[0].key, 5)
+    reader.joints.model.visibility_set.emit(before[0].key, 5, 1)
     assert "read-only" in reader.message_bar.text
     reader.editing.add_person(Box(10, 10, 50, 50))
     reader.editing.move_joint(before[0].key, 0, 5, 5)

@@ -84,7 +84,7 @@ def test_the_window_fits_a_small_screen_while_training(make_window: WindowMaker,
     window = make_window()
     open_in(window, photos)
     window.training.begin("training")
-    window.training_dock.show()
+    window.docks.raise_training()
     least = window.minimumSizeHint()
     assert least.width() <= 1100 and least.height() <= 700
 
