@@ -17,7 +17,7 @@ from app.panels.image_model import ImageListModel
 from app.storage.project import Project
 from app.storage.settings import Settings
 from app.storage.shipped import default_skeleton
-from app.workers.engine_client import CANCELLED
+from app.workers.engine_client import CANCELLED, COMPLETED
 from app.workers.payloads import EngineInfo, ImageFile, PrefillResult
 
 MODEL = "0123456789ab"
@@ -166,6 +166,48 @@ def test_coming_back_to_an_image_asks_again(desk: Desk, qtbot: QtBot) -> None:
     assert desk.asked() == [1] and len(desk.engine.batches) == 3
     desk.answer(2, 1, nobody())
     assert desk.session.document.image(1).model == MODEL
+
+
+def test_the_next_images_are_prefilled_while_somebody_works(desk: Desk, qtbot: QtBot) -> None:
+    desk.engine.start(MODEL)
+    desk.show(1)
+    qtbot.waitUntil(lambda: len(desk.engine.batches) == 1)
+    desk.answer(0, 1, nobody())
+    desk.engine.batch_finished.emit(0, COMPLETED)
+    assert desk.asked() == [2] and desk.session.selection.current_image == 1
+    desk.answer(1, 2, nobody())
+    desk.engine.batch_finished.emit(1, COMPLETED)
+    assert desk.asked() == [3]
+    desk.session.selection.current_image = 2
+    assert desk.engine.cancelled == [2], "the engine is needed for what the annotator looks at"
+    qtbot.waitUntil(lambda: len(desk.engine.batches) == 4)
+    assert desk.asked() == [3], "the second image has its people already"
+    desk.session.selection.current_image = 3
+    qtbot.wait(250)
+    assert desk.engine.cancelled == [2] and len(desk.engine.batches) == 4, "the third is under way"
+
+
+def test_a_damaged_image_ahead_does_not_disturb(desk: Desk, qtbot: QtBot) -> None:
+    desk.engine.start(MODEL)
+    desk.show(1)
+    qtbot.waitUntil(lambda: len(desk.engine.batches) == 1)
+    desk.answer(0, 1, nobody())
+    desk.engine.batch_finished.emit(0, COMPLETED)
+    texts: list[str] = []
+    desk.messages.posted.connect(lambda message: texts.append(message.text))
+    desk.engine.image_failed.emit(1, 2, "b.jpg is damaged")
+    desk.engine.batch_finished.emit(1, COMPLETED)
+    assert texts == [] and desk.asked() == [3]
+
+
+def test_selected_images_are_prefilled_whatever_their_state(desk: Desk) -> None:
+    desk.engine.start(MODEL)
+    desk.prefill.set_selected([2])
+    assert not desk.prefill.has_selected, "the current image has a key of its own"
+    desk.prefill.set_selected([3, 1])
+    desk.prefill.selected()
+    assert desk.asked() == [3, 1] and desk.prefill.running
+    desk.prefill.cancel()
 
 
 def test_a_read_only_project_is_not_prefilled(desk: Desk, path: Path) -> None:
