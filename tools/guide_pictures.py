@@ -99,12 +99,6 @@ def make(output: Path, dark: bool) -> None:
     window.close()
 
 
-def make_busy(output: Path, dark: bool) -> None:
-    """Fifty people on one picture, from a COCO file that is drawn for it."""
-    from app import application as program
-    from msarcnn.synthetic import write_crowd  # noqa: F401 - see below
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("docs/images"))
