@@ -5,8 +5,10 @@ that is wrong is repaired with a note where the right value is certain enough, e
 the clean records, listed with its reason, and kept as text so that an export can write it back.
 
 Repaired: missing area, iscrowd or num_keypoints; a wrong num_keypoints; a box of negative width or height
-(its corners are swapped); labelled keypoints outside the image (moved to its border within 2%, else taken as
-not labelled); unusable `keypoint_weights` or `keypoint_sources` (left out); an unknown image size.
+(its corners are swapped); no box, or 0, 0, 0, 0, around labelled keypoints (theirs is used); keypoints in
+another order than the skeleton's (sorted, by the category's names); labelled keypoints outside the image
+(moved to its border within 2%, else taken as not labelled); unusable `keypoint_weights` or
+`keypoint_sources` (left out); an unknown image size.
 Quarantined: a file name that leads out of the image folder; keypoints that are not 3 * K finite numbers with
 v in 0, 1, 2; a box that is not four finite numbers, is empty, or lies outside the image; an unknown image or
 category. Segmentations, crowds' run lengths included, are never decoded.
@@ -255,12 +257,27 @@ def _person_category(categories: dict[int, _Category], log: ReadLog) -> PersonCa
             )
         return None
     person = chosen[0]
-    plain = tuple(re.sub(r"[\s-]+", "_", name.strip().lower()) for name in person.keypoints or names)
-    if plain != names:
+    stated = tuple(person.keypoints or names)
+    order = keypoint_order(stated)
+    if order is not None:
+        log.note("the person category's keypoints are not in COCO's order: they are sorted on reading", "categories")
+    elif _plain(stated) != names:
         log.note(
             "the person category's keypoint names are not COCO's: they are taken to be in COCO's order", "categories"
         )
-    return PersonCategory(person.id, person.name, tuple(person.keypoints or names))
+    return PersonCategory(person.id, person.name, stated, order)
+
+
+def keypoint_order(names: Sequence[str]) -> tuple[int, ...] | None:
+    """For each joint of the skeleton its place among `names`; None when they are in order, or other names."""
+    wanted, stated = load_skeleton().keypoints, _plain(names)
+    if stated == wanted or sorted(stated) != sorted(wanted):
+        return None
+    return tuple(stated.index(name) for name in wanted)
+
+
+def _plain(names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(re.sub(r"[\s-]+", "_", name.strip().lower()) for name in names)
 
 
 def _read_images(path: Path, records: list[msgspec.Raw], log: ReadLog) -> dict[int, CocoImage | None]:
@@ -314,7 +331,7 @@ def _read_annotations(
                 fields = decode_person(raw)
             except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
                 fields = _decode(path, f"annotations[{index}]", raw, RawAnnotation)
-            checked = check_person(index, fields, image, len(person.keypoints), text, log)
+            checked = check_person(index, fields, image, person, text, log)
             if checked is not None:
                 people.append(checked)
     return people, others

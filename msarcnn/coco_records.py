@@ -116,11 +116,19 @@ class CocoOther(msgspec.Struct, frozen=True, gc=False):
 
 
 class PersonCategory(msgspec.Struct, frozen=True):
-    """The category whose annotations are people, with the file's keypoint names in the file's order."""
+    """The category whose annotations are people.
+
+    Attributes:
+        id: The file's category id.
+        name: Its name.
+        keypoints: The file's keypoint names, in the file's order.
+        order: For each joint of the skeleton its place in the file; None when the file has the skeleton's order.
+    """
 
     id: int
     name: str
     keypoints: tuple[str, ...]
+    order: tuple[int, ...] | None = None
 
 
 class Quarantined(msgspec.Struct, frozen=True, gc=False):

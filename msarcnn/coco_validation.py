@@ -5,7 +5,7 @@ import math
 import msgspec
 import numpy as np
 
-from msarcnn.coco_records import CocoImage, CocoPerson, ReadLog
+from msarcnn.coco_records import CocoImage, CocoPerson, PersonCategory, ReadLog
 from msarcnn.images import UnsafePathError, safe_relative_path
 
 BORDER_TOLERANCE = 0.02
@@ -71,13 +71,14 @@ def check_image(index: int, fields: RawImage, raw: str, log: ReadLog) -> CocoIma
 
 
 def check_person(
-    index: int, fields: RawAnnotation, image: CocoImage, joints: int, raw: str, log: ReadLog
+    index: int, fields: RawAnnotation, image: CocoImage, category: PersonCategory, raw: str, log: ReadLog
 ) -> CocoPerson | None:
-    """Returns the clean person with `joints` keypoints, or None after putting it into quarantine."""
+    """Returns the clean person with its keypoints in the skeleton's order, or None after putting it into quarantine."""
     place = f"annotations[{index}]"
+    joints = len(category.keypoints)
     try:
-        box = _check_box(fields.bbox, image, place, log)
         keypoints = _check_keypoints(fields.keypoints, image, joints, place, log)
+        box = _check_box(fields.bbox, keypoints, image, place, log)
         iscrowd = _check_crowd(fields.iscrowd, place, log)
     except _Unusable as error:
         log.quarantine("annotations", index, fields.id, str(error), raw)
@@ -89,10 +90,15 @@ def check_person(
     elif fields.num_keypoints != labelled:
         log.note("num_keypoints is not the number of labelled keypoints: counted again", place)
     area = fields.area
-    if area is None or not math.isfinite(area) or area < 0:
+    if area is None or not math.isfinite(area) or area <= 0:
         log.note("area is missing or impossible: the box's is used", place)
         area = box[2] * box[3]
     weights, sources = _check_extras(fields, joints, place, log)
+    if category.order is not None:
+        keypoints = keypoints[list(category.order)]
+        keypoints.flags.writeable = False
+        weights = weights and tuple(weights[at] for at in category.order)
+        sources = sources and "".join(sources[at] for at in category.order)
     score = fields.score if fields.score is not None and math.isfinite(fields.score) else None
     return CocoPerson(
         index,
@@ -132,10 +138,15 @@ def _upright_box(box: list[float], place: str, log: ReadLog) -> tuple[float, flo
 
 
 def _check_box(
-    box: list[float] | None, image: CocoImage, place: str, log: ReadLog
+    box: list[float] | None, keypoints: np.ndarray, image: CocoImage, place: str, log: ReadLog
 ) -> tuple[float, float, float, float]:
-    if box is None:
-        raise _Unusable("bbox is missing")
+    if box is None or box == [0, 0, 0, 0]:
+        # Some tools write no box for a person of whom only joints were labelled.
+        points = keypoints[keypoints[:, 2] > 0, :2]
+        if not len(points) or not (np.ptp(points, axis=0) > 0).all():
+            raise _Unusable("bbox is missing" if box is None else "bbox is empty")
+        log.note("bbox is missing or empty: the one around the labelled keypoints is used", place)
+        box = [*points.min(axis=0).tolist(), *np.ptp(points, axis=0).tolist()]
     if len(box) != 4 or not _finite(box):
         raise _Unusable("bbox is not four finite numbers")
     x, y, width, height = _upright_box(box, place, log)

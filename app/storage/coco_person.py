@@ -119,6 +119,32 @@ def new_annotation(person: Person, key: int, image_id: int, category_id: int) ->
     return msgspec.json.encode(fields).decode()
 
 
+def reordered(raw: str, read: tuple[int, ...] | None, written: tuple[int, ...] | None) -> str:
+    """An annotation's text with its joints in another order.
+
+    Args:
+        raw: The text; what it says of a joint stays byte for byte.
+        read: Place of each of the skeleton's joints in the text, None for the skeleton's order.
+        written: The same for the result.
+    """
+    if read == written:
+        return raw
+    fields = _decode_fields(raw)
+    places = range(JOINTS)
+    target = dict(zip(written or places, read or places, strict=True))
+    order = [target[place] for place in places]
+    keypoints = msgspec.json.decode(fields.get("keypoints", b"null"), type=list[msgspec.Raw] | None)
+    if keypoints and len(keypoints) == 3 * JOINTS:
+        fields["keypoints"] = _raw([value for place in order for value in keypoints[3 * place : 3 * place + 3]])
+    weights = msgspec.json.decode(fields.get("keypoint_weights", b"null"))
+    if isinstance(weights, list) and len(weights) == JOINTS:
+        fields["keypoint_weights"] = _raw([weights[place] for place in order])
+    letters = msgspec.json.decode(fields.get("keypoint_sources", b"null"))
+    if isinstance(letters, str) and len(letters) == JOINTS:
+        fields["keypoint_sources"] = _raw("".join(letters[place] for place in order))
+    return msgspec.json.encode(fields).decode()
+
+
 def with_fields(raw: str, **values: int) -> str:
     """A record's text with some numbers replaced; everything else stays byte for byte."""
     fields = _decode_fields(raw)

@@ -9,8 +9,8 @@ from typing import Any, BinaryIO, Literal
 
 import msgspec
 
-from app.storage.coco_person import edited_raw, new_annotation, read_person, with_fields
-from app.storage.export_plan import IdAllocator, Source, complete_plan, merge_headers
+from app.storage.coco_person import edited_raw, new_annotation, read_person, reordered, with_fields
+from app.storage.export_plan import IdAllocator, Source, complete_plan, merge_headers, order_of_keypoints
 from app.storage.rows import person_from_json
 from app.storage.snapshot import CONDITIONS, FINISHED, Only
 from msarcnn.images import ImageError, image_size
@@ -188,13 +188,15 @@ class CocoWriter:
         people = self._connection.execute(
             "SELECT id, image_id, data FROM person WHERE source_id IS NULL AND deleted = 0 ORDER BY id"
         )
+        order = order_of_keypoints(self._plan.header, category)
         for key, image, data in people:
             self._advance()
             if image in self._written:
                 self.annotation_count += 1
                 self.people_count += 1
                 person = person_from_json(key, data, "")
-                yield new_annotation(person, self._annotation_ids.new(), self._written[image], category)
+                text = new_annotation(person, self._annotation_ids.new(), self._written[image], category)
+                yield reordered(text, None, order)
 
     def _source_annotations(self, source: Source) -> Iterator[str]:
         people = self._connection.execute(
@@ -211,10 +213,12 @@ class CocoWriter:
             self._advance()
             if image is not None and image not in self._written:
                 continue
-            text = raw
+            text, order = raw, source.order
             if data is not None:
                 base = read_person(key, None, imported, raw)
-                text = edited_raw(raw, base, person_from_json(key, data, raw))
+                text, order = edited_raw(reordered(raw, order, None), base, person_from_json(key, data, raw)), None
+            if is_person:
+                text = reordered(text, order, source.written_order)
             self.annotation_count += 1
             self.people_count += is_person
             yield self._renumbered(source, text)

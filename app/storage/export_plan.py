@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from msarcnn.coco import keypoint_order
 from msarcnn.skeleton import load_skeleton
 
 _SECTIONS = ("info", "images", "annotations", "categories")
@@ -15,7 +16,11 @@ Fields = dict[str, msgspec.Raw]
 
 @dataclass
 class Source:
-    """An imported file as the export sees it; the maps hold only ids that had to change."""
+    """An imported file as the export sees it; the maps hold only ids that had to change.
+
+    `order` is the place of each of the skeleton's joints in the file's keypoints, `written_order` the same in the file
+    to be written; None for the skeleton's own.
+    """
 
     key: int
     name: str
@@ -24,6 +29,8 @@ class Source:
     category_id: int | None
     max_image_id: int
     max_annotation_id: int
+    order: tuple[int, ...] | None = None
+    written_order: tuple[int, ...] | None = None
     categories: dict[int, int] = field(default_factory=dict)
     licenses: dict[int, int] = field(default_factory=dict)
     images: dict[int, int] = field(default_factory=dict)
@@ -57,7 +64,7 @@ def read_sources(connection: sqlite3.Connection, only: int | None) -> list[Sourc
         "WHERE ?1 IS NULL OR id = ?1 ORDER BY id",
         (only,),
     )
-    return [
+    sources = [
         Source(
             key,
             name,
@@ -69,6 +76,17 @@ def read_sources(connection: sqlite3.Connection, only: int | None) -> list[Sourc
         )
         for key, name, header, layout, category, max_image, max_annotation in rows
     ]
+    for source in sources:
+        source.order = order_of_keypoints(source.header, source.category_id)
+    return sources
+
+
+def order_of_keypoints(header: Fields, category_id: int | None) -> tuple[int, ...] | None:
+    """The place of each of the skeleton's joints in a category's keypoints; None for the skeleton's own order."""
+    for record in _records(header.get("categories")):
+        if _id(record) == category_id:
+            return keypoint_order(msgspec.json.decode(record.get("keypoints", _raw(None)), type=list[str] | None) or ())
+    return None
 
 
 @dataclass
@@ -102,6 +120,10 @@ def merge_headers(sources: list[Source]) -> Plan:
                 _add(plan, name, source.header[name])
             elif name not in plan.layout:
                 plan.layout.append(name)
+    for source in sources:
+        if source.category_id is not None:
+            written = source.categories.get(source.category_id, source.category_id)
+            source.written_order = order_of_keypoints(plan.header, written)
     return plan
 
 

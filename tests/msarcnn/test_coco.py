@@ -343,6 +343,26 @@ def test_person_category_by_its_keypoints(tmp_path: Path) -> None:
     assert dataset.person is None and len(dataset.others) == 1 and "no category named person" in notes(dataset)
 
 
+def test_a_person_without_a_box_gets_that_of_the_labelled_joints(tmp_path: Path) -> None:
+    points = [0.0, 0.0, 0, 30.0, 20.0, 2, 50.5, 60.0, 1, *[0] * 42]
+    for box in (None, [0, 0, 0, 0]):
+        dataset = read(tmp_path, document(annotations=[annotation(bbox=box, keypoints=points, area=0)]))
+        (person,) = dataset.people
+        assert person.bbox == (30.0, 20.0, 20.5, 40.0) and person.area == 20.5 * 40
+        assert "bbox is missing or empty" in notes(dataset)
+
+
+def test_joints_in_another_order_are_sorted_by_name(tmp_path: Path) -> None:
+    names = ["Right Ankle", *NAMES[:16]]
+    category = {"id": 1, "name": "person", "keypoints": names}
+    labels = annotation(keypoint_weights=[0.5, *[1] * 16], keypoint_sources="p" + "h" * 16)
+    dataset = read(tmp_path, document(categories=[category], annotations=[labels]))
+    (person,) = dataset.people
+    assert person.keypoints[16].tolist() == POINTS[:3] and person.keypoints[0].tolist() == POINTS[3:6]
+    assert person.keypoint_weights == (*[1.0] * 16, 0.5) and person.keypoint_sources == "h" * 16 + "p"
+    assert "sorted on reading" in notes(dataset)
+
+
 def test_equal_notes_are_counted(tmp_path: Path) -> None:
     dataset = read(tmp_path, document(annotations=[annotation(id=key, area=...) for key in range(50)]))
     (note,) = dataset.notes
