@@ -174,3 +174,26 @@ def test_drag_during_placing_keeps_the_photo_in_place(window: MainWindow, qtbot:
     QTest.mouseRelease(window.canvas.viewport(), Qt.MouseButton.LeftButton, pos=start + QPoint(20, 0))
     placed = people(window)[0].joints[0]
     assert placed.x == pytest.approx(100 + 20 / window.canvas.screen_scale, abs=1.0)
+
+
+def test_reestimating_keeps_what_a_person_has_placed(
+    make_window: WindowMaker, open_in: Opener, photos: Path, small_model: Path, qtbot: QtBot
+) -> None:
+    window = make_window()
+    open_in(window, photos)
+    window.editing.add_person(Box(60, 40, 80, 180))
+    trigger(window, qtbot, "place_joints")
+    click(window, 90, 60)
+    window.canvas.cancel()
+    before = people(window)[0]
+    (by_hand,) = [index for index, joint in enumerate(before.joints) if joint.v]
+    with qtbot.waitSignal(window.engine.ready, timeout=30_000):
+        window.engine.start(str(small_model))
+    assert window.session.selection.person == before.key
+    trigger(window, qtbot, "reestimate")
+    qtbot.waitUntil(lambda: people(window)[0] != before, timeout=20_000)
+    after = people(window)[0]
+    assert after.joints[by_hand] == before.joints[by_hand] and after.joints[by_hand].origin == HUMAN
+    assert after.box == before.box and all(joint.origin for joint in after.joints)
+    trigger(window, qtbot, "undo")
+    assert people(window)[0] == before

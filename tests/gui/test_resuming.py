@@ -1,4 +1,4 @@
-"""A run that died with a checkpoint behind it goes on from the window: the message's cure is one click."""
+"""How a run ends: from the menu, or by dying; with a checkpoint behind it, it goes on by one click."""
 
 import json
 import os
@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
 from pytestqt.qtbot import QtBot
 
 from app.controllers import places
@@ -20,17 +21,48 @@ STEPS = 140
 """The trainer keeps a checkpoint every 50; enough to be killed before it is done."""
 
 
-def start_and_kill(window: MainWindow, qtbot: QtBot, epochs: int, after: str) -> Path:
-    """Kills a run with one labelled image after the first event of a kind; returns its folder."""
+def start(window: MainWindow, qtbot: QtBot, epochs: int, until: str) -> Path:
+    """Starts a run with one labelled image and waits for the first event of a kind; returns its folder."""
     seen: list[str] = []
     window.fine_tuning.logged.connect(lambda event: seen.append(event["event"]))
     window.fine_tuning.start(FineTuneSettings("labelled", 0.0, 1, "heads", epochs, 1, 0.001, "cpu"))
-    qtbot.waitUntil(lambda: after in seen, timeout=90_000)
-    run, pid = window.trainer.run_folder, window.trainer.pid
-    assert run is not None and pid is not None
+    qtbot.waitUntil(lambda: until in seen, timeout=90_000)
+    assert window.trainer.run_folder is not None
+    return window.trainer.run_folder
+
+
+def start_and_kill(window: MainWindow, qtbot: QtBot, epochs: int, after: str) -> Path:
+    """Kills a run after the first event of a kind; returns its folder."""
+    run, pid = start(window, qtbot, epochs, after), window.trainer.pid
+    assert pid is not None
     os.kill(pid, signal.SIGKILL)
     qtbot.waitUntil(lambda: not window.fine_tuning.running, timeout=10_000)
     return run
+
+
+@pytest.mark.parametrize(("action", "status"), [("stop_training", "stopped"), ("cancel_training", "cancelled")])
+def test_a_run_is_ended_from_the_menu(
+    make_window: WindowMaker,
+    open_in: Opener,
+    photos: Path,
+    small_model: Path,
+    qtbot: QtBot,
+    action: str,
+    status: str,
+) -> None:
+    window = make_window()
+    open_in(window, photos)
+    window.fine_tuning.model_path = small_model
+    window.editing.add_person(Box(60, 40, 80, 180))
+    assert not window.actions_by_id[action].isEnabled()
+    run = start(window, qtbot, 10_000, "step")
+    qtbot.waitUntil(window.actions_by_id[action].isEnabled)
+    window.actions_by_id[action].trigger()
+    qtbot.waitUntil(lambda: not window.fine_tuning.running, timeout=30_000)
+    last = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
+    assert (last["event"], last["status"]) == ("end", status)
+    assert (run / "checkpoints" / "best.safetensors").exists() == (status == "stopped")
+    assert len(window.session.document.people(window.session.rows[0].key)) == 1
 
 
 def test_a_killed_run_is_resumed_from_its_checkpoint(
