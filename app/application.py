@@ -104,16 +104,10 @@ def show_window(application: QApplication, options: argparse.Namespace) -> int:
     window = MainWindow(make_settings(), automatic_prefill=not options.no_prefill)
     install_excepthook(window)
 
-    def set_icons() -> None:
-        palette = window.palette()
-        normal = palette.color(palette.ColorRole.WindowText)
-        disabled = palette.color(palette.ColorGroup.Disabled, palette.ColorRole.WindowText)
-        window.show_icons(lambda name: icon(name, normal, disabled))
-
     def follow_scheme(color_scheme: Qt.ColorScheme) -> None:
         if not options.scheme:
             apply_scheme(application, color_scheme == Qt.ColorScheme.Dark)
-            set_icons()
+            set_icons(window)
 
     application.styleHints().colorSchemeChanged.connect(follow_scheme)
     if options.screenshot:
@@ -122,12 +116,20 @@ def show_window(application: QApplication, options: argparse.Namespace) -> int:
         window.offer_tour()
     window.show()
     QTimer.singleShot(0, window, window.fine_tuning.start_engine)
-    QTimer.singleShot(0, window, set_icons)
+    QTimer.singleShot(0, window, lambda: set_icons(window))
     if options.paths:
         QTimer.singleShot(0, window, lambda: window.open_paths(options.paths, options.images))
     status = application.exec()
     window.closing.finish()
     return status
+
+
+def set_icons(window: "MainWindow") -> None:
+    """Gives every action its icon in the colours of the palette."""
+    palette = window.palette()
+    normal = palette.color(palette.ColorRole.WindowText)
+    disabled = palette.color(palette.ColorGroup.Disabled, palette.ColorRole.WindowText)
+    window.show_icons(lambda name: icon(name, normal, disabled))
 
 
 def take_screenshot(application: QApplication, window: "MainWindow", options: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ from app.panels.predictions import PredictionsPanel
 from app.panels.training import TrainingPanel
 from app.panels.view import ViewPanel
 
-_WIDTH = 290
+_WIDTHS = (270, 320)
 _HEIGHTS = (130, 420, 110, 110)
 
 
@@ -41,10 +41,9 @@ class Docks:
         self._training = self._dock("Training", "training", self.training, right)
         window.tabifyDockWidget(heatmap, view)
         heatmap.raise_()
-        window.resizeDocks([images, self._people], [_WIDTH, _WIDTH], Qt.Orientation.Horizontal)
-        column = [self._people, joints, predictions, heatmap]
-        window.resizeDocks(column, list(_HEIGHTS), Qt.Orientation.Vertical)
-        self._always = [images, *column, view]
+        self._column = [self._people, joints, predictions, heatmap]
+        self._always = [images, *self._column, view]
+        self._arranged = False
 
     @property
     def all(self) -> list[QDockWidget]:
@@ -54,6 +53,10 @@ class Docks:
         """Shows or hides all but the training."""
         for dock in self._always:
             dock.setVisible(shown)
+        if shown and not self._arranged:
+            self._arranged = True
+            self._window.resizeDocks([self._always[0], self._people], list(_WIDTHS), Qt.Orientation.Horizontal)
+            self._window.resizeDocks(self._column, list(_HEIGHTS), Qt.Orientation.Vertical)
 
     def hide_training(self) -> None:
         self._training.setVisible(False)

@@ -1,46 +1,49 @@
 """Makes the user guide's pictures from the app itself, on drawn people (nobody's photo is in them).
 
-    python tools/guide_pictures.py [--output docs/images]
+    python tools/guide_pictures.py [--output docs/images] [--only busy]
 
-Every picture is a state that a user can be in, reached by the actions of the table: light and dark, empty, busy, 50
-people, a display scaled to 200 %.
+Every picture is a state that a user can be in, reached by the actions of the table. Each is made by a process of its
+own with an empty project folder; it fails when the state is not reached within a minute.
 """
 
 import argparse
+import json
 import os
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
-SIZE = (1440, 900)
-_SECONDS = 60.0
+import numpy as np
+from PIL import Image
+from PySide6.QtCore import QPoint, Qt
+from PySide6.QtTest import QTest
+
+from app import application as program
+from app.document.records import Box
+from app.main_window import MainWindow
+from msarcnn.resources import resource_path
+from msarcnn.skeleton import load_skeleton
+from msarcnn.synthetic import make_scene
+
+SECONDS = 60.0
+TILES, TILE = (4, 3), (480, 360)
+PEOPLE = 50
+"""At least so many are in the crowd."""
 
 
-def make(output: Path, dark: bool) -> None:
-    """Goes through the states once in one scheme."""
-    from PySide6.QtCore import QPoint, Qt, QTimer
-    from PySide6.QtTest import QTest
+class Stage:
+    """A shown window and what a user does with it."""
 
-    from app import application as program
-    from app.document.records import Box
-    from app.main_window import MainWindow
-    from msarcnn.resources import resource_path
+    def __init__(self, window: MainWindow, folder: Path) -> None:
+        self.window = window
+        self.folder = folder
 
-    application = program.make_application("dark" if dark else "light")
-    window = MainWindow(program.make_settings())
-    window.resize(*SIZE)
-    palette = window.palette()
-    normal, disabled = palette.color(palette.ColorRole.WindowText), palette.color(palette.ColorRole.PlaceholderText)
-    from app.icons import icon
-
-    window.show_icons(lambda name: icon(name, normal, disabled))
-    window.show()
-    tone = "dark" if dark else "light"
-
-    def wait(condition: Callable[[], bool]) -> None:
-        for _ in range(round(_SECONDS * 50)):
+    def until(self, condition: Callable[[], object]) -> None:
+        """Waits; ends the program when it takes too long."""
+        for _ in range(round(SECONDS * 50)):
             if condition():
                 break
             QTest.qWait(20)
@@ -48,75 +51,187 @@ def make(output: Path, dark: bool) -> None:
             sys.exit("the window did not come to the state that a picture is to be taken of")
         QTest.qWait(200)
 
-    def save(name: str) -> None:
-        window.message_bar.clear()
-        QTest.qWait(300)
-        window.grab().save(str(output / f"{name}.png"))
+    def do(self, action: str) -> None:
+        """Triggers a row of the action table."""
+        self.until(self.window.actions_by_id[action].isEnabled)
+        self.window.actions_by_id[action].trigger()
 
-    def shown() -> bool:
-        record = window.session.current_record()
-        return record is not None and window.scene.has_photo
+    def open(self, path: Path, engine: bool = True) -> None:
+        """Opens something and waits for the photo; with the engine for what the model says to it."""
+        if engine:
+            self.window.engine.start(None)
+            self.until(lambda: self.window.engine.info is not None)
+        self.window.open_paths([path])
+        self.until(self.photo_shown)
+        if engine:
+            self.until(self.predicted)
 
-    def click(x: float, y: float) -> None:
-        QTest.mouseClick(window.canvas.viewport(), Qt.MouseButton.LeftButton, pos=window.canvas.mapFromScene(x, y))
+    def photo_shown(self) -> bool:
+        return self.window.session.current_record() is not None and self.window.scene.has_photo
 
-    save(f"guide_empty_{tone}")
-    window.engine.start(None)
-    wait(lambda: window.engine.info is not None)
-    sample = resource_path("sample")
-    window.open_paths([sample / "images"])
-    wait(shown)
-    wait(lambda: bool(window.session.current_record() and window.session.current_record().model))  # type: ignore[union-attr]
-    save("guide_window" if dark else "guide_window_light")
-    window.actions_by_id["accept_and_go_on"].trigger()
-    wait(shown)
-    wait(lambda: bool(window.scene.shown_predictions()))
-    first = window.scene.shown_predictions()[0]
-    window.session.selection.prediction = first.key
-    window.actions_by_id["accept"].trigger()
-    window.session.selection.joint = 9
-    window.layers.switch("heatmap", True)
+    def predicted(self) -> bool:
+        record = self.window.session.current_record()
+        return record is not None and bool(record.model)
+
+    def click(self, x: float, y: float) -> None:
+        position = self.window.canvas.mapFromScene(x, y)
+        QTest.mouseClick(self.window.canvas.viewport(), Qt.MouseButton.LeftButton, pos=position)
+
+
+def sample() -> Path:
+    return resource_path("sample") / "images"
+
+
+def empty(stage: Stage) -> None:
+    """Nothing is open."""
+    stage.window.engine.start(None)
+    stage.until(lambda: stage.window.engine.info is not None)
+
+
+def window(stage: Stage) -> None:
+    """The sample project with the model's proposals."""
+    stage.open(sample())
+
+
+def heatmap(stage: Stage) -> None:
+    """Why the model put a wrist where it is."""
+    stage.open(sample())
+    session = stage.window.session
+    session.selection.prediction = stage.window.scene.shown_predictions()[0].key
+    stage.do("accept")
+    image = session.selection.current_image
+    assert image is not None
+    session.selection.select_joint(session.document.people(image)[0].key, 9)
+    stage.do("toggle_heatmap")
     QTest.qWait(1500)
-    save(f"guide_heatmap_{tone}")
-    window.layers.switch("heatmap", False)
-    window.automatic_off = window.prefill.toggle_automatic()  # type: ignore[attr-defined,func-returns-value]
-    window.navigation.next()
-    wait(shown)
-    width, height = window.scene.image_extent()
-    window.engine.close()
-    window.editing.add_person(Box(width * 0.3, height * 0.15, width * 0.35, height * 0.75))
-    window.canvas.place_joints()
+
+
+def placing(stage: Stage) -> None:
+    """Clicking the joints of somebody whom the model does not see, one after the other."""
+    stage.open(sample(), engine=False)
+    width, height = stage.window.scene.image_extent()
+    stage.window.editing.add_person(Box(width * 0.3, height * 0.15, width * 0.35, height * 0.75))
+    stage.do("place_joints")
     for x, y in ((0.47, 0.22), (0.49, 0.2), (0.45, 0.2)):
-        click(width * x, height * y)
-    window.canvas.setFocus()
-    QTest.mouseMove(window.canvas.viewport(), QPoint(300, 300))
-    save("guide_placing" if dark else "guide_placing_light")
-    window.canvas.cancel()
-    window.actions_by_id["keys"].trigger()
-    QTest.qWait(300)
-    QTimer.singleShot(0, application.quit)
-    window.closing.finish()
-    window.close()
+        stage.click(width * x, height * y)
+    QTest.mouseMove(stage.window.canvas.viewport(), QPoint(420, 300))
+
+
+def busy(stage: Stage) -> None:
+    """Everything else is pre-filled in the background, while one person is being corrected."""
+    stage.open(sample())
+    stage.do("accept_shown")
+    image = stage.window.session.selection.current_image
+    assert image is not None
+    stage.window.session.selection.select_joint(stage.window.session.document.people(image)[0].key, 7)
+    stage.do("toggle_names")
+    stage.do("prefill_all")
+    QTest.qWait(700)
+
+
+def fifty(stage: Stage) -> None:
+    """A crowd of labelled people."""
+    stage.open(write_crowd(stage.folder), engine=False)
+    image = stage.window.session.selection.current_image
+    assert image is not None
+    people = stage.window.session.document.people(image)
+    assert len(people) >= PEOPLE
+    stage.window.session.selection.person = people[PEOPLE // 2].key
+
+
+def write_crowd(folder: Path) -> Path:
+    """One picture with fifty drawn people, and its COCO file."""
+    canvas = np.zeros((TILES[1] * TILE[1], TILES[0] * TILE[0], 3), dtype=np.uint8)
+    annotations = []
+    for index in range(TILES[0] * TILES[1]):
+        scene = make_scene(index, TILE, people=5)
+        left, top = index % TILES[0] * TILE[0], index // TILES[0] * TILE[1]
+        canvas[top : top + TILE[1], left : left + TILE[0]] = scene.pixels
+        for person in scene.annotations:
+            x, y, width, height = person.box
+            labelled = person.keypoints[:, 2:] > 0
+            keypoints = person.keypoints + labelled * np.array([left, top, 0], dtype=np.float32)
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": 1,
+                    "category_id": 1,
+                    "bbox": [x + left, y + top, width, height],
+                    "area": float(person.area),
+                    "iscrowd": 0,
+                    "keypoints": keypoints.ravel().tolist(),
+                    "num_keypoints": int(labelled.sum()),
+                }
+            )
+    Image.fromarray(canvas).save(folder / "crowd.png")
+    content = {
+        "images": [{"id": 1, "file_name": "crowd.png", "width": canvas.shape[1], "height": canvas.shape[0]}],
+        "annotations": annotations,
+        "categories": [load_skeleton().coco_category()],
+    }
+    path = folder / "crowd.json"
+    path.write_text(json.dumps(content))
+    return path
+
+
+@dataclass(frozen=True)
+class Picture:
+    """How a picture is made: its state, colours, size in logical pixels, and the display's scale."""
+
+    state: Callable[[Stage], None]
+    dark: bool = True
+    size: tuple[int, int] = (1440, 900)
+    scale: int = 1
+
+
+PICTURES = {
+    "empty": Picture(empty),
+    "window": Picture(window),
+    "window_light": Picture(window, dark=False),
+    "heatmap": Picture(heatmap),
+    "placing": Picture(placing, dark=False),
+    "busy": Picture(busy),
+    "fifty": Picture(fifty, size=(1920, 1080)),
+    "4k": Picture(fifty, dark=False, size=(1920, 1080), scale=2),
+}
+
+
+def make(name: str, output: Path, folder: Path) -> None:
+    """Makes one picture, in this process."""
+    picture = PICTURES[name]
+    program.make_application("dark" if picture.dark else "light")
+    shown = MainWindow(program.make_settings(), automatic_prefill=True)
+    program.set_icons(shown)
+    shown.resize(*picture.size)
+    shown.show()
+    picture.state(Stage(shown, folder))
+    if picture.state is not busy:
+        shown.message_bar.clear()
+    QTest.qWait(400)
+    shown.grab().save(str(output / f"guide_{name}.png"))
+    shown.closing.finish()
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--output", type=Path, default=Path("docs/images"))
-    parser.add_argument("--scheme", choices=("light", "dark"), help="only this one, in this process")
+    parser.add_argument("--only", choices=PICTURES)
+    parser.add_argument("--here", type=Path, help=argparse.SUPPRESS)
     options = parser.parse_args()
-    if options.scheme:
-        make(options.output.absolute(), options.scheme == "dark")
+    if options.here:
+        make(options.only, options.output, options.here)
         return
-    for scheme, scale in (("dark", "1"), ("light", "1")):
-        with tempfile.TemporaryDirectory() as data:
+    for name in [options.only] if options.only else PICTURES:
+        with tempfile.TemporaryDirectory() as folder:
             environment = os.environ | {
                 "QT_QPA_PLATFORM": "offscreen",
-                "QT_SCALE_FACTOR": scale,
-                "MSARCNN_DATA_DIR": data,
-                "MSARCNN_SETTINGS": str(Path(data) / "settings.ini"),
+                "QT_SCALE_FACTOR": str(PICTURES[name].scale),
+                "MSARCNN_DATA_DIR": str(Path(folder) / "data"),
+                "MSARCNN_SETTINGS": str(Path(folder) / "settings.ini"),
             }
-            command = [sys.executable, __file__, "--scheme", scheme, "--output", str(options.output.absolute())]
+            command = [sys.executable, __file__, "--only", name, "--here", folder, "--output", str(options.output)]
             subprocess.run(command, check=True, env=environment)
+            print(f"guide_{name}.png", flush=True)
 
 
 if __name__ == "__main__":

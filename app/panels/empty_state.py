@@ -32,7 +32,7 @@ class EmptyState(QWidget):
         inner.setContentsMargins(36, 32, 36, 28)
         inner.setSpacing(10)
         inner.addWidget(_label("Label people", "heading"))
-        words = "Open photos → the model pre-fills people → correct → export COCO → fine-tune → a better model"
+        words = "Open photos → the model pre-fills → correct → export → fine-tune → a better model"
         loop = _label(words, "muted")
         loop.setWordWrap(True)
         inner.addWidget(loop)

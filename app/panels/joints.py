@@ -182,9 +182,8 @@ class JointsPanel(QWidget):
         self.table.verticalHeader().setDefaultSectionSize(23)
         header = self.table.horizontalHeader()
         header.setHighlightSections(False)
-        header.setSectionResizeMode(_JOINT, QHeaderView.ResizeMode.Stretch)
-        for column in (_X, _Y, _STATE, _CONFIDENCE, _BY):
-            header.setSectionResizeMode(column, QHeaderView.ResizeMode.ResizeToContents)
+        header.setStretchLastSection(True)
+        header.setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.empty = QLabel("Select a person to see the joints.", self)
         self.empty.setProperty("muted", True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
