@@ -6,7 +6,7 @@ from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from app.canvas.hit_test import handle_places, is_drawn
 from app.canvas.items.base import ScreenSizedItem
-from app.canvas.items.painting import FADED, draw_dot, draw_frame, draw_name, draw_plate, mark_size, pen, rect_of
+from app.canvas.items.painting import FADED, draw_dot, draw_frame, draw_names, draw_plate, mark_size, pen, rect_of
 from app.canvas.palette import CROWD, LABEL, OUTLINE, SELECTED, Look
 from app.document.records import Person
 
@@ -134,11 +134,13 @@ class PersonItem(ScreenSizedItem):
             painter.drawEllipse(QPointF(joint.x, joint.y), 10 * self.unit, 10 * self.unit)
 
     def _paint_names(self, painter: QPainter) -> None:
-        for index, joint in enumerate(self.person.joints):
-            wanted = (self._shows["names"] and joint.v > 0) or (self._selected and index == self._joint)
-            if is_drawn(joint) and wanted:
-                text = self._look.names[index]
-                draw_name(painter, text, joint.x, joint.y, self.unit, self.right_edge)
+        chosen = self._joint if self._selected else None
+        named = [
+            (self._look.names[index], joint.x, joint.y)
+            for index, joint in sorted(enumerate(self.person.joints), key=lambda pair: pair[0] != chosen)
+            if is_drawn(joint) and ((self._shows["names"] and joint.v > 0) or index == chosen)
+        ]
+        draw_names(painter, named, self.unit, self.right_edge)
 
     def _paint_handles(self, painter: QPainter) -> None:
         size = _HANDLE * self.unit

@@ -5,7 +5,7 @@ from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from app.canvas.items.base import ScreenSizedItem
-from app.canvas.items.painting import draw_frame, draw_name, draw_plate, mark_size, pen, plate_size, rect_of
+from app.canvas.items.painting import draw_frame, draw_names, draw_plate, mark_size, pen, plate_size, rect_of
 from app.canvas.palette import OUTLINE, SELECTED, TEXT, Look, confidence_color
 from app.document.records import Prediction
 
@@ -58,9 +58,9 @@ class PredictionItem(ScreenSizedItem):
             y = prediction.box.y - 3 * self.unit
             draw_plate(painter, text, x, y, self.unit, SELECTED if self._selected else TEXT)
         if self._shows["names"] and self._selected:
-            for name, joint in zip(self._look.names, prediction.joints, strict=True):
-                if joint.confidence >= self._tau:
-                    draw_name(painter, name, joint.x, joint.y, self.unit, self.right_edge)
+            named = zip(self._look.names, prediction.joints, strict=True)
+            sure = [(name, joint.x, joint.y) for name, joint in named if joint.confidence >= self._tau]
+            draw_names(painter, sure, self.unit, self.right_edge)
 
     def _paint_bones(self, painter: QPainter) -> None:
         joints = self.prediction.joints
