@@ -9,11 +9,21 @@ from PySide6.QtCore import QObject, Signal
 from app.controllers.messages import Messages
 from app.controllers.opening import Asker
 from app.controllers.session import Session
-from app.dialogs.export import COCO, OVERLAYS, RESULTS, YOLO, ExportSettings
+from app.dialogs.export import COCO, OVERLAYS, RESULTS, STATISTICS, YOLO, ExportSettings
 from app.workers.jobs import CANCELLED_CODE, ChildJob, run_child
 
-_JSON = "JSON (*.json)"
 _FOLDERS = {YOLO: "yolo", OVERLAYS: "pictures"}
+_FILES = {
+    COCO: ("", "json", "JSON (*.json)"),
+    RESULTS: ("-predictions", "json", "JSON (*.json)"),
+    STATISTICS: ("-statistics", "csv", "Table (*.csv)"),
+}
+"""What is added to the project's name, the ending, and the kind of file."""
+_MODULES = {
+    OVERLAYS: "app.storage.overlay_export",
+    RESULTS: "app.storage.results_export",
+    STATISTICS: "app.storage.statistics_export",
+}
 
 
 class ExportJob(QObject):
@@ -90,8 +100,8 @@ class Exporting(QObject):
             start = place / f"{path.stem}-{_FOLDERS[settings.format]}"
             out = self._asker.save("Export into a new folder", start, "Folder (*)")
         else:
-            name = f"{path.stem}-predictions" if settings.format == RESULTS else path.stem
-            out = self._asker.save("Export", place / f"{name}.json", _JSON)
+            added, ending, kind = _FILES[settings.format]
+            out = self._asker.save("Export", place / f"{path.stem}{added}.{ending}", kind)
         if out:
             self.run(out, settings)
 
@@ -131,10 +141,8 @@ class Exporting(QObject):
             photos = "copy" if settings.copy_photos else "link"
             split = ["--val-fraction", str(settings.val_fraction), "--seed", str(settings.seed), "--photos", photos]
             self._job = ExportJob("app.storage.yolo_export", project, out, [*only, *split], self)
-        elif settings.format == OVERLAYS:
-            self._job = ExportJob("app.storage.overlay_export", project, out, only, self)
         else:
-            self._job = ExportJob("app.storage.results_export", project, out, only, self)
+            self._job = ExportJob(_MODULES[settings.format], project, out, only, self)
         self._job.progress.connect(lambda done, total: self.progress.emit("Exporting", done, total))
         self._job.finished.connect(lambda result, error: self._finished(project, out, settings, result, error))
 

@@ -16,7 +16,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-COCO, YOLO, OVERLAYS, RESULTS = "coco", "yolo", "overlays", "results"
+COCO, YOLO, OVERLAYS, RESULTS, STATISTICS = "coco", "yolo", "overlays", "results", "statistics"
 
 _FORMATS = (
     (
@@ -35,6 +35,11 @@ _FORMATS = (
         "Predictions as COCO results (.json)",
         "What the model found, with scores: for an evaluation against the COCO file of this project.",
     ),
+    (
+        STATISTICS,
+        "Statistics (.csv)",
+        "How many images in which state, people by size, joints by visibility and by who placed them.",
+    ),
 )
 _CHOICES = (("all", "All images"), ("finished", "Finished images"), ("labelled", "Images with people"))
 
@@ -44,7 +49,7 @@ class ExportSettings:
     """The answers.
 
     Attributes:
-        format: COCO, YOLO, OVERLAYS or RESULTS.
+        format: COCO, YOLO, OVERLAYS, RESULTS or STATISTICS.
         only: "all", "finished" or "labelled" images.
         val_fraction: Of YOLO: share of the images held out; 0..0.5.
         seed: Of that choice.
