@@ -142,7 +142,7 @@ def fifty(stage: Stage) -> None:
 def write_crowd(folder: Path) -> Path:
     """One picture with fifty drawn people, and its COCO file."""
     canvas = np.zeros((TILES[1] * TILE[1], TILES[0] * TILE[0], 3), dtype=np.uint8)
-    annotations = []
+    annotations: list[dict[str, object]] = []
     for index in range(TILES[0] * TILES[1]):
         scene = make_scene(index, TILE, people=5)
         left, top = index % TILES[0] * TILE[0], index // TILES[0] * TILE[1]

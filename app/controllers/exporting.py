@@ -59,7 +59,8 @@ class ExportJob(QObject):
         elif code == CANCELLED_CODE:
             self.finished.emit(None, "")
         else:
-            self.finished.emit(None, f"{self._out} was not written: {message}")
+            reason = message.removeprefix(f"{self._out}: ")
+            self.finished.emit(None, f"{self._out} was not written: {reason}")
         self.deleteLater()
 
 

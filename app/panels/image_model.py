@@ -132,8 +132,7 @@ class ImageListModel(QAbstractListModel):
         if self._filter == ImageFilter():
             self._shown = list(self._records)
         else:
-            passes, damaged = self._filter.passes(), self._damaged
-            self._shown = [key for key, record in self._records.items() if passes(record, key in damaged)]
+            self._shown = [record.key for record in self._filter.keep(self._records.values(), self._damaged)]
         self._rows = {key: row for row, key in enumerate(self._shown)}
 
     def _touch(self, key: int) -> None:

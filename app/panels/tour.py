@@ -105,5 +105,5 @@ class Tour(QFrame):
 
     def _place(self) -> None:
         width = min(_WIDTH, self._area.width() - 2 * _MARGIN)
-        height = self.layout().totalHeightForWidth(width)
+        height = self.heightForWidth(width)
         self.setGeometry(_MARGIN, self._area.height() - height - _MARGIN, width, height)

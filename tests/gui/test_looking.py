@@ -143,18 +143,35 @@ def row(key: int = 1, path: str = "a/b.jpg", state: ImageState = ImageState.UNSE
     ],
 )
 def test_each_condition(wanted: ImageFilter, passing: ImageRow, failing: ImageRow) -> None:
-    passes = wanted.passes()
-    assert passes(passing, False) and not passes(failing, False)
-    assert STATE_FILTERS[7][0] == "Reviewed"
+    assert wanted.keep([passing, failing], ()) == [passing]
 
 
 def test_all_conditions_must_hold() -> None:
     wanted = ImageFilter("b", flagged=True, least_people=1, most_people=2)
-    passes = wanted.passes()
     assert wanted.extras == 2
-    assert passes(row(people=2, flagged=True), False)
-    for failing in (row(people=3, flagged=True), row(people=2), row(people=2, flagged=True, path="x")):
-        assert not passes(failing, False)
+    passing = row(people=2, flagged=True)
+    assert wanted.keep([passing, row(people=3, flagged=True), row(people=2)], ()) == [passing]
+    assert wanted.keep([row(people=2, flagged=True, path="x")], ()) == []
+
+
+def test_the_states_are_what_the_box_calls_them() -> None:
+    rows = [row(key, state=state, people=key % 2) for key, state in enumerate(ImageState)]
+    kept = {
+        text: [one.key for one in ImageFilter(state=index).keep(rows, {4})]
+        for index, (text, _) in enumerate(STATE_FILTERS)
+    }
+    assert kept == {
+        "All images": [0, 1, 2, 3, 4, 5],
+        "Unfinished": [0, 1, 2],
+        "Unseen": [0],
+        "Pre-filled": [1],
+        "In progress": [2],
+        "Finished": [3, 4, 5],
+        "Nobody here": [4],
+        "Reviewed": [5],
+        "With people": [1, 3, 5],
+        "Damaged": [4],
+    }
 
 
 def test_the_list_follows_the_controls(window: MainWindow, qtbot: QtBot) -> None:

@@ -28,6 +28,7 @@ def test_the_tour_comes_once(make_window: WindowMaker, open_in: Opener, photos: 
         assert not window.tour.isHidden()
         window.tour.following.click()
     assert window.tour.isHidden()
+    window.closing.finish()
     other = make_window()
     other.offer_tour()
     open_in(other, photos)
