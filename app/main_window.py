@@ -13,6 +13,8 @@ from app.canvas.layers import Layers
 from app.canvas.palette import Look
 from app.canvas.scene import PoseScene
 from app.canvas.view import CanvasView
+from app.controllers import places
+from app.controllers.backups import Backups
 from app.controllers.clipboard import Clipboard
 from app.controllers.closing import Closing
 from app.controllers.conditions import Conditions
@@ -39,7 +41,7 @@ from app.dialogs.ask import FileAsker
 from app.dialogs.help import Help
 from app.docks import Docks
 from app.keys import Keys
-from app.menus import add_panel_switches, fill_menus, make_tool_bar
+from app.menus import add_panel_switches, add_recent_projects, fill_menus, make_tool_bar
 from app.panel_focus import PanelFocus
 from app.panels.empty_state import EmptyState
 from app.panels.image_header import ImageHeader
@@ -103,10 +105,11 @@ class MainWindow(QMainWindow):
         self.heatmaps = Heatmaps(session, self.engine, self.scene, self.layers)
         self.prefill = Prefill(session, self.engine, self.model, self.messages, settings, automatic_prefill)
         self.opening = Opening(session, self.messages, settings, asker)
-        self.exporting = Exporting(session, self.messages, asker)
+        self.exporting = Exporting(session, self.model, self.messages, asker)
         self.detections = Detections(session, self.model, self.messages, asker)
         self.merging = Merging(session, self.messages, asker)
         self.videos = Videos(self.opening, self.messages, asker, self)
+        self.backups = Backups(session, self.messages)
         self.effort = Effort(session, self.messages, asker)
         self.fine_tuning = FineTuning(session, self.engine, self.trainer, self.model, self.messages, settings, asker)
         self.engine_status = EngineStatus(self.engine, self.fine_tuning, self.messages)
@@ -163,6 +166,7 @@ class MainWindow(QMainWindow):
             "exporting": self.exporting,
             "detections": self.detections,
             "merging": self.merging,
+            "backups": self.backups,
             "videos": self.videos,
             "effort": self.effort,
             "navigation": self.navigation,
@@ -184,6 +188,12 @@ class MainWindow(QMainWindow):
         self.tools = make_tool_bar(self, self.actions_by_id)
         self.header.set_flag_action(self.actions_by_id["flag_image"])
         self.view_panel.set_fade_action(self.actions_by_id["toggle_fade"])
+        add_recent_projects(
+            menus["File"],
+            self.actions_by_id["open_sample"],
+            self.settings.recent_projects,
+            lambda path: self.opening.open_paths([path]),
+        )
         add_panel_switches(menus["View"], self.docks.all, self.tools)
 
     # Connecting
@@ -294,7 +304,7 @@ class MainWindow(QMainWindow):
             self.setWindowTitle(TITLE)
             self.status.saved.clear()
             recent = self.settings.recent_projects()
-            self.empty.show_recent([(str(path), _project_title(path)) for path in recent])
+            self.empty.show_recent([(str(path), places.title_of(path)) for path in recent])
         else:
             self.status.show_saved(0)
             self.messages.settle("opening")
@@ -364,11 +374,6 @@ class MainWindow(QMainWindow):
             return
         self.settings.set_bytes("window/geometry", self.saveGeometry())
         self.settings.set_bytes("window/state", self.saveState())
+        self.hide()  # nobody has to watch how the children end
         self.closing.finish()
         event.accept()
-
-
-def _project_title(path: Path) -> str:
-    """Returns a project's name without the digest that tells equal names apart."""
-    name, _, digest = path.stem.rpartition("-")
-    return name if name and len(digest) == 8 else path.stem

@@ -1,12 +1,14 @@
 """Menus and tool bar, filled from the table of actions."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QToolBar, QToolButton
 
 from app.actions import ACTIONS, MENUS
+from app.controllers.places import title_of
 
 _WITH_TEXT = ("new_person", "prefill_image", "accept_and_go_on", "mark_done", "fine_tune", "export_coco")
 
@@ -44,6 +46,26 @@ def make_tool_bar(window: QMainWindow, actions: Mapping[str, QAction]) -> QToolB
         if spec.id in _WITH_TEXT and isinstance(button, QToolButton):
             button.setToolButtonStyle(Qt.ToolButtonStyle.ToolButtonTextBesideIcon)
     return bar
+
+
+def add_recent_projects(
+    menu: QMenu, before: QAction, projects: Callable[[], Sequence[Path]], open_project: Callable[[Path], None]
+) -> None:
+    """Adds a submenu with the projects opened last, as they are when it is shown."""
+    recent = QMenu("&Recent projects", menu)
+    menu.insertMenu(before, recent)
+
+    def fill() -> None:
+        recent.clear()
+        for number, path in enumerate(projects(), 1):
+            # A single & would be the mark of the letter that opens an entry.
+            entry = recent.addAction(f"&{number % 10} {title_of(path).replace('&', '&&')}")
+            entry.setStatusTip(str(path))
+            entry.triggered.connect(lambda _=False, path=path: open_project(path))
+        if recent.isEmpty():
+            recent.addAction("None yet").setEnabled(False)
+
+    recent.aboutToShow.connect(fill)
 
 
 def add_panel_switches(menu: QMenu, docks: Sequence[QDockWidget], bar: QToolBar) -> None:

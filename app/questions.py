@@ -11,7 +11,7 @@ from app.controllers.fine_tuning import FineTuning
 from app.controllers.merging import Merging
 from app.controllers.videos import Videos
 from app.dialogs.effort import EffortDialog
-from app.dialogs.export import ExportDialog, ExportSettings
+from app.dialogs.export import ExportChoices, ExportDialog, ExportSettings
 from app.dialogs.fine_tune import FineTuneDialog, LabelCounts
 from app.dialogs.split import SplitDialog
 from app.dialogs.video import VideoDialog
@@ -43,8 +43,8 @@ class Questions:
         dialog.started.connect(self._fine_tuning.start)
         _open(dialog)
 
-    def _ask_export(self, start: ExportSettings) -> None:
-        dialog = ExportDialog(start, self._window)
+    def _ask_export(self, start: ExportSettings, choices: ExportChoices) -> None:
+        dialog = ExportDialog(start, choices, self._window)
         dialog.chosen.connect(self._exporting.begin)
         _open(dialog)
 

@@ -59,9 +59,10 @@ class Hit:
 class Visible:
     """What the canvas shows, and can therefore be hit.
 
-    selected is the key of the selected person: its handles exist, and it wins ties. edges are the
-    skeleton's bones. Hidden boxes or skeletons are not hit, except those of the selected person; hints (v = 0) are
-    shown and hit only on the selected person.
+    selected is the key of the selected person: its handles exist, and it wins ties; among joints that lie on each
+    other its joint of index `joint` wins. prediction is the key of the selected prediction. edges are the skeleton's
+    bones. Hidden boxes or skeletons are not hit, except those of the selected person; hints (v = 0) are shown and hit
+    only on the selected person.
     """
 
     people: Sequence[Person]
@@ -70,6 +71,8 @@ class Visible:
     edges: Sequence[tuple[int, int]] = ()
     boxes: bool = True
     skeleton: bool = True
+    joint: int | None = None
+    prediction: int | None = None
 
 
 def is_drawn(joint: Joint) -> bool:
@@ -153,8 +156,10 @@ def _joints(x: float, y: float, radius: float, visible: Visible) -> Iterator[Hit
             if is_drawn(joint) and (joint.v or chosen) and abs(joint.x - x) <= radius and abs(joint.y - y) <= radius:
                 distance = hypot(joint.x - x, joint.y - y)
                 if distance <= radius:
-                    # A tie of joints that lie on each other goes to the selected person, then to labels before hints.
-                    found.append((distance - (radius / 3 if chosen else 0.0), joint.v == 0, person.key, index))
+                    # A tie of joints that lie on each other goes to the selected joint, then to the selected person,
+                    # then to labels before hints.
+                    lead = radius / 3 * (chosen + (chosen and index == visible.joint))
+                    found.append((distance - lead, joint.v == 0, person.key, index))
     for _, _, key, index in sorted(found):
         yield Hit(Part.JOINT, person=key, joint=index)
 

@@ -14,6 +14,7 @@ from app.canvas.items.heatmap_item import HeatmapItem
 from app.canvas.items.painting import FADED
 from app.canvas.items.person_item import PersonItem
 from app.canvas.items.photo_item import PhotoItem
+from app.canvas.items.plates import free_places
 from app.canvas.items.prediction_item import PredictionItem
 from app.canvas.items.rubber_band_item import RubberBandItem
 from app.canvas.layers import Layers
@@ -81,6 +82,8 @@ class PoseScene(QGraphicsScene):
             self.look.edges,
             self._layers.shows("boxes"),
             self._layers.shows("skeleton"),
+            self._selection.joint,
+            self._selection.prediction,
         )
 
     def joint_to_place(self) -> tuple[int, int] | None:
@@ -183,6 +186,7 @@ class PoseScene(QGraphicsScene):
         self._unit = unit
         for item in (*self._people.values(), *self._predictions.values(), self._heatmap, self._band):
             item.set_unit(unit)
+        self._place_captions()
 
     def shown_predictions(self) -> tuple[Prediction, ...]:
         """Open predictions at or above the threshold that match no label; none on an image that is finished."""
@@ -303,3 +307,14 @@ class PoseScene(QGraphicsScene):
             steps_back = self._heatmap.shown or (fades and key != selection.prediction)
             prediction.setOpacity(FADED if steps_back else 1.0)
             prediction.set_right_edge(right_edge)
+        self._place_captions()
+
+    def _place_captions(self) -> None:
+        """Lets no score hide another one: the selected and the surest predictions choose first."""
+        items = sorted(
+            self._predictions.values(),
+            key=lambda item: (item.prediction.key != self._selection.prediction, -item.prediction.score),
+        )
+        places = free_places([item.caption_places() for item in items], float(self._size[0]) or inf)
+        for item, place in zip(items, places, strict=True):
+            item.set_caption_place(place)

@@ -1,6 +1,9 @@
 """Writing the labels in one of several formats, in a child process."""
 
+import json
+import tempfile
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +12,8 @@ from PySide6.QtCore import QObject, Signal
 from app.controllers.messages import Messages
 from app.controllers.opening import Asker
 from app.controllers.session import Session
-from app.dialogs.export import COCO, OVERLAYS, RESULTS, STATISTICS, YOLO, ExportSettings
+from app.dialogs.export import COCO, OVERLAYS, RESULTS, STATISTICS, YOLO, ExportChoices, ExportSettings
+from app.panels.image_model import ImageListModel
 from app.workers.jobs import CANCELLED_CODE, ChildJob, run_child
 
 _FOLDERS = {YOLO: "yolo", OVERLAYS: "pictures"}
@@ -20,6 +24,8 @@ _FILES = {
 }
 """What is added to the project's name, the ending, and the kind of file."""
 _MODULES = {
+    COCO: "app.storage.coco_export",
+    YOLO: "app.storage.yolo_export",
     OVERLAYS: "app.storage.overlay_export",
     RESULTS: "app.storage.results_export",
     STATISTICS: "app.storage.statistics_export",
@@ -64,31 +70,37 @@ class ExportJob(QObject):
         self.deleteLater()
 
 
-def coco_job(project: Path, out: Path, only: str, purpose: str, parent: QObject) -> ExportJob:
-    """Labels as a COCO file; purpose is "export" or "training"."""
-    return ExportJob("app.storage.coco_export", project, out, ["--only", only, "--purpose", purpose], parent)
+def training_job(project: Path, out: Path, only: str, parent: QObject) -> ExportJob:
+    """Labels as a COCO file to train on."""
+    return ExportJob(_MODULES[COCO], project, out, ["--only", only, "--purpose", "training"], parent)
 
 
 class Exporting(QObject):
     """Asks what and where to, waits until every edit is on the disk, exports, says where it is."""
 
-    asked = Signal(object)
-    """ExportSettings to begin with: the user wants to export."""
+    asked = Signal(object, object)
+    """ExportSettings to begin with, ExportChoices: the user wants to export."""
     progress = Signal(str, int, int)
     ended = Signal()
 
-    def __init__(self, session: Session, messages: Messages, asker: Asker) -> None:
+    def __init__(self, session: Session, model: ImageListModel, messages: Messages, asker: Asker) -> None:
         super().__init__(session)
-        self._session, self._messages, self._asker = session, messages, asker
+        self._session, self._model, self._messages, self._asker = session, model, messages, asker
         self._job: ExportJob | None = None
+        self._listed: tempfile.TemporaryDirectory[str] | None = None
+        """Holds the keys of the images that the list showed, while their export runs."""
         self._waiting = False
         self._last = ExportSettings(COCO)
         self.last_path: Path | None = None
-        session.closed.connect(self._stop_waiting)
+        session.closed.connect(self._forget)
 
     def ask(self) -> None:
+        def found(sources: list[tuple[int, str, bool]]) -> None:
+            names = tuple((key, name) for key, name, _ in sources)
+            self.asked.emit(self._last, ExportChoices(len(self._model.keys), names))
+
         if self._session.is_open:
-            self.asked.emit(self._last)
+            self._session.store.submit(lambda project: project.sources(), found)
 
     def begin(self, settings: ExportSettings) -> None:
         """Asks where to, then exports."""
@@ -107,7 +119,7 @@ class Exporting(QObject):
             self.run(out, settings)
 
     def export(self, out: Path, only: str = "all") -> None:
-        """Writes the labels to `out` as a COCO file; only is "all", "finished" or "labelled"."""
+        """Writes the labels to `out` as a COCO file; only is "all", "finished", "labelled" or "listed"."""
         self.run(out, ExportSettings(COCO, only))
 
     def run(self, out: Path, settings: ExportSettings) -> None:
@@ -128,29 +140,36 @@ class Exporting(QObject):
         """Ends an export under way; the file it was to replace is untouched."""
         if self._job:
             self._job.close()
-            self._job = None
+            self._job = self._listed = None
 
     def _stop_waiting(self) -> None:
         self._waiting = False
 
+    def _forget(self) -> None:
+        self._waiting = False
+        self._last = replace(self._last, source=None)
+
     def _start(self, project: Path, out: Path, settings: ExportSettings) -> None:
         self._waiting = False
-        only = ["--only", settings.only]
-        if settings.format == COCO:
-            self._job = coco_job(project, out, settings.only, "export", self)
+        more = ["--only", settings.only]
+        if settings.only == "listed":
+            self._listed = tempfile.TemporaryDirectory(prefix="msarcnn-export-", ignore_cleanup_errors=True)
+            keys = Path(self._listed.name) / "listed.json"
+            keys.write_text(json.dumps(list(self._model.keys)), encoding="ascii")
+            more += ["--listed", str(keys)]
+        if settings.format == COCO and settings.source is not None:
+            more += ["--source", str(settings.source)]
         elif settings.format == YOLO:
             photos = "copy" if settings.copy_photos else "link"
-            split = ["--val-fraction", str(settings.val_fraction), "--seed", str(settings.seed), "--photos", photos]
-            self._job = ExportJob("app.storage.yolo_export", project, out, [*only, *split], self)
-        else:
-            self._job = ExportJob(_MODULES[settings.format], project, out, only, self)
+            more += ["--val-fraction", str(settings.val_fraction), "--seed", str(settings.seed), "--photos", photos]
+        self._job = ExportJob(_MODULES[settings.format], project, out, more, self)
         self._job.progress.connect(lambda done, total: self.progress.emit("Exporting", done, total))
         self._job.finished.connect(lambda result, error: self._finished(project, out, settings, result, error))
 
     def _finished(
         self, project: Path, out: Path, settings: ExportSettings, result: dict[str, Any] | None, error: str
     ) -> None:
-        self._job = None
+        self._job = self._listed = None
         self.ended.emit()
         if error:
             self._messages.post(error, "error")

@@ -8,7 +8,7 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from app.controllers import places
-from app.controllers.exporting import ExportJob, coco_job, when_saved
+from app.controllers.exporting import ExportJob, training_job, when_saved
 from app.controllers.messages import Messages
 from app.controllers.opening import Asker
 from app.controllers.session import Session
@@ -112,7 +112,7 @@ class FineTuning(QObject):
         except OSError as error:
             self._messages.post(f"{run}: the run's folder cannot be made ({error.strerror}).", "error")
             return
-        self._export = coco_job(project, run / _LABELS, settings.only, "training", self)
+        self._export = training_job(project, run / _LABELS, settings.only, self)
         self._export.finished.connect(lambda result, error: self._frozen(run, settings, result, error))
         self.began.emit("Freezing the labels…")
         self.changed.emit()

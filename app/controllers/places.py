@@ -34,6 +34,12 @@ def project_of(opened: Path, extra: str = "") -> Path:
     return data_folder() / "projects" / f"{name}-{digest}{SUFFIX}"
 
 
+def title_of(project: Path) -> str:
+    """Returns a project's name without the digest that tells equal names apart."""
+    name, _, digest = project.stem.rpartition("-")
+    return name if name and len(digest) == 8 else project.stem
+
+
 def runs_of(project: Path) -> Path:
     """Returns the folder of a project's training runs."""
     return project.with_name(project.name + ".runs")

@@ -41,7 +41,25 @@ _FORMATS = (
         "How many images in which state, people by size, joints by visibility and by who placed them.",
     ),
 )
-_CHOICES = (("all", "All images"), ("finished", "Finished images"), ("labelled", "Images with people"))
+_CHOICES = (
+    ("all", "All images"),
+    ("finished", "Finished images"),
+    ("labelled", "Images with people"),
+    ("listed", "Images that the list shows ({shown:,})"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ExportChoices:
+    """What there is to choose from.
+
+    Attributes:
+        shown: How many images the list shows.
+        sources: Key and name of every imported COCO file.
+    """
+
+    shown: int = 0
+    sources: tuple[tuple[int, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +68,8 @@ class ExportSettings:
 
     Attributes:
         format: COCO, YOLO, OVERLAYS, RESULTS or STATISTICS.
-        only: "all", "finished" or "labelled" images.
+        only: "all", "finished" or "labelled" images, or those "listed" in the window.
+        source: Of COCO: the key of the imported file to write by itself, with its own ids; None: everything.
         val_fraction: Of YOLO: share of the images held out; 0..0.5.
         seed: Of that choice.
         copy_photos: Of YOLO: copies of the photos instead of links to them.
@@ -58,6 +77,7 @@ class ExportSettings:
 
     format: str
     only: str = "all"
+    source: int | None = None
     val_fraction: float = 0.1
     seed: int = 0
     copy_photos: bool = False
@@ -68,15 +88,19 @@ class ExportDialog(QDialog):
 
     chosen = Signal(object)
 
-    def __init__(self, start: ExportSettings, parent: QWidget | None = None) -> None:
+    def __init__(self, start: ExportSettings, choices: ExportChoices, parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._several_sources = len(choices.sources) > 1
         self.setWindowTitle("Export")
         self.setMinimumWidth(460)
-        self.format, self.only = QComboBox(self), QComboBox(self)
+        self.format, self.only, self.source = QComboBox(self), QComboBox(self), QComboBox(self)
         for key, text, _ in _FORMATS:
             self.format.addItem(text, key)
         for key, text in _CHOICES:
-            self.only.addItem(text, key)
+            self.only.addItem(text.format(shown=choices.shown), key)
+        self.source.addItem("Everything in one file", None)
+        for number, name in choices.sources:
+            self.source.addItem(f"Only {name}, with its own ids", number)
         self.val_fraction = QDoubleSpinBox(self)
         self.val_fraction.setRange(0.0, 0.5)
         self.val_fraction.setSingleStep(0.05)
@@ -94,6 +118,7 @@ class ExportDialog(QDialog):
         for label, field in (
             ("Format", self.format),
             ("Which", self.only),
+            ("Imported from", self.source),
             ("Held out", self.val_fraction),
             ("Seed", self.seed),
             ("Photos", self.copy_photos),
@@ -120,6 +145,7 @@ class ExportDialog(QDialog):
         return ExportSettings(
             self.format.currentData(),
             self.only.currentData(),
+            self.source.currentData() if self._offers_sources else None,
             self.val_fraction.value(),
             self.seed.value(),
             self.copy_photos.isChecked(),
@@ -128,6 +154,7 @@ class ExportDialog(QDialog):
     def _fill(self, start: ExportSettings) -> None:
         self.format.setCurrentIndex(max(self.format.findData(start.format), 0))
         self.only.setCurrentIndex(max(self.only.findData(start.only), 0))
+        self.source.setCurrentIndex(max(self.source.findData(start.source), 0))
         self.val_fraction.setValue(start.val_fraction)
         self.seed.setValue(start.seed)
         self.copy_photos.setChecked(start.copy_photos)
@@ -136,6 +163,11 @@ class ExportDialog(QDialog):
         self.note.setText(_FORMATS[self.format.currentIndex()][2])
         for field in (self.val_fraction, self.seed, self.copy_photos):
             self._form.setRowVisible(field, self.format.currentData() == YOLO)
+        self._form.setRowVisible(self.source, self._offers_sources)
+
+    @property
+    def _offers_sources(self) -> bool:
+        return self._several_sources and self.format.currentData() == COCO
 
     def _accept(self) -> None:
         self.accept()

@@ -6,7 +6,6 @@ lines on stdout: {"event": "progress", "done": n, "total": n}, at the end {"even
 {"error": s} and exit status 1.
 """
 
-import argparse
 import hashlib
 import os
 import sqlite3
@@ -19,6 +18,7 @@ import msgspec
 from app.storage.child_lines import print_line, run_child_work
 from app.storage.coco_writer import CocoWriter, Progress, Purpose
 from app.storage.errors import ProjectError
+from app.storage.export_arguments import export_parser
 from app.storage.export_plan import Source, read_sources
 from app.storage.snapshot import Only, snapshot
 from msarcnn.coco import atomic_writer
@@ -55,6 +55,7 @@ def export_coco(
     out_path: Path,
     *,
     only: Only = "all",
+    listed: Sequence[int] = (),
     source: int | None = None,
     purpose: Purpose = "export",
     progress: Progress = lambda done, total: None,
@@ -67,6 +68,7 @@ def export_coco(
             for training.
         only: Which images: all, those that are finished, those with people. For training, "all" are those
             that are finished or have people.
+        listed: Keys of the images, for "listed".
         source: The key of an imported file to export by itself, with its ids and order; None for everything.
         purpose: "training" leaves out records that cannot be used and gives every image its `image_root`.
         progress: Called between batches.
@@ -76,7 +78,7 @@ def export_coco(
             only a part, and which would be lost.
         OSError, sqlite3.Error: something cannot be written.
     """
-    with snapshot(project_path, out_path.absolute()) as connection:
+    with snapshot(project_path, out_path.absolute(), listed) as connection:
         sources = read_sources(connection, source)
         if source is not None and not sources:
             raise ProjectError(project_path, f"it has no import number {source}", "Choose another one.")
@@ -145,10 +147,7 @@ def _pairs(changed: dict[int, int]) -> list[dict[str, int]]:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The child process; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="app.storage.coco_export", description="write a project as COCO JSON")
-    parser.add_argument("project", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--only", choices=("all", "finished", "labelled"), default="all")
+    parser = export_parser("app.storage.coco_export", "write a project as COCO JSON", "all")
     parser.add_argument("--source", type=int, help="key of one imported file to export by itself")
     parser.add_argument("--purpose", choices=("export", "training"), default="export")
     options = parser.parse_args(arguments)
@@ -159,6 +158,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 options.project,
                 options.out,
                 only=options.only,
+                listed=options.listed,
                 source=options.source,
                 purpose=options.purpose,
                 progress=lambda done, total: print_line("progress", done=done, total=total),

@@ -3,7 +3,6 @@
 Progress and result are JSON lines on stdout, errors {"error": s} with exit status 1.
 """
 
-import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any
 from PIL import Image
 
 from app.storage.child_lines import print_line, run_child_work
+from app.storage.export_arguments import export_parser
 from app.storage.new_folder import FreeNames, new_folder
 from app.storage.snapshot import Only, count_images, labelled_images, snapshot
 from msarcnn.images import ImageError, load_image
@@ -19,7 +19,9 @@ from msarcnn.overlay import DrawnPerson, draw_people
 from msarcnn.skeleton import load_skeleton
 
 
-def export_overlays(project: Path, folder: Path, *, only: Only = "labelled") -> dict[str, Any]:
+def export_overlays(
+    project: Path, folder: Path, *, only: Only = "labelled", listed: Sequence[int] = ()
+) -> dict[str, Any]:
     """Writes the pictures into a new or empty folder; returns {"path", "images", "skipped"}.
 
     Raises:
@@ -29,7 +31,7 @@ def export_overlays(project: Path, folder: Path, *, only: Only = "labelled") -> 
     """
     skipped: list[str] = []
     count = 0
-    with new_folder(folder) as unfinished, snapshot(project, folder.absolute()) as connection:
+    with new_folder(folder) as unfinished, snapshot(project, folder.absolute(), listed) as connection:
         total = count_images(connection, only)
         names = FreeNames([root for (root,) in connection.execute("SELECT path FROM root ORDER BY id")])
         for index, image in enumerate(labelled_images(connection, only), 1):
@@ -57,12 +59,11 @@ def export_overlays(project: Path, folder: Path, *, only: Only = "labelled") -> 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The child process; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="app.storage.overlay_export", description="write photos with their labels")
-    parser.add_argument("project", type=Path)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", choices=("all", "finished", "labelled"), default="labelled")
+    parser = export_parser("app.storage.overlay_export", "write photos with their labels", "labelled")
     options = parser.parse_args(arguments)
-    return run_child_work(options.folder, lambda: export_overlays(options.project, options.folder, only=options.only))
+    return run_child_work(
+        options.out, lambda: export_overlays(options.project, options.out, only=options.only, listed=options.listed)
+    )
 
 
 if __name__ == "__main__":

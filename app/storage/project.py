@@ -109,6 +109,10 @@ class Project:
     def read_only(self) -> bool:
         return self._lock is None
 
+    def copy_into(self, connection: sqlite3.Connection) -> None:
+        """Copies everything, as it is now, into an empty database. Raises sqlite3.Error."""
+        self._connection.backup(connection)
+
     def check_table(self, table: str) -> None:
         """Checks one table's structure. Raises ProjectError when it is damaged."""
         try:

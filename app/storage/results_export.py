@@ -5,7 +5,6 @@ its confidence. Ids are those of the COCO export of the same project, so the two
 image it has what the model found that pre-filled it last, whatever was decided about it since.
 """
 
-import argparse
 import sqlite3
 import sys
 from collections.abc import Iterator, Sequence
@@ -16,13 +15,14 @@ import msgspec
 
 from app.storage.child_lines import run_child_work
 from app.storage.coco_writer import CocoWriter
+from app.storage.export_arguments import export_parser
 from app.storage.export_plan import read_sources
 from app.storage.rows import PREDICTION_COLUMNS, prediction_from_columns
 from app.storage.snapshot import Only, snapshot
 from msarcnn.atomic_files import atomic_writer
 
 
-def export_results(project: Path, out: Path, *, only: Only = "all") -> dict[str, Any]:
+def export_results(project: Path, out: Path, *, only: Only = "all", listed: Sequence[int] = ()) -> dict[str, Any]:
     """Writes the predictions atomically; returns {"path", "images", "people"}.
 
     Raises:
@@ -30,7 +30,7 @@ def export_results(project: Path, out: Path, *, only: Only = "all") -> dict[str,
         OSError, sqlite3.Error: something cannot be written.
     """
     images = people = 0
-    with snapshot(project, out.absolute()) as connection:
+    with snapshot(project, out.absolute(), listed) as connection:
         writer = CocoWriter(connection, read_sources(connection, None), None, only, "export", _silent)
         ids = writer.image_ids()
         with atomic_writer(out) as file:
@@ -70,12 +70,11 @@ def _silent(done: int, total: int) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The child process; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="app.storage.results_export", description="write predictions as COCO results")
-    parser.add_argument("project", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--only", choices=("all", "finished", "labelled"), default="all")
+    parser = export_parser("app.storage.results_export", "write predictions as COCO results", "all")
     options = parser.parse_args(arguments)
-    return run_child_work(options.out, lambda: export_results(options.project, options.out, only=options.only))
+    return run_child_work(
+        options.out, lambda: export_results(options.project, options.out, only=options.only, listed=options.listed)
+    )
 
 
 if __name__ == "__main__":

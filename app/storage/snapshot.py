@@ -3,7 +3,7 @@
 import os
 import secrets
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -13,11 +13,11 @@ from app.storage import schema
 from app.storage.coco_person import read_person
 from msarcnn.atomic_files import remove_stale_temporaries
 
-Only = Literal["all", "finished", "labelled"]
-"""Which images: all, those that are finished, those with people."""
+Only = Literal["all", "finished", "labelled", "listed"]
+"""Which images: all, those that are finished, those with people, those whose keys the snapshot was given."""
 
 FINISHED = "i.state IN ('done', 'done-empty', 'reviewed')"
-CONDITIONS: dict[Only, str] = {"all": "1", "finished": FINISHED, "labelled": "i.people > 0"}
+CONDITIONS: dict[Only, str] = {"all": "1", "finished": FINISHED, "labelled": "i.people > 0", "listed": "i.id IN listed"}
 """What holds in SQL for the chosen rows of `image i`."""
 
 
@@ -33,8 +33,8 @@ class LabelledImage(NamedTuple):
 
 
 @contextmanager
-def snapshot(project: Path, beside: Path) -> Iterator[sqlite3.Connection]:
-    """A private copy of the project in the folder of `beside`, removed afterwards.
+def snapshot(project: Path, beside: Path, listed: Sequence[int] = ()) -> Iterator[sqlite3.Connection]:
+    """A private copy of the project in the folder of `beside`, removed afterwards; `listed` are keys of images.
 
     Neither the reader nor the project's writer waits for the other, and no half of a transaction is seen.
 
@@ -58,6 +58,8 @@ def snapshot(project: Path, beside: Path) -> Iterator[sqlite3.Connection]:
             except sqlite3.DatabaseError as error:
                 raise schema.open_error(project, error) from error
             connection.execute("PRAGMA trusted_schema = OFF")
+            connection.execute("CREATE TEMP TABLE listed (id INTEGER PRIMARY KEY)")
+            connection.executemany("INSERT OR IGNORE INTO listed VALUES (?)", ((key,) for key in listed))
             yield connection
     finally:
         copy.unlink(missing_ok=True)

@@ -4,7 +4,6 @@ Columns: what, name, count. Sizes are COCO's (the person's area, else the box's:
 Progress and result are JSON lines on stdout, errors {"error": s} with exit status 1.
 """
 
-import argparse
 import csv
 import io
 import sqlite3
@@ -16,6 +15,7 @@ from typing import Any
 
 from app.document.records import HUMAN, IMPORTED, ImageState, Joint, Person
 from app.storage.child_lines import print_line, run_child_work
+from app.storage.export_arguments import export_parser
 from app.storage.snapshot import Only, count_images, labelled_images, snapshot
 from msarcnn.coco import atomic_writer
 from msarcnn.skeleton import load_skeleton
@@ -84,14 +84,14 @@ def _size(person: Person) -> str:
     return "small" if area < SMALL else "medium" if area < MEDIUM else "large"
 
 
-def export_statistics(project: Path, out: Path, *, only: Only = "all") -> dict[str, Any]:
+def export_statistics(project: Path, out: Path, *, only: Only = "all", listed: Sequence[int] = ()) -> dict[str, Any]:
     """Writes the table, replacing `out` in one step; returns {"path", "images", "people"}.
 
     Raises:
         ProjectError: the project cannot be read.
         OSError, sqlite3.Error: something cannot be written.
     """
-    with snapshot(project, out.absolute()) as connection:
+    with snapshot(project, out.absolute(), listed) as connection:
         rows = statistics_of(connection, only)
     text = io.StringIO()
     writer = csv.writer(text)
@@ -105,12 +105,11 @@ def export_statistics(project: Path, out: Path, *, only: Only = "all") -> dict[s
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The child process; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="app.storage.statistics_export", description="write what a project holds")
-    parser.add_argument("project", type=Path)
-    parser.add_argument("out", type=Path)
-    parser.add_argument("--only", choices=("all", "finished", "labelled"), default="all")
+    parser = export_parser("app.storage.statistics_export", "write what a project holds", "all")
     options = parser.parse_args(arguments)
-    return run_child_work(options.out, lambda: export_statistics(options.project, options.out, only=options.only))
+    return run_child_work(
+        options.out, lambda: export_statistics(options.project, options.out, only=options.only, listed=options.listed)
+    )
 
 
 if __name__ == "__main__":

@@ -8,7 +8,6 @@ joints outside become "not labelled"; the result counts them. Progress and resul
 {"error": s} with exit status 1.
 """
 
-import argparse
 import hashlib
 import shutil
 import sys
@@ -21,6 +20,7 @@ import msgspec
 
 from app.document.records import Person
 from app.storage.child_lines import print_line, run_child_work
+from app.storage.export_arguments import export_parser
 from app.storage.new_folder import FreeNames, new_folder
 from app.storage.snapshot import LabelledImage, Only, count_images, labelled_images, snapshot
 from msarcnn.images import ImageError, image_size
@@ -121,6 +121,7 @@ def export_yolo(
     folder: Path,
     *,
     only: Only = "labelled",
+    listed: Sequence[int] = (),
     val_fraction: float = 0.1,
     seed: int = 0,
     photos: Photos = "link",
@@ -132,6 +133,7 @@ def export_yolo(
         folder: Where to.
         only: Which images. One without people is a background image: right for "finished", wrong where nobody has
             looked yet.
+        listed: Keys of the images, for "listed".
         val_fraction: Share of the images in `val`, chosen by name and seed.
         seed: Another number holds out other images.
         photos: Link to them, or copy them.
@@ -141,7 +143,7 @@ def export_yolo(
         FolderTakenError: there is something in the folder.
         OSError, sqlite3.Error: something cannot be written.
     """
-    with new_folder(folder) as unfinished, snapshot(project, folder.absolute()) as connection:
+    with new_folder(folder) as unfinished, snapshot(project, folder.absolute(), listed) as connection:
         total = count_images(connection, only)
         roots = [root for (root,) in connection.execute("SELECT path FROM root ORDER BY id")]
         writer = _Writer(unfinished, roots, val_fraction, seed, photos)
@@ -168,21 +170,19 @@ def _description(skeleton: Skeleton, val: str) -> str:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """The child process; returns its exit status."""
-    parser = argparse.ArgumentParser(prog="app.storage.yolo_export", description="write a project as YOLO-pose")
-    parser.add_argument("project", type=Path)
-    parser.add_argument("folder", type=Path)
-    parser.add_argument("--only", choices=("all", "finished", "labelled"), default="labelled")
+    parser = export_parser("app.storage.yolo_export", "write a project as YOLO-pose", "labelled")
     parser.add_argument("--val-fraction", type=float, default=0.1)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--photos", choices=("link", "copy"), default="link")
     options = parser.parse_args(arguments)
     return run_child_work(
-        options.folder,
+        options.out,
         lambda: msgspec.structs.asdict(
             export_yolo(
                 options.project,
-                options.folder,
+                options.out,
                 only=options.only,
+                listed=options.listed,
                 val_fraction=options.val_fraction,
                 seed=options.seed,
                 photos=options.photos,

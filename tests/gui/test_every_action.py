@@ -272,6 +272,7 @@ SHOWS = {
     "select_person_1": Shows(selection, first=lambda window: (two_people(window), window.editing.select_person(2))),
     "select_person_2": Shows(selection, first=two_people),
     "auto_prefill": Shows(lambda window: window.prefill.automatic),
+    "snapshot": Shows(lambda window: window.message_bar.text),
     "effort": Shows(shown_dialogs),
     "keys": Shows(shown_dialogs),
     "change_keys": Shows(shown_dialogs),

@@ -12,7 +12,7 @@ from PySide6.QtWidgets import QDialog, QFileDialog
 from pytestqt.qtbot import QtBot
 
 from app.dialogs.effort import EffortDialog
-from app.dialogs.export import OVERLAYS, RESULTS, STATISTICS, YOLO, ExportDialog
+from app.dialogs.export import COCO, OVERLAYS, RESULTS, STATISTICS, YOLO, ExportDialog
 from app.dialogs.split import SplitDialog
 from app.dialogs.video import VideoDialog
 from app.document.records import Box, PredictionStatus
@@ -64,10 +64,12 @@ def choose(window: MainWindow, qtbot: QtBot, text: str, done: SignalInstance) ->
         window.message_bar.choose(text)
 
 
-def export(window: MainWindow, qtbot: QtBot, kind: str) -> None:
+def export(window: MainWindow, qtbot: QtBot, kind: str, only: str = "all", source: int | None = None) -> None:
     trigger(window, qtbot, "export_coco")
     dialog = dialog_of(window, ExportDialog, qtbot)
     dialog.format.setCurrentIndex(dialog.format.findData(kind))
+    dialog.only.setCurrentIndex(dialog.only.findData(only))
+    dialog.source.setCurrentIndex(dialog.source.findData(source))
     with qtbot.waitSignal(window.exporting.ended, timeout=_LONG):
         dialog.go.click()
 
@@ -133,6 +135,45 @@ def test_results_that_do_not_fit_are_refused_in_one_sentence(
     with qtbot.waitSignal(window.detections.ended, timeout=_LONG):
         trigger(window, qtbot, "import_results")
     assert "21 keypoints" in window.message_bar.text and "hands.json" in window.message_bar.text
+
+
+def test_what_the_list_shows_is_exported_by_itself(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, answer: Any
+) -> None:
+    window.image_list.search.setText("1.jpg")
+    qtbot.waitUntil(lambda: len(window.model.keys) == 1)
+    answer(tmp_path / "one.json")
+    trigger(window, qtbot, "export_coco")
+    dialog = dialog_of(window, ExportDialog, qtbot)
+    assert "(1)" in dialog.only.itemText(dialog.only.findData("listed"))
+    dialog.reject()
+    qtbot.waitUntil(lambda: window.findChild(ExportDialog) is None)
+    export(window, qtbot, COCO, only="listed")
+    written = json.loads((tmp_path / "one.json").read_text())
+    assert [image["file_name"] for image in written["images"]] == ["1.jpg"]
+    assert [person["id"] for person in written["annotations"]] == [2]
+
+
+def test_of_two_imported_files_each_comes_back_by_itself(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, coco_file: Path, answer: Any
+) -> None:
+    content = json.loads(coco_file.read_text())
+    content["images"] = [{"id": 7, "file_name": "4.jpg", "width": 320, "height": 240, "camera": "left"}]
+    content["annotations"] = content["annotations"][:1]
+    other = coco_file.with_name("other.json")
+    other.write_text(json.dumps(content))
+    answer(other)
+    trigger(window, qtbot, "merge")
+    choose(window, qtbot, "Merge", window.merging.ended)
+    answer(tmp_path / "back.json")
+    export(window, qtbot, COCO, source=2)
+    back = json.loads((tmp_path / "back.json").read_text())
+    assert back["images"] == content["images"], "its own ids and fields"
+    assert back["annotations"] == content["annotations"]
+    trigger(window, qtbot, "export_coco")
+    dialog = dialog_of(window, ExportDialog, qtbot)
+    dialog.format.setCurrentIndex(dialog.format.findData(YOLO))
+    assert dialog.source.currentData() == 2 and dialog.settings().source is None, "only COCO has this choice"
 
 
 def test_merging_asks_whose_labels_stay(

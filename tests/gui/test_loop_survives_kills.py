@@ -142,8 +142,7 @@ def test_no_label_is_lost_when_engine_and_trainer_are_killed(loop: Loop) -> None
     kill_the_trainer(loop)
     watchdog.enter("fine-tuning")
     fine_tune_and_use_the_model(loop)
-    watchdog.enter("last edit and close")
-    last_edit_then_reopen(loop)
+    last_edit_then_reopen(loop, watchdog)
     watchdog.enter("")
     print("longest stall of the window's thread, ms:", {name: round(ms) for name, ms in watchdog.stalls.items()})
 
@@ -233,12 +232,14 @@ def fine_tune_and_use_the_model(loop: Loop) -> None:
     assert {p.model for p in shown if p.status is PredictionStatus.OPEN} <= {new.hash}
 
 
-def last_edit_then_reopen(loop: Loop) -> None:
+def last_edit_then_reopen(loop: Loop, watchdog: Watchdog) -> None:
     """The window is closed right after an edit; the file holds what was in memory."""
     path = loop.window.session.path
     assert path is not None
+    watchdog.enter("last edit")
     loop.editing.add_person(Box(150, 100, 80, 120))
     expected = loop.labels()
+    watchdog.enter("closing, hidden")
     assert len(expected) == IMAGES and sum(len(people) for people, _ in expected.values()) >= 4
     assert loop.window.close()
     project = Project.open(path, read_only=True)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PySide6.QtWidgets import QMenu
 from pytestqt.qtbot import QtBot
 
 from app.controllers.messages import Message
@@ -61,6 +62,23 @@ def test_what_a_folder_holds_and_cannot_be_taken_is_named(
     open_in(window, photos)
     assert window.model.total == 5
     assert any("link.jpg" in message.text and "1 file" in message.text for message in said)
+
+
+def test_the_projects_opened_last_are_in_the_menu(
+    make_window: WindowMaker, open_in: Opener, photos: Path, qtbot: QtBot
+) -> None:
+    window = make_window()
+    (recent,) = [menu for menu in window.findChildren(QMenu) if menu.title() == "&Recent projects"]
+    recent.aboutToShow.emit()
+    assert [(entry.text(), entry.isEnabled()) for entry in recent.actions()] == [("None yet", False)]
+    open_in(window, photos)
+    project = window.session.path
+    open_in(window, photos / "more")
+    recent.aboutToShow.emit()
+    assert [entry.text() for entry in recent.actions()] == ["&1 more", "&2 photos"]
+    with qtbot.waitSignal(window.session.opened, timeout=20_000):
+        recent.actions()[1].trigger()
+    assert window.session.path == project
 
 
 def test_the_photo_that_was_named_is_the_one_shown(make_window: WindowMaker, open_in: Opener, photos: Path) -> None:

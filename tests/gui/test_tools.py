@@ -23,6 +23,7 @@ class FakeStage:
 
     def __init__(self) -> None:
         self.people = {1: PERSON, 2: INNER}
+        self.predictions: tuple[Prediction, ...] = (PREDICTION,)
         self.selected: tuple[int | None, int | None, int | None] = (None, None, None)
         self.previews: list[Person] = []
         self.boxes: list[Box | None] = []
@@ -30,7 +31,8 @@ class FakeStage:
         self.to_place: tuple[int, int] | None = None
 
     def visible(self) -> Visible:
-        return Visible(tuple(self.people.values()), (PREDICTION,), self.selected[0], EDGES)
+        person, joint, prediction = self.selected
+        return Visible(tuple(self.people.values()), self.predictions, person, EDGES, joint=joint, prediction=prediction)
 
     def image_extent(self) -> tuple[int, int]:
         return 200, 200
@@ -185,6 +187,36 @@ def test_a_second_click_selects_what_lies_beneath(tool: SelectTool, stage: FakeS
     assert stage.selected[0] == 1
     drag(tool, (105, 115))
     assert stage.selected[0] == 2
+
+
+def test_clicks_go_through_joints_that_lie_on_each_other(
+    tool: SelectTool, stage: FakeStage, editor: FakeEditor
+) -> None:
+    first = stage.people[1].joints[0]
+    stage.people[1] = replace(stage.people[1], joints=(first, Joint(first.x + 2, first.y, 2, HUMAN)))
+    place = (first.x, first.y)
+    seen = []
+    for _ in range(3):
+        drag(tool, place)
+        seen.append(stage.selected[:2])
+    assert seen == [(1, 0), (1, 1), (1, 0)]
+    drag(tool, place)
+    assert stage.selected[:2] == (1, 1)
+    drag(tool, place, (place[0] + 20, place[1]))
+    assert editor.calls == [("joint", 1, 1, place[0] + 22, place[1])], "the one that was clicked to is dragged"
+
+
+def test_clicks_go_through_predictions_that_lie_on_each_other(tool: SelectTool, stage: FakeStage) -> None:
+    stage.people = {}
+    stage.predictions = (
+        replace(PREDICTION, key=5, box=Box(20, 20, 100, 100)),
+        replace(PREDICTION, key=6, box=Box(10, 10, 120, 120)),
+    )
+    seen = []
+    for _ in range(3):
+        drag(tool, (60, 60))
+        seen.append(stage.selected[2])
+    assert seen == [5, 6, 5]
 
 
 def test_predictions_and_nothing_can_be_selected(tool: SelectTool, stage: FakeStage, editor: FakeEditor) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
 
+from app.canvas.items.plates import beside_point, free_places
 from app.canvas.palette import OUTLINE, PLATE, TEXT
 from app.document.records import Box
 
@@ -69,40 +70,10 @@ def draw_plate(painter: QPainter, text: str, x: float, y: float, unit: float, co
 
 def draw_names(painter: QPainter, names: Sequence[tuple[str, float, float]], unit: float, right_edge: float) -> None:
     """Writes joints' names beside their places (text, x, y), the most important first."""
-    sizes = [plate_size(text) for text, _, _ in names]
-    places = free_places([(x, y) for _, x, y in names], sizes, unit, right_edge)
-    for (text, _, _), place in zip(names, places, strict=True):
+    wishes = [beside_point(x, y, plate_size(text), unit) for text, x, y in names]
+    for (text, _, _), place in zip(names, free_places(wishes, right_edge), strict=True):
         if place is not None:
             draw_plate(painter, text, place.left(), place.bottom(), unit, TEXT)
-
-
-def free_places(
-    points: Sequence[tuple[float, float]], sizes: Sequence[tuple[float, float]], unit: float, right_edge: float
-) -> list[QRectF | None]:
-    """Where plates go that must not hide each other: right of the point, left of it, below or above; else nowhere.
-
-    Args:
-        points: Image pixels; earlier ones choose first.
-        sizes: Width and height of each plate in screen pixels.
-        unit: Image pixels a screen pixel.
-        right_edge: x in image pixels beyond which no plate reaches.
-    """
-    taken: list[QRectF | None] = []
-    for (x, y), (width, height) in zip(points, sizes, strict=True):
-        w, h, gap = width * unit, height * unit, 12 * unit
-        tried = (
-            QRectF(x + gap, y - 4 * unit - h, w, h),
-            QRectF(x - gap - w, y - 4 * unit - h, w, h),
-            QRectF(x - w / 2, y + gap, w, h),
-            QRectF(x - w / 2, y - 6 * unit - 2 * h, w, h),
-        )
-        free = (
-            place
-            for place in tried
-            if place.right() <= right_edge and not any(place.intersects(other) for other in taken if other is not None)
-        )
-        taken.append(next(free, None))
-    return taken
 
 
 def draw_dot(painter: QPainter, x: float, y: float, radius: float, color: QColor, hollow: bool) -> None:

@@ -11,6 +11,16 @@ from app.canvas.tools.place_joint import PlaceJoint
 from app.canvas.tools.resize_box import CURSORS, ResizeBox
 
 
+class Press(Gesture):
+    """On a prediction: it can be clicked, but not dragged."""
+
+    def drag(self, event: PointerEvent) -> None:
+        pass
+
+    def commit(self, event: PointerEvent) -> None:
+        pass
+
+
 class SelectTool(Tool):
     """Selects on press and starts the gesture that fits what was hit.
 
@@ -23,21 +33,24 @@ class SelectTool(Tool):
 
     def __init__(self, stage: Stage, editor: Editor) -> None:
         super().__init__(stage, editor)
-        self._was_selected = False
+        self._again = False
+        """Whether what was pressed was selected already."""
         self._hit = Hit()
 
     def press(self, event: PointerEvent) -> None:
         visible = self.stage.visible()
         hit = self._preferred(event)
         self._hit = hit
+        self._again = bool(hit) and (hit.person, hit.prediction) == (visible.selected, visible.prediction)
+        if hit.part is Part.JOINT:
+            self._again = self._again and hit.joint == visible.joint
         waiting = self.stage.joint_to_place()
         if waiting is not None and hit.part is not Part.JOINT:
-            self._was_selected = False
+            self._again = False
             self.gesture = PlaceJoint(self.stage, self.editor, event, *waiting)
             return
-        self._was_selected = hit.person is not None and hit.person == visible.selected
         self.gesture = self._gesture(event, hit)
-        if not (self._was_selected and hit.part is not Part.JOINT):
+        if not self._again:
             self.stage.select(hit.person, hit.joint, hit.prediction)
 
     def context_press(self, event: PointerEvent) -> None:
@@ -47,14 +60,17 @@ class SelectTool(Tool):
             self.editor.cycle_joint(hit.person, hit.joint)
 
     def clicked(self, event: PointerEvent) -> None:
-        """Goes down the pile: the second click in a place selects what lies under the first."""
-        if not self._was_selected or self._hit.part in (Part.JOINT, Part.HANDLE):
+        """Goes down the pile: the second click in a place selects what lies under the first, joints under a joint."""
+        part = self._hit.part
+        if not self._again or part is Part.HANDLE:
             return
-        pile = [hit for hit in hits(event.x, event.y, event.scale, self.stage.visible()) if hit.part is Part.BODY]
-        others = [hit for hit in pile if hit.person != self._hit.person]
-        below = pile[_index_after(pile, self._hit.person) :] or pile
-        following = next((hit for hit in below if hit in others), others[0] if others else Hit(person=self._hit.person))
-        self.stage.select(following.person, None, following.prediction)
+        kind = Part.JOINT if part is Part.JOINT else Part.BODY
+        pile = sorted(
+            (hit for hit in hits(event.x, event.y, event.scale, self.stage.visible()) if hit.part is kind),
+            key=lambda hit: (hit.person or 0, hit.joint or 0, hit.prediction or 0),
+        )
+        following = _after(pile, self._hit)
+        self.stage.select(following.person, following.joint, following.prediction)
 
     def cursor(self, event: PointerEvent, hit: Hit) -> Qt.CursorShape:
         if self.gesture and self.gesture.dragging:
@@ -72,24 +88,30 @@ class SelectTool(Tool):
         """Returns the likeliest hit; inside overlapping boxes the selected one, so that it can be dragged."""
         visible = self.stage.visible()
         hit = hit_test(event.x, event.y, event.scale, visible)
-        if hit.part is Part.BODY and visible.selected is not None:
+        if hit.part is Part.BODY:
             bodies = hits(event.x, event.y, event.scale, visible)
-            return next((body for body in bodies if body.person == visible.selected), hit)
+            selected = (visible.selected, visible.prediction)
+            return next((body for body in bodies if (body.person, body.prediction) == selected), hit)
         return hit
 
     def _gesture(self, event: PointerEvent, hit: Hit) -> Gesture | None:
         if hit.person is None:
-            return None
+            return Press(self.stage, self.editor, event) if hit.prediction is not None else None
         if hit.joint is not None:
             return DragJoint(self.stage, self.editor, event, hit.person, hit.joint)
         if hit.handle is not None:
             return ResizeBox(self.stage, self.editor, event, hit.person, hit.handle)
-        if not self._was_selected:
+        if not self._again:
             return None
         if hit.part is Part.BONE or event.ctrl:
             return MovePerson(self.stage, self.editor, event, hit.person)
         return MoveBox(self.stage, self.editor, event, hit.person)
 
 
-def _index_after(pile: list[Hit], person: int | None) -> int:
-    return next((index + 1 for index, hit in enumerate(pile) if hit.person == person), 0)
+def _after(pile: list[Hit], hit: Hit) -> Hit:
+    """What comes after a hit's target in the pile, which is a ring; the hit itself when it is alone there."""
+    targets = [(other.person, other.joint, other.prediction) for other in pile]
+    target = (hit.person, hit.joint, hit.prediction)
+    if target in targets:
+        return pile[(targets.index(target) + 1) % len(pile)]
+    return pile[0] if pile else hit
