@@ -15,7 +15,7 @@ from app.panels.training import TrainingPanel
 from app.panels.view import ViewPanel
 
 _WIDTHS = (270, 320)
-_HEIGHTS = (130, 420, 110, 110)
+_HEIGHTS = (180, 400, 110, 110)
 
 
 class Docks:

@@ -123,9 +123,9 @@ def style_sheet(scheme: Scheme) -> str:
     QPushButton[flat_link="true"] {{ background: transparent; border: none; color: {scheme.accent};
         padding: 5px 8px; text-align: left; }}
     QPushButton[flat_link="true"]:hover {{ background: {scheme.hover}; }}
-    QLineEdit[search="true"] {{ background: {scheme.panel}; border: 1px solid {scheme.line};
+    QLineEdit[field="true"] {{ background: {scheme.panel}; border: 1px solid {scheme.line};
         border-radius: 6px; padding: 4px 8px; min-height: 20px; selection-background-color: {scheme.accent}; }}
-    QLineEdit[search="true"]:focus {{ border-color: {scheme.accent}; }}
+    QLineEdit[field="true"]:focus {{ border-color: {scheme.accent}; }}
     QSpinBox, QDoubleSpinBox {{ min-height: 26px; }}
     QComboBox {{ background: {scheme.raised}; border: 1px solid {scheme.line}; border-radius: 6px;
         padding: 2px 8px; min-height: 22px; }}

@@ -14,9 +14,9 @@ from app.canvas.items.heatmap_item import HeatmapItem
 from app.canvas.items.painting import FADED
 from app.canvas.items.person_item import PersonItem
 from app.canvas.items.photo_item import PhotoItem
-from app.canvas.items.plates import free_places
 from app.canvas.items.prediction_item import PredictionItem
 from app.canvas.items.rubber_band_item import RubberBandItem
+from app.canvas.items.scores_item import Score, ScoresItem
 from app.canvas.layers import Layers
 from app.canvas.palette import BACKGROUND, Look
 from app.commands.predictions import is_comparison
@@ -59,7 +59,8 @@ class PoseScene(QGraphicsScene):
         self._predictions: dict[int, PredictionItem] = {}
         self._preview: int | None = None
         self._photo, self._heatmap, self._band = PhotoItem(), HeatmapItem(), RubberBandItem()
-        for item in (self._photo, self._heatmap, self._band):
+        self._scores = ScoresItem()
+        for item in (self._photo, self._heatmap, self._scores, self._band):
             self.addItem(item)
         self._adjusted = AdjustedPhoto(self)
         self._adjusted.changed.connect(self._photo.set_pixels)
@@ -186,7 +187,7 @@ class PoseScene(QGraphicsScene):
         self._unit = unit
         for item in (*self._people.values(), *self._predictions.values(), self._heatmap, self._band):
             item.set_unit(unit)
-        self._place_captions()
+        self._write_scores()
 
     def shown_predictions(self) -> tuple[Prediction, ...]:
         """Open predictions at or above the threshold that match no label; none on an image that is finished."""
@@ -307,14 +308,15 @@ class PoseScene(QGraphicsScene):
             steps_back = self._heatmap.shown or (fades and key != selection.prediction)
             prediction.setOpacity(FADED if steps_back else 1.0)
             prediction.set_right_edge(right_edge)
-        self._place_captions()
+        self._write_scores()
 
-    def _place_captions(self) -> None:
-        """Lets no score hide another one: the selected and the surest predictions choose first."""
-        items = sorted(
-            self._predictions.values(),
-            key=lambda item: (item.prediction.key != self._selection.prediction, -item.prediction.score),
-        )
-        places = free_places([item.caption_places() for item in items], float(self._size[0]) or inf)
-        for item, place in zip(items, places, strict=True):
-            item.set_caption_place(place)
+    def _write_scores(self) -> None:
+        """Says how sure the model is, wherever a prediction shows a box."""
+        boxes = self._layers.shows("boxes") or not self._layers.shows("skeleton")
+        chosen = self._selection.prediction
+        scores = [
+            Score(item.prediction.box, item.prediction.score, key == chosen, item.opacity())
+            for key, item in self._predictions.items()
+            if boxes or key == chosen
+        ]
+        self._scores.set_scores(scores, self._unit, float(self._size[0]) or inf)

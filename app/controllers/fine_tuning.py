@@ -60,6 +60,7 @@ class FineTuning(QObject):
         self._offer: Path | None = None
         self._worse = False
         session.opened.connect(self.attach)
+        session.opened.connect(self._remember_name)
         session.closed.connect(self._leave)
         trainer.run_event.connect(self.logged)
         trainer.run_event.connect(self._heard)
@@ -234,7 +235,12 @@ class FineTuning(QObject):
         if path is not None and path == self._offer and self._run is not None:
             note_use(self._run)
             self._withdraw_offer()
-        if self._session.is_open and not self._session.read_only:
+        self._remember_name()
+
+    def _remember_name(self) -> None:
+        """Lets the project know what the answering model is called: its labels only have the hash."""
+        info = self._engine.info
+        if info is not None and self._session.is_open and not self._session.read_only:
             self._session.store.submit(lambda project: project.add_model(info.hash, info.name))
 
     def _refused(self, model: str, reason: str) -> None:

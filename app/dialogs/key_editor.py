@@ -55,7 +55,7 @@ class KeyEditor(QDialog):
         self.search = QLineEdit(self)
         self.search.setPlaceholderText("Search actions and keys")
         self.search.setClearButtonEnabled(True)
-        self.search.setProperty("search", True)
+        self.search.setProperty("field", True)
         self.tree = QTreeWidget(self)
         self.tree.setHeaderLabels(["Action", "Keys"])
         self.tree.setUniformRowHeights(True)

@@ -18,7 +18,7 @@ class KeysDialog(QDialog):
         search = QLineEdit(self)
         search.setPlaceholderText("Search keys")
         search.setClearButtonEnabled(True)
-        search.setProperty("search", True)
+        search.setProperty("field", True)
         search.textChanged.connect(self._filter)
         content = QWidget(self)
         columns = QHBoxLayout(content)

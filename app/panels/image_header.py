@@ -61,6 +61,7 @@ class ImageHeader(QWidget):
         self.facts = QLabel(self)
         self.facts.setProperty("muted", True)
         self.note = NoteField(self)
+        self.note.setProperty("field", True)
         self.flag = QToolButton(self)
         self.flag.setAutoRaise(True)
         layout = QHBoxLayout(self)

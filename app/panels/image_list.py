@@ -174,7 +174,7 @@ class ImageListPanel(QWidget):
         self.search = _SearchField(self)
         self.search.setPlaceholderText("Search by name")
         self.search.setClearButtonEnabled(True)
-        self.search.setProperty("search", True)
+        self.search.setProperty("field", True)
         self.state = QComboBox(self)
         self.state.setToolTip("Show only images in this state")
         self.state.addItems([name for name, _ in STATE_FILTERS])

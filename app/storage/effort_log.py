@@ -50,6 +50,7 @@ class EffortRow(msgspec.Struct):
         started: Seconds since 1970 of the session's first operation.
         author: Who did it.
         model: Hash of the model that placed the joints at first; "" for none.
+        name: What that model is called, as far as the project knows.
         images: Images on which something was done.
         people: People added or changed and still there at the end of the session.
         accepted: Predictions accepted.
@@ -66,6 +67,7 @@ class EffortRow(msgspec.Struct):
     started: float
     author: str
     model: str
+    name: str = ""
     images: int = 0
     people: int = 0
     accepted: int = 0
@@ -221,7 +223,11 @@ def effort_rows(project: Path) -> list[EffortRow]:
             counter = EffortCounter(dict(connection.execute("SELECT id, model FROM prediction")))
             for row in connection.execute("SELECT time, author, image_id, before, after FROM operation ORDER BY id"):
                 counter.add(Operation(*row))
-            return counter.rows()
+            names = dict(connection.execute("SELECT hash, name FROM model"))
+        rows = counter.rows()
+        for effort in rows:
+            effort.name = names.get(effort.model, "")
+        return rows
     except (sqlite3.Error, msgspec.DecodeError) as error:
         raise schema.open_error(project, error) from error
 
@@ -240,7 +246,8 @@ def table_row(row: EffortRow) -> list[Any]:
         row.images, row.people, row.accepted, row.untouched, row.rejected, row.drawn, row.boxes_changed, row.deleted,
         row.joints_moved, row.visibility_set,
     ]  # fmt: skip
-    return [started, row.author, row.model, *counts, row.seconds, "" if each is None else round(each, 1)]
+    model = f"{row.name} {row.model}".strip()
+    return [started, row.author, model, *counts, row.seconds, "" if each is None else round(each, 1)]
 
 
 def write_csv(rows: Iterable[EffortRow], path: Path) -> None:

@@ -11,7 +11,7 @@ import pytest
 from storage_builders import MODEL, make_joints, make_prediction, make_project
 
 from app.document.records import HUMAN, Box, Change, Edit, Joint, Person, PredictionStatus
-from app.storage.effort_log import IDLE, SESSION_PAUSE, EffortCounter, EffortRow, Operation, effort_rows
+from app.storage.effort_log import IDLE, SESSION_PAUSE, EffortCounter, EffortRow, Operation, effort_rows, table_row
 from app.storage.errors import ProjectError
 from app.storage.project import Project
 from app.storage.rows import edit_to_json
@@ -133,7 +133,10 @@ def test_a_project_is_read_while_it_is_open(path: Path) -> None:
     project = Project.open(path)
     (row,) = effort_rows(path)
     assert (row.model, row.accepted, row.untouched, row.joints_moved, row.people) == (MODEL, 1, 0, 1, 1)
-    assert row.author == project.author
+    assert row.author == project.author and table_row(row)[2] == MODEL
+    project.add_model(MODEL, "a model")
+    (row,) = effort_rows(path)
+    assert table_row(row)[2] == f"a model {MODEL}"
     project.close()
 
 

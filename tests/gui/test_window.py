@@ -1,9 +1,11 @@
 """The whole window on real files, a real project file and real child processes."""
 
 import json
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -226,6 +228,12 @@ def test_prefilling_everything_and_killing_the_engine_loses_nothing(
     qtbot.waitUntil(lambda: sum(row.state is ImageState.PREDICTED for row in window.model.records()) == 4)
     assert len(window.session.document.people(image)) == 1
     assert not window.prefill.running
+    info = window.engine.info
+    assert info is not None
+    assert window.session.path is not None
+    with closing(sqlite3.connect(window.session.path)) as connection:
+        names = dict(connection.execute("SELECT hash, name FROM model"))
+    assert names[info.hash] == info.name != "", "the project knows the model's name, though it was opened afterwards"
 
 
 def test_export_writes_what_was_drawn(

@@ -58,4 +58,4 @@ class HeatmapItem(ScreenSizedItem):
             painter.setPen(pen(painter, color, width))
             painter.drawLines(cross)
         rect = self._rect
-        draw_plate(painter, self._text, rect.left(), rect.bottom() + 28 * self.unit, self.unit, TEXT)
+        draw_plate(painter, self._text, rect.left() + 6 * self.unit, rect.bottom() - 8 * self.unit, self.unit, TEXT)

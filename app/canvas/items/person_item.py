@@ -60,15 +60,16 @@ class PersonItem(ScreenSizedItem):
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        faint = FADED if self._under_heatmap else 1.0
-        painter.setOpacity(1.0 if self._selected else faint)
+        full = painter.opacity()  # less than 1 where the item itself is faded
+        faint = full * FADED if self._under_heatmap else full
+        painter.setOpacity(full if self._selected else faint)
         if self._shows["boxes"] or self._selected:
             self._paint_box(painter)
         painter.setOpacity(faint)
         if self._shows["skeleton"] or self._selected:
             self._paint_bones(painter)
             self._paint_joints(painter)
-        painter.setOpacity(1.0)
+        painter.setOpacity(full)
         if self._selected and self._joint is not None:
             self._paint_ring(painter, self._joint)
         if not self._under_heatmap:

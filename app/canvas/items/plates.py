@@ -28,11 +28,19 @@ def beside_point(x: float, y: float, size: Size, unit: float) -> tuple[QRectF, .
     )
 
 
-def around_box(box: Box, size: Size, unit: float) -> tuple[QRectF, ...]:
-    """Places for what is said about a box, the best first: over its corners, then under them."""
+def around_box(box: Box, size: Size, unit: float, right_edge: float) -> tuple[QRectF, ...]:
+    """Places for what is said about a box, the best first: over its corners, then under them.
+
+    Args:
+        box: Image pixels.
+        size: Of the plate.
+        unit: Image pixels a screen pixel.
+        right_edge: Where the photo ends: plates are moved left of it.
+    """
     w, h, gap = size[0] * unit, size[1] * unit, 3 * unit
     above, below = box.y - gap - h, box.bottom + gap
-    return tuple(QRectF(x, y, w, h) for y in (above, below) for x in (box.x, box.right - w))
+    furthest = right_edge - w
+    return tuple(QRectF(min(x, furthest), y, w, h) for y in (above, below) for x in (box.x, box.right - w))
 
 
 def free_places(wishes: Sequence[Sequence[QRectF]], right_edge: float) -> list[QRectF | None]:

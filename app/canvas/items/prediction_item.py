@@ -1,27 +1,28 @@
-"""A model's open prediction: dashed, coloured by confidence, with its score."""
+"""A model's open prediction: dashed, coloured by confidence."""
 
 from PySide6.QtCore import QLineF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from app.canvas.items.base import ScreenSizedItem
-from app.canvas.items.painting import draw_frame, draw_names, draw_plate, mark_size, pen, plate_size, rect_of
-from app.canvas.items.plates import around_box
-from app.canvas.palette import OUTLINE, SELECTED, TEXT, Look, confidence_color
+from app.canvas.items.painting import draw_frame, draw_names, mark_size, pen, rect_of
+from app.canvas.palette import OUTLINE, Look, confidence_color
 from app.document.records import Prediction
 
 _JOINT = 3.4
 
 
 class PredictionItem(ScreenSizedItem):
-    """Paints one `Prediction`; joints below `tau` are hollow: accepting would leave them as hints."""
+    """Paints one `Prediction`, but for its score.
+
+    Joints below `tau`, which accepting would leave as hints, are hollow, and there only on the selected one.
+    """
 
     def __init__(self, prediction: Prediction, look: Look, tau: float) -> None:
         super().__init__()
         self._look = look
         self._tau = tau
         self._selected = False
-        self._place: QRectF | None = None
         self._shows = {"boxes": True, "skeleton": True, "names": False}
         self.prediction = prediction
         self.setZValue(10)
@@ -35,21 +36,6 @@ class PredictionItem(ScreenSizedItem):
             self._selected = selected
             self.update()
         self.setZValue(25 if selected else 10)
-
-    @property
-    def _caption(self) -> str:
-        score = f"{self.prediction.score:.2f}"
-        return f"{score}   Enter accept · Backspace reject" if self._selected else score
-
-    def caption_places(self) -> tuple[QRectF, ...]:
-        """Where the score could be written, the best place first."""
-        return around_box(self.prediction.box, plate_size(self._caption), self.unit)
-
-    def set_caption_place(self, place: QRectF | None) -> None:
-        """Takes over where the score is written; None: nowhere, somebody else's is there. Colour still says it."""
-        if place != self._place:
-            self._place = place
-            self.update()
 
     def set_layers(self, boxes: bool, skeleton: bool, names: bool) -> None:
         shows = {"boxes": boxes, "skeleton": skeleton, "names": names}
@@ -68,19 +54,10 @@ class PredictionItem(ScreenSizedItem):
         # Without its skeleton the box is all there is, and what Space would accept has to be seen.
         if self._shows["boxes"] or not skeleton or self._selected:
             draw_frame(painter, prediction.box, color, 2.6 if self._selected else 1.6, dashed=True)
-            self._paint_caption(painter)
         if self._shows["names"] and self._selected:
             named = zip(self._look.names, prediction.joints, strict=True)
             sure = [(name, joint.x, joint.y) for name, joint in named if joint.confidence >= self._tau]
             draw_names(painter, sure, self.unit, self.right_edge)
-
-    def _paint_caption(self, painter: QPainter) -> None:
-        box, text = self.prediction.box, self._caption
-        if self._selected:
-            x = min(box.x, self.right_edge - plate_size(text)[0] * self.unit)
-            draw_plate(painter, text, x, box.y - 3 * self.unit, self.unit, SELECTED)
-        elif self._place is not None:
-            draw_plate(painter, text, self._place.left(), self._place.bottom(), self.unit, TEXT)
 
     def _paint_bones(self, painter: QPainter) -> None:
         joints = self.prediction.joints
@@ -106,6 +83,8 @@ class PredictionItem(ScreenSizedItem):
         for joint in self.prediction.joints:
             color = confidence_color(joint.confidence)
             sure = joint.confidence >= self._tau
+            if not (sure or self._selected):
+                continue
             color.setAlpha(255 if sure else 130)
             painter.setPen(pen(painter, QColor(0, 0, 0, 140), 1.0) if sure else pen(painter, color, 1.2))
             painter.setBrush(color if sure else Qt.BrushStyle.NoBrush)
