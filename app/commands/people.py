@@ -67,10 +67,15 @@ def set_joints(
 
 
 def toggle_crowd(document: Document, image: int, key: int) -> Edit | None:
-    """Marks a person's box as a crowd region, or takes the mark back."""
+    """Marks a person's box as a crowd region, or takes the mark back.
+
+    What a model took for somebody's joints goes with the mark; what people have labelled stays.
+    """
     person = document.person(image, key)
-    text = "Unmark crowd" if person.is_crowd else "Mark as crowd"
-    return person_edit(document, image, text, replace(person, is_crowd=not person.is_crowd))
+    if person.is_crowd:
+        return person_edit(document, image, "Unmark crowd", replace(person, is_crowd=False))
+    joints = tuple(Joint() if joint.from_model else joint for joint in person.joints)
+    return person_edit(document, image, "Mark as crowd", replace(person, is_crowd=True, joints=joints))
 
 
 def mirror(document: Document, image: int, key: int) -> Edit | None:

@@ -51,7 +51,8 @@ class Estimation(QObject):
             joints = estimated_joints(
                 result.keypoints[0].tolist(), result.confidences[0].tolist(), result.tau, result.model_hash
             )
-            if document.has_person(image, key) and document.person(image, key).box == person.box:
+            now = document.person(image, key) if document.has_person(image, key) else None
+            if now is not None and now.box == person.box and not now.is_crowd:
                 edit = people.set_joints(document, image, key, joints, text, fill)
                 stack.push(self._session.undo_stack, document, edit, merge=merge)
 

@@ -122,6 +122,13 @@ def test_toggle_crowd() -> None:
     assert person is not None and person.is_crowd
 
 
+def test_a_crowd_keeps_no_guesses() -> None:
+    document = labelled(Joint(5, 6, 2, MODEL), Joint(7, 8, 1, HUMAN), Joint(9, 9, 0, MODEL))
+    person = done_undone_redone(document, people.toggle_crowd(document, IMAGE, KEY))
+    assert person is not None
+    assert person.joints[:3] == (Joint(), Joint(7, 8, 1, HUMAN), Joint())
+
+
 def test_grow_box_to_joints() -> None:
     document = labelled(Joint(5, 300, 1, HUMAN), Joint(-9, -9, 0, MODEL))
     person = done_undone_redone(document, people.grow_box_to_joints(document, IMAGE, KEY))

@@ -1,87 +1,29 @@
 """Does what a person does in the real program, with the pointer and the keys, and prints what it expects of the export.
 
-`python real_window_session.py FOLDER OUT.json SCREENSHOT.png`; the display is the one that Qt finds. Events are given
-to the window as the window system would give them: Qt decides what receives them (focus, overlaps, shortcuts). The last
-line of the output is a JSON object. The exit status is 1 when something did not happen.
+`python real_window_session.py FOLDER OUT.json SCREENSHOT.png`; the display is the one that Qt finds.
 """
 
-import json
 import math
 import sys
-import traceback
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from PySide6.QtCore import QPoint, QPointF, Qt, QTimer
-from PySide6.QtGui import QWindow
-from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication
+from person_at_window import Person, run_program, wait_for
+from PySide6.QtCore import QPoint, Qt
 
-from app import application as program
 from app.document.records import HUMAN, ImageState, Joint
 from app.main_window import MainWindow
 
-_SECONDS = 60.0
-_POLL_MS = 20
 _DRAG = QPoint(34, -22)
 """Screen pixels that the joint is dragged by."""
 
 
-def wait_for(what: str, condition: Callable[[], bool], seconds: float = _SECONDS) -> None:
-    """Lets the program run until something has happened. Raises TimeoutError."""
-    for _ in range(round(seconds * 1000 / _POLL_MS)):
-        if condition():
-            return
-        QTest.qWait(_POLL_MS)
-    raise TimeoutError(f"{what}: not within {seconds:.0f} seconds")
-
-
-class Person:
-    """Somebody at the window."""
+class Labeller(Person):
+    """Accepts, draws, corrects."""
 
     def __init__(self, window: MainWindow) -> None:
-        self.window, self.canvas = window, window.canvas
-        self.document, self.selection = window.session.document, window.session.selection
+        super().__init__(window)
         self.people: dict[str, int] = {}
-
-    @property
-    def image(self) -> int:
-        key = self.selection.current_image
-        assert key is not None
-        return key
-
-    @property
-    def handle(self) -> QWindow:
-        handle = self.window.windowHandle()
-        assert handle is not None
-        return handle
-
-    def key(self, key: Qt.Key, modifiers: Qt.KeyboardModifier = Qt.KeyboardModifier.NoModifier) -> None:
-        QTest.keyClick(self.handle, key, modifiers)
-        QTest.qWait(_POLL_MS)
-
-    def to_screen(self, x: float, y: float) -> QPoint:
-        """Pixels of the upright image to pixels of the window."""
-        return self.canvas.viewport().mapTo(self.window, self.canvas.mapFromScene(QPointF(x, y)))
-
-    def can_point_at(self, point: QPoint) -> bool:
-        """Whether the photo is what lies on top there: a message may float over it."""
-        return self.window.childAt(point) is self.canvas.viewport()
-
-    def drag(self, start: QPoint, end: QPoint) -> None:
-        button, none = Qt.MouseButton.LeftButton, Qt.KeyboardModifier.NoModifier
-        QTest.mouseMove(self.handle, start)
-        QTest.mousePress(self.handle, button, none, start)
-        for step in range(1, 6):
-            QTest.mouseMove(self.handle, start + (end - start) * step / 5, 5)
-        QTest.mouseRelease(self.handle, button, none, end)
-        QTest.qWait(_POLL_MS)
-
-    def wait_for_prefill(self) -> None:
-        """The photo is on screen, and the engine has answered without having been asked by hand."""
-        wait_for("the photo", lambda: self.window.scene.has_photo and self.document.is_open(self.image))
-        wait_for("the automatic pre-fill", lambda: self.document.image(self.image).model != "")
 
     def accept_and_go_on(self) -> int:
         """Space; returns how many people it made labels. The last image has no next one."""
@@ -140,8 +82,7 @@ class Person:
 
 def label_everything(window: MainWindow, screenshot: Path) -> dict[str, Any]:
     """Accepts on every image; on the last one draws, drags, takes back, drags again. Returns what must be exported."""
-    person = Person(window)
-    wait_for("the window to be active", window.isActiveWindow)
+    person = Labeller(window)
     wait_for("the project", lambda: person.selection.current_image is not None)
     accepted = sum(person.accept_and_go_on() for _ in range(window.model.total))
     key = person.draw()
@@ -182,26 +123,8 @@ def session(window: MainWindow, out: Path, screenshot: Path) -> dict[str, Any]:
 
 
 def main(arguments: list[str]) -> int:
-    """Starts the program as `main.py FOLDER` does, with somebody at the window."""
     folder, out, screenshot = arguments
-    application = program.make_application("light")
-    result: dict[str, Any] = {}
-
-    def begin() -> None:
-        (window,) = (widget for widget in QApplication.topLevelWidgets() if isinstance(widget, MainWindow))
-        window.activateWindow()  # there is no window manager that would do it
-        try:
-            result.update(session(window, Path(out), Path(screenshot)))
-        except Exception:  # noqa: BLE001 whatever it is, the window must not stay open
-            traceback.print_exc()
-            window.closing.finish()
-            application.exit(1)
-
-    QTimer.singleShot(0, begin)
-    status = program.show_window(application, program.parse_arguments([folder]))
-    heavy = {name.partition(".")[0] for name in sys.modules} & {"torch", "torchvision", "cv2"}
-    print(json.dumps(result | {"heavy_modules": sorted(heavy), "platform": application.platformName()}))
-    return status if result else 1
+    return run_program([folder], lambda window: session(window, Path(out), Path(screenshot)))
 
 
 if __name__ == "__main__":

@@ -18,7 +18,7 @@ from app.storage.shipped import sample_folder
 
 pytestmark = pytest.mark.display
 
-_SESSION = Path(__file__).with_name("real_window_session.py")
+_HERE = Path(__file__).parent
 _SESSION_SECONDS = 240
 
 
@@ -48,8 +48,8 @@ def display(xvfb_path: str) -> Iterator[str]:
             server.wait()
 
 
-def run_session(photos: Path, display: str) -> tuple[dict[str, Any], Path]:
-    """Returns what the session expects of its export, and the exported file."""
+def run_session(script: str, photos: Path, display: str, *more: str) -> tuple[dict[str, Any], Path]:
+    """Returns what the session of a script here expects of its export, and the exported file."""
     base = photos.parent
     out, data = base / "exported.json", base / "data"
     environment = os.environ | {
@@ -57,9 +57,10 @@ def run_session(photos: Path, display: str) -> tuple[dict[str, Any], Path]:
         "QT_QPA_PLATFORM": "xcb",
         "MSARCNN_DATA_DIR": str(data),
         "MSARCNN_SETTINGS": str(base / "settings.ini"),
+        "PYTHONPATH": os.pathsep.join(filter(None, (str(_HERE), os.environ.get("PYTHONPATH")))),
     }
     done = subprocess.run(
-        [sys.executable, "-P", str(_SESSION), str(photos), str(out), str(base / "window.png")],
+        [sys.executable, "-P", str(_HERE / script), str(photos), str(out), *more, str(base / "window.png")],
         env=environment,
         capture_output=True,
         text=True,
@@ -68,7 +69,12 @@ def run_session(photos: Path, display: str) -> tuple[dict[str, Any], Path]:
     )
     assert done.returncode == 0, done.stderr
     assert left_behind(f"MSARCNN_DATA_DIR={data}") == []
-    return json.loads(done.stdout.splitlines()[-1]), out
+    expected = json.loads(done.stdout.splitlines()[-1])
+    assert expected["platform"] == "xcb"
+    assert expected["heavy_modules"] == []
+    assert expected["trouble"] == []
+    assert (base / "window.png").read_bytes().startswith(b"\x89PNG")
+    return expected, out
 
 
 def left_behind(variable: str) -> list[str]:
@@ -116,12 +122,8 @@ def check_dragged(expected: dict[str, Any], annotations: list[dict[str, Any]]) -
 
 def check_session(photos: Path, display: str) -> dict[str, Any]:
     """Runs and checks a session; returns what it expected."""
-    expected, out = run_session(photos, display)
-    assert expected["platform"] == "xcb"
-    assert expected["heavy_modules"] == []
-    assert expected["trouble"] == []
+    expected, out = run_session("real_window_session.py", photos, display)
     check_export(expected, out, photos)
-    assert (photos.parent / "window.png").read_bytes().startswith(b"\x89PNG")
     return expected
 
 
@@ -144,3 +146,43 @@ def test_the_loop_in_a_real_window_on_real_photos(display: str, tmp_path: Path, 
         shutil.copy(coco_photos / "images" / name, photos)
     expected = check_session(photos, display)
     assert expected["accepted"] > 0, "the model finds nobody on three photos with large people"
+
+
+def plan_of(coco: Path, count: int) -> dict[str, list[dict[str, Any]]]:
+    """Who is on the first photos with large people, by file name: at most two on each."""
+    labels = json.loads((coco / "annotations" / "person_keypoints_train.json").read_text())
+    names = {image["id"]: image["file_name"] for image in labels["images"]}
+    plan: dict[str, list[dict[str, Any]]] = {}
+    for person in labels["annotations"]:
+        people = plan.get(names[person["image_id"]], [])
+        if person["num_keypoints"] >= 10 and person["area"] > 10_000 and len(people) < 2:
+            if not people and len(plan) == count:
+                continue
+            chosen = {"bbox": person["bbox"], "keypoints": person["keypoints"]}
+            plan[names[person["image_id"]]] = [*people, chosen]
+    return plan
+
+
+@pytest.mark.shared_data
+def test_ten_photos_labelled_with_keys_and_pointer_are_exported_as_drawn(
+    display: str, tmp_path: Path, coco_photos: Path
+) -> None:
+    plan = plan_of(coco_photos, 10)
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    for name in plan:
+        shutil.copy(coco_photos / "images" / name, photos)
+    (tmp_path / "plan.json").write_text(json.dumps(plan))
+    expected, out = run_session("ten_images_session.py", photos, display, str(tmp_path / "plan.json"))
+    content = json.loads(out.read_text())
+    files = {image["id"]: image["file_name"] for image in content["images"]}
+    assert sorted(files.values()) == sorted(plan)
+    for name, drawn in expected["drawn"].items():
+        found = [annotation for annotation in content["annotations"] if files[annotation["image_id"]] == name]
+        assert len(found) == len(drawn), name
+        for person in drawn:
+            (written,) = (one for one in found if one["bbox"] == pytest.approx(person["bbox"], abs=0.01))
+            assert written["iscrowd"] == person["iscrowd"]
+            if person["keypoints"] is not None:
+                assert written["keypoints"] == pytest.approx(person["keypoints"], abs=0.01), name
+                assert set(written["keypoint_sources"]) <= {"h", "-"}
