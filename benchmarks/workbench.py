@@ -1,4 +1,4 @@
-"""The window under load: a project of 100,000 images, 12-megapixel photos, fifty people on one photo.
+"""The window under load: a project of 100,000 images and 300,000 people, 12-megapixel photos, a crowd on one photo.
 
     python benchmarks/workbench.py [--images 100000] [--photos 24]
 
@@ -9,6 +9,7 @@ a step of a drag with fifty people in view is drawn within 16 ms (p95); the GUI 
 
 import argparse
 import json
+import multiprocessing
 import os
 import resource
 import statistics
@@ -25,10 +26,12 @@ from PIL import Image
 from PySide6.QtCore import QEventLoop, QPoint, QSettings, Qt, QTimer
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
+from storage import write_coco
 
 from app import application as program
 from app.main_window import MainWindow
 from app.panels.image_filter import ImageFilter
+from app.storage.coco_import import stage_coco
 from app.storage.project import Project
 from app.storage.settings import Settings
 from msarcnn.skeleton import load_skeleton
@@ -59,7 +62,8 @@ def wait(condition: Callable[[], bool]) -> float:
     """Runs the event loop until something is so; returns the milliseconds that it took."""
     started = time.perf_counter()
     while not condition():
-        QApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents, 5)
+        # Without a limit of time: with one the call does not wait, and this thread takes the others' time.
+        QApplication.processEvents(QEventLoop.ProcessEventsFlag.WaitForMoreEvents)
         if time.perf_counter() - started > _SECONDS:
             sys.exit("the window did not get there within a minute")
     return (time.perf_counter() - started) * 1000
@@ -84,24 +88,51 @@ def spread(times: list[float]) -> str:
 
 def measure_list(folder: Path, count: int, stalls: Stalls) -> None:
     path = folder / "large.poseproj"
-    project = Project.create(path)
-    root = project.add_root(folder)
-    for start in range(0, count, 5000):
-        project.add_images(root, [f"day {i // 1000}/{i:06}.jpg" for i in range(start, min(start + 5000, count))])
-    project.close()
+    make_large_project(path, count)
     window = make_window(folder)
-    QTest.qWait(300)
-    stalls.reset()
-    window.open_paths([path])
-    took = wait(lambda: window.model.total == count)
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(f"{count:,} images: open {took:.0f} ms, longest stall {stalls.longest * 1000:.0f} ms, peak {peak:.0f} MB")
-    for text, wanted in (("a word", ImageFilter("day 77/")), ("a state", ImageFilter(state=1)), ("all", ImageFilter())):
+    times = []
+    for _ in range(5):
+        QTest.qWait(300)
+        stalls.reset()
+        window.open_paths([path])
+        wait(lambda: not window.session.is_open)
+        times.append(wait(lambda: window.model.total == count and window.session.current_record() is not None))
+        print(f"{count:,} images: open {times[-1]:.0f} ms, longest stall {stalls.longest * 1000:.0f} ms")
+    print(f"  at the first time {times[0]:.0f} ms, then {spread(times[1:])}, {megabytes():.0f} MB")
+    for text, wanted in (("a word", ImageFilter("0077")), ("a state", ImageFilter(state=1)), ("all", ImageFilter())):
+        QTest.qWait(300)
+        stalls.reset()
         started = time.perf_counter()
         window.model.set_filter(wanted)
-        print(f"  filter by {text}: {(time.perf_counter() - started) * 1000:.0f} ms, {window.model.rowCount():,} shown")
+        took, shown = (time.perf_counter() - started) * 1000, window.model.rowCount()
+        QTest.qWait(300)
+        print(f"  filter by {text}: {took:.0f} ms, {shown:,} shown, longest stall {stalls.longest * 1000:.0f} ms")
     window.closing.finish()
     window.close()
+
+
+def make_large_project(path: Path, images: int) -> None:
+    """In a process of its own: what it takes to build it would count as the window's memory."""
+    child = multiprocessing.get_context("spawn").Process(target=_make_large_project, args=(path, images))
+    child.start()
+    child.join()
+    if child.exitcode:
+        sys.exit("the large project could not be made")
+
+
+def _make_large_project(path: Path, images: int) -> None:
+    source, staging = path.with_suffix(".json"), path.with_suffix(".staging")
+    write_coco(source, 3 * images)
+    stage_coco(source, staging, [path.parent], lambda *_: None)
+    project = Project.create(path)
+    for _ in project.attach_staging(staging):
+        pass
+    project.close()
+
+
+def megabytes() -> float:
+    """The most memory that this process has had in use."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def measure_photos(folder: Path, count: int, stalls: Stalls) -> None:
@@ -131,7 +162,7 @@ def measure_photos(folder: Path, count: int, stalls: Stalls) -> None:
     window.close()
 
 
-def measure_drag(folder: Path, stalls: Stalls) -> None:
+def measure_drag(folder: Path) -> None:
     photo = folder / "crowd.jpg"
     Image.new("RGB", (1920, 1080), (90, 110, 100)).save(photo)
     people = []
@@ -153,17 +184,17 @@ def measure_drag(folder: Path, stalls: Stalls) -> None:
     canvas, port = window.canvas, window.canvas.viewport()
     start = canvas.mapFromScene(people[22]["keypoints"][0], people[22]["keypoints"][1])  # type: ignore[index]
     QTest.mousePress(port, Qt.MouseButton.LeftButton, pos=start)
-    times = []
-    stalls.reset()
-    for step in range(200):
-        place = start + QPoint(step % 40, step // 8)
-        began = time.perf_counter()
-        QTest.mouseMove(port, place)
-        port.repaint()
-        times.append((time.perf_counter() - began) * 1000)
-        QApplication.processEvents()
+    for text, redraw in (("a step of a drag", QApplication.processEvents), ("everything redrawn", port.repaint)):
+        times = []
+        for step in range(200):
+            place = start + QPoint(step % 40, step // 8)
+            began = time.perf_counter()
+            QTest.mouseMove(port, place)
+            redraw()
+            times.append((time.perf_counter() - began) * 1000)
+            QApplication.processEvents()
+        print(f"{text}, 50 people in view: {spread(times)}")
     QTest.mouseRelease(port, Qt.MouseButton.LeftButton, pos=start)
-    print(f"a step of a drag among 50 people, whole photo redrawn: {spread(times)}")
     window.closing.finish()
     window.close()
 
@@ -178,7 +209,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         measure_list(Path(name), options.images, stalls)
         measure_photos(Path(name), options.photos, stalls)
-        measure_drag(Path(name), stalls)
+        measure_drag(Path(name))
     application.processEvents()
 
 

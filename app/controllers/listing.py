@@ -15,7 +15,7 @@ class Listing(QObject):
         self._session, self._model = session, model
         session.opened.connect(lambda: model.set_records(session.rows))
         session.refreshed.connect(lambda: model.set_records(session.rows))
-        session.closed.connect(lambda: model.set_records(()))
+        session.closed.connect(lambda: model.set_records({}))
         session.image_saved.connect(self._saved)
         session.document.image_changed.connect(self._changed)
 

@@ -147,7 +147,8 @@ class Opening(QObject):
         if self._asked is None:
             return None
         roots = self._session.roots
-        return next((row.key for row in self._session.rows if roots[row.root_key] / row.path == self._asked), None)
+        rows = self._session.rows.values()
+        return next((row.key for row in rows if roots[row.root_key] / row.path == self._asked), None)
 
     def open_yolo(self, description: Path) -> None:
         """Opens a YOLO-pose data set by its .yaml; what is new in it comes in every time."""

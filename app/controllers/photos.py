@@ -1,9 +1,11 @@
 """Pixels for the canvas and thumbnails for the list."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QRunnable, Qt, QThreadPool, Signal, SignalInstance
+from PySide6.QtGui import QImage
 
 from app.canvas.scene import PoseScene
 from app.controllers.messages import Messages
@@ -16,6 +18,18 @@ from app.workers.payloads import DecodedImage
 _THUMBNAIL = 160
 """Longest side in device pixels: twice the list's frame, for high-DPI screens."""
 _AHEAD = (1, 2, -1)
+_AT_ONCE_BYTES = 3 * 16_000_000
+"""Larger photos take more than some 30 ms to become pictures: a thread does it, and the window goes on."""
+
+
+class _Conversion(QRunnable):
+    def __init__(self, done: SignalInstance, key: int, decoded: DecodedImage) -> None:
+        super().__init__()
+        self._done, self._key, self._decoded = done, key, decoded
+
+    def run(self) -> None:
+        with suppress(RuntimeError):  # the window was closed meanwhile, and the signal's owner with it
+            self._done.emit(self._key, self._decoded, self._decoded.to_qimage())
 
 
 class Photos(QObject):
@@ -24,6 +38,7 @@ class Photos(QObject):
     shown = Signal(int)
     """The pixels of the current image are on the canvas."""
     damaged = Signal(int, str)
+    _converted = Signal(int, object, object)
 
     def __init__(
         self,
@@ -44,6 +59,7 @@ class Photos(QObject):
         loader.failed.connect(self._failed)
         loader.thumbnail_loaded.connect(self._thumbnail)
         loader.thumbnail_failed.connect(self._thumbnail_failed)
+        self._converted.connect(self._show, Qt.ConnectionType.QueuedConnection)
 
     def want_thumbnails(self, keys: Sequence[int]) -> None:
         """Asks for the thumbnails of these images, the first of them first."""
@@ -68,7 +84,16 @@ class Photos(QObject):
     def _loaded(self, key: int, decoded: DecodedImage) -> None:
         if key != self._session.selection.current_image:
             return
-        self._scene.set_photo(decoded.to_qimage())
+        if decoded.pixels.size <= _AT_ONCE_BYTES:
+            self._show(key, decoded, decoded.to_qimage())
+        else:
+            self._scene.clear_photo(decoded.width, decoded.height)
+            QThreadPool.globalInstance().start(_Conversion(self._converted, key, decoded))
+
+    def _show(self, key: int, decoded: DecodedImage, picture: QImage) -> None:
+        if key != self._session.selection.current_image:
+            return
+        self._scene.set_photo(picture)
         if decoded.notes:
             self._messages.post("; ".join(decoded.notes), "info", topic="photo")
         self._keep_size(key, decoded)

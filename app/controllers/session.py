@@ -1,7 +1,7 @@
 """The project that is open in the window: its document, selection, undo stack and file."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -22,6 +22,15 @@ _OPEN_IMAGES = 8
 
 _UNKNOWN_TAU = 0.5
 """Keypoint threshold of a model that left predictions but no word about itself."""
+
+
+_Rows = tuple[dict[int, Path], dict[int, ImageRow], dict[str, float]]
+"""Image folders, images and models' thresholds, by their keys."""
+
+
+def _read_rows(project: Project) -> _Rows:
+    # On the writer's thread: with 100,000 images even the building of a dictionary is felt in the window.
+    return project.roots(), {row.key: row for row in project.image_rows()}, project.taus()
 
 
 class Session(QObject):
@@ -53,9 +62,8 @@ class Session(QObject):
         self.undo_stack = QUndoStack(self)
         self._store: ProjectStore | None = None
         self._opening: ProjectStore | None = None
-        self._rows: list[ImageRow] = []
+        self._rows: dict[int, ImageRow] = {}
         self._roots: dict[int, Path] = {}
-        self._files: dict[int, ImageRow] = {}
         self._taus: dict[str, float] = {}
         self._recent: OrderedDict[int, None] = OrderedDict()
         self.selection.image_changed.connect(self._image_changed)
@@ -82,8 +90,8 @@ class Session(QObject):
         return self._store is not None and self._store.read_only
 
     @property
-    def rows(self) -> list[ImageRow]:
-        """The images as they were when the project was opened."""
+    def rows(self) -> Mapping[int, ImageRow]:
+        """The images by key, in the file's order, as they were when the project was opened."""
         return self._rows
 
     @property
@@ -108,21 +116,20 @@ class Session(QObject):
 
     def announce(self) -> None:
         """Reads roots, rows and what is known of models, then emits `opened`."""
-        self.store.submit(lambda project: (project.roots(), project.image_rows(), project.taus()), self._take_rows)
+        self.store.submit(_read_rows, self._take_rows)
 
     def refresh(self, changed: Iterable[int] | None) -> None:
         """Reads the rows anew after something beside the document has written, and the open ones of those images.
 
         None: any image may have changed. The current image stays; what is selected on it stays if it is still there.
         """
-        self.store.submit(lambda project: (project.roots(), project.image_rows(), project.taus()), self._take_fresh)
+        self.store.submit(_read_rows, self._take_fresh)
         touched = self.document.open_images() if changed is None else changed
         for key in set(touched).intersection(self.document.open_images()):
             self.store.load_image(key, self._take_image)
 
-    def _take_fresh(self, answer: tuple[dict[int, Path], list[ImageRow], dict[str, float]]) -> None:
+    def _take_fresh(self, answer: _Rows) -> None:
         self._roots, self._rows, taus = answer
-        self._files = {row.key: row for row in self._rows}
         self._taus = taus | self._taus
         self.refreshed.emit()
 
@@ -144,7 +151,7 @@ class Session(QObject):
             self.document.close_image(image)
         self.document.edited.disconnect(store.save)
         self.undo_stack.clear()
-        self._rows, self._roots, self._files = [], {}, {}
+        self._rows, self._roots = {}, {}
         self._recent.clear()
         lost = store.close()
         store.deleteLater()
@@ -157,12 +164,12 @@ class Session(QObject):
         Workers know images by it. A size that is measured meanwhile is the upright image's and would change no
         pixel. Raises KeyError for an unknown image.
         """
-        row = self._files[key]
+        row = self._rows[key]
         size = (row.width, row.height) if row.width and row.height else None
         return ImageFile(key, row.path, str(self._roots[row.root_key]), size)
 
     def image_path(self, key: int) -> Path:
-        row = self._files[key]
+        row = self._rows[key]
         return self._roots[row.root_key] / row.path
 
     def tau_of(self, model: str) -> float:
@@ -199,14 +206,13 @@ class Session(QObject):
         store.image_saved.connect(self.image_saved)
         ready()
 
-    def _take_rows(self, answer: tuple[dict[int, Path], list[ImageRow], dict[str, float]]) -> None:
+    def _take_rows(self, answer: _Rows) -> None:
         self._roots, self._rows, taus = answer
-        self._files = {row.key: row for row in self._rows}
         self._taus = taus | self._taus
         self.opened.emit()
 
     def _reveal(self, image: int) -> None:
-        if image in self._files:
+        if image in self._rows:
             self.selection.current_image = image
 
     def _image_changed(self, key: int | None) -> None:

@@ -37,6 +37,7 @@ class FilteredRow(Protocol):
 
 R = TypeVar("R", bound=FilteredRow)
 
+FINISHED = tuple(state for state in ImageState if state.finished)
 _UNFINISHED = frozenset(state for state in ImageState if not state.finished)
 STATE_FILTERS: tuple[tuple[str, frozenset[ImageState] | None], ...] = (
     ("All images", None),

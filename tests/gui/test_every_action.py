@@ -65,7 +65,7 @@ def on_first_image(window: MainWindow, qtbot: QtBot) -> None:
     def there() -> bool:
         return (
             window.session.current_record() is not None
-            and window.session.rows[0].key == window.session.selection.current_image
+            and next(iter(window.session.rows)) == window.session.selection.current_image
         )
 
     if not there():

@@ -288,5 +288,5 @@ def test_statistics_count_what_is_on_screen(window: MainWindow, qtbot: QtBot, tm
     export(window, qtbot, STATISTICS)
     assert "Exported" in window.message_bar.text
     rows = (tmp_path / "s.csv").read_text().splitlines()
-    people = len(window.session.document.people(window.session.rows[0].key))
+    people = len(window.session.document.people(next(iter(window.session.rows))))
     assert f"people,all,{people}" in rows and "people,crowd regions,1" in rows

@@ -1,5 +1,6 @@
 """View adjustments, fading, filters, the joints table: what is shown follows, labels and files do not change."""
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,10 +10,12 @@ from PySide6.QtGui import QColor, QImage
 from pytestqt.qtbot import QtBot
 
 from app.canvas.adjustments import AdjustedPhoto, Adjustments, recoloured
+from app.controllers import photos as photos_module
 from app.document.records import HUMAN, Box, ImageState, Joint
 from app.main_window import MainWindow
 from app.panels.image_filter import STATE_FILTERS, ImageFilter
 from app.storage.rows import ImageRow
+from app.workers.payloads import DecodedImage
 
 Opener = Callable[[MainWindow, Path], None]
 WindowMaker = Callable[..., MainWindow]
@@ -124,6 +127,31 @@ def test_others_fade_while_somebody_is_selected(window: MainWindow, qtbot: QtBot
     window.session.selection.clear()
     assert color_of_the_others_border() == plain
     assert window.view_panel.fade.isChecked()
+
+
+def test_a_very_large_photo_is_shown_without_stopping_the_window(
+    window: MainWindow, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photos_module, "_AT_ONCE_BYTES", 1000)
+    threads: list[threading.Thread] = []
+    convert = DecodedImage.to_qimage
+
+    def noted(self: DecodedImage) -> QImage:
+        if self.pixels.shape[:2] == (240, 320):  # the photo, not a thumbnail
+            threads.append(threading.current_thread())
+        return convert(self)
+
+    monkeypatch.setattr(DecodedImage, "to_qimage", noted)
+    image = window.session.selection.current_image
+    with qtbot.waitSignal(window.photos.shown):
+        window.navigation.next()
+    assert window.session.selection.current_image != image
+    assert window.scene.has_photo and window.scene.image_extent() == (320, 240)
+    assert threads and threading.main_thread() not in threads
+    with qtbot.waitSignal(window.photos.shown) as last:
+        window.navigation.previous()
+        window.navigation.next()
+    assert last.args == [window.session.selection.current_image], "nobody sees the photo that was passed by"
 
 
 # Filters

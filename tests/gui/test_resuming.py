@@ -62,7 +62,7 @@ def test_a_run_is_ended_from_the_menu(
     last = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
     assert (last["event"], last["status"]) == ("end", status)
     assert (run / "checkpoints" / "best.safetensors").exists() == (status == "stopped")
-    assert len(window.session.document.people(window.session.rows[0].key)) == 1
+    assert len(window.session.document.people(next(iter(window.session.rows)))) == 1
 
 
 def test_a_killed_run_is_resumed_from_its_checkpoint(

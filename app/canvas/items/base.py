@@ -6,7 +6,8 @@ from PySide6.QtCore import QRectF
 from PySide6.QtWidgets import QGraphicsItem
 
 _MARGIN = 26.0
-_PLATE_WIDTH = 250.0
+_WITH_TEXTS = (136.0, 48.0)
+"""Screen pixels around the extent; the more there are, the more neighbours are painted anew with an item."""
 
 
 class ScreenSizedItem(QGraphicsItem):
@@ -21,6 +22,7 @@ class ScreenSizedItem(QGraphicsItem):
         self.unit = 1.0
         self.right_edge = inf
         self._extent = QRectF()
+        self._texts = False
 
     def set_unit(self, unit: float) -> None:
         if unit != self.unit:
@@ -39,7 +41,12 @@ class ScreenSizedItem(QGraphicsItem):
             self._extent = extent
         self.update()
 
+    def set_texts(self, texts: bool) -> None:
+        """Says whether texts are written beside the extent: only then is there room for them."""
+        if texts != self._texts:
+            self.prepareGeometryChange()
+            self._texts = texts
+
     def boundingRect(self) -> QRectF:
-        margin = _MARGIN * self.unit
-        plate = margin + _PLATE_WIDTH * self.unit
-        return self._extent.adjusted(-plate, -margin, plate, margin)
+        x, y = (size * self.unit for size in (_WITH_TEXTS if self._texts else (_MARGIN, _MARGIN)))
+        return self._extent.adjusted(-x, -y, x, y)

@@ -17,6 +17,7 @@ class HeatmapItem(ScreenSizedItem):
 
     def __init__(self) -> None:
         super().__init__()
+        self.set_texts(True)
         self._image = QImage()
         self._rect = QRectF()
         self._peak = QPointF()

@@ -39,18 +39,23 @@ class PersonItem(ScreenSizedItem):
             if is_drawn(joint):
                 extent = extent.united(QRectF(joint.x, joint.y, 0.01, 0.01))
         self.set_extent(extent)
+        self._make_room()
+
+    def _make_room(self) -> None:
+        self.set_texts(self._selected or self._shows["names"] or self.person.is_crowd)
+        self.update()
 
     def set_selection(self, selected: bool, joint: int | None) -> None:
         if (selected, joint) != (self._selected, self._joint):
             self._selected, self._joint = selected, joint
-            self.update()
+            self._make_room()
         self.setZValue(30 if selected else 20)
 
     def set_layers(self, boxes: bool, skeleton: bool, names: bool) -> None:
         shows = {"boxes": boxes, "skeleton": skeleton, "names": names}
         if shows != self._shows:
             self._shows = shows
-            self.update()
+            self._make_room()
 
     def set_under_heatmap(self, under: bool) -> None:
         """Steps back while a heatmap is shown, so that the map can be seen."""
@@ -99,8 +104,7 @@ class PersonItem(ScreenSizedItem):
                 lines.setdefault(color.name(), []).append(line)
         width = (3.0 if self._selected else 2.2) * mark_size(self.person.box, self.unit)
         painter.setPen(pen(painter, OUTLINE, width + 1.8))
-        for lines_of_color in solid.values():
-            painter.drawLines(lines_of_color)
+        painter.drawLines([line for lines_of_color in solid.values() for line in lines_of_color])
         for name, lines_of_color in solid.items():
             painter.setPen(pen(painter, QColor(name), width))
             painter.drawLines(lines_of_color)
@@ -122,7 +126,7 @@ class PersonItem(ScreenSizedItem):
             if joint.v == 0:
                 color.setAlpha(150)
                 radius = _HINT * size
-            draw_dot(painter, joint.x, joint.y, radius, color, hollow=joint.v == 1)
+            draw_dot(painter, joint.x, joint.y, radius, color, joint.v == 1, self.unit)
 
     def _paint_ring(self, painter: QPainter, index: int) -> None:
         joint = self.person.joints[index]

@@ -1,7 +1,7 @@
 """A model's open prediction: dashed, coloured by confidence."""
 
 from PySide6.QtCore import QLineF, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter
+from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from app.canvas.items.base import ScreenSizedItem
@@ -34,6 +34,7 @@ class PredictionItem(ScreenSizedItem):
     def set_selection(self, selected: bool) -> None:
         if selected != self._selected:
             self._selected = selected
+            self.set_texts(selected)
             self.update()
         self.setZValue(25 if selected else 10)
 
@@ -72,8 +73,7 @@ class PredictionItem(ScreenSizedItem):
         for shade, bones in lines.items():
             painter.setPen(pen(painter, OUTLINE, width + 1.4))
             painter.drawLines(bones)
-            line = pen(painter, confidence_color(shade / 10), width)
-            line.setCapStyle(Qt.PenCapStyle.FlatCap)
+            line = QPen(pen(painter, confidence_color(shade / 10), width))
             line.setDashPattern([3.0, 2.0])
             painter.setPen(line)
             painter.drawLines(bones)

@@ -15,6 +15,7 @@ class RubberBandItem(ScreenSizedItem):
 
     def __init__(self) -> None:
         super().__init__()
+        self.set_texts(True)
         self._box: Box | None = None
         self.setZValue(40)
         self.setVisible(False)
