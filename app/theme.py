@@ -136,6 +136,7 @@ def style_sheet(scheme: Scheme) -> str:
     QComboBox::down-arrow {{ image: url("{_icon("down")}"); width: 14px; height: 14px; }}
     QListView, QTreeView, QTableView {{ background: {scheme.panel}; border: 1px solid {scheme.line};
         border-radius: 8px; outline: none; }}
+    QTableView[cards="true"] {{ selection-background-color: transparent; }}
     QTreeView::item {{ padding: 3px 0; }}
     QHeaderView::section {{ background: {scheme.window}; border: none; border-bottom: 1px solid {scheme.line};
         padding: 5px 8px; }}

@@ -15,6 +15,7 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -22,13 +23,15 @@ from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 
 from app import application as program
-from app.document.records import Box
+from app.document.records import ImageRecord
 from app.main_window import MainWindow
 from msarcnn.resources import resource_path
 from msarcnn.skeleton import load_skeleton
 from msarcnn.synthetic import make_scene
 
 SECONDS = 60.0
+_QUALITY = 88
+"""Of the largest pictures, which would take megabytes without loss."""
 TILES, TILE = (4, 3), (480, 360)
 PEOPLE = 50
 """At least so many are in the crowd."""
@@ -56,15 +59,28 @@ class Stage:
         self.until(self.window.actions_by_id[action].isEnabled)
         self.window.actions_by_id[action].trigger()
 
-    def open(self, path: Path, engine: bool = True) -> None:
-        """Opens something and waits for the photo; with the engine for what the model says to it."""
-        if engine:
-            self.window.engine.start(None)
-            self.until(lambda: self.window.engine.info is not None)
+    def start_engine(self) -> None:
+        self.window.engine.start(None)
+        self.until(lambda: self.window.engine.info is not None)
+
+    def open(self, path: Path) -> None:
+        """Opens something with a model that is ready, and waits for the photo."""
+        self.start_engine()
         self.window.open_paths([path])
         self.until(self.photo_shown)
-        if engine:
-            self.until(self.predicted)
+
+    def open_sample(self, name: str) -> None:
+        """Opens the sample's photos, goes to one of them and waits for what the model says to it."""
+        self.open(resource_path("sample") / "images")
+        while not self.record().path.endswith(name):
+            self.do("next_image")
+            self.until(self.photo_shown)
+        self.until(self.predicted)
+
+    def record(self) -> ImageRecord:
+        record = self.window.session.current_record()
+        assert record is not None
+        return record
 
     def photo_shown(self) -> bool:
         return self.window.session.current_record() is not None and self.window.scene.has_photo
@@ -73,29 +89,38 @@ class Stage:
         record = self.window.session.current_record()
         return record is not None and bool(record.model)
 
+    def to_screen(self, x: float, y: float) -> QPoint:
+        return self.window.canvas.mapFromScene(x, y)
+
     def click(self, x: float, y: float) -> None:
-        position = self.window.canvas.mapFromScene(x, y)
-        QTest.mouseClick(self.window.canvas.viewport(), Qt.MouseButton.LeftButton, pos=position)
+        QTest.mouseClick(self.window.canvas.viewport(), Qt.MouseButton.LeftButton, pos=self.to_screen(x, y))
 
 
-def sample() -> Path:
-    return resource_path("sample") / "images"
+SHOWN = "people_0008.jpg"
+DRAWN = "people_0007.jpg"
+
+
+def people_of(name: str) -> list[dict[str, Any]]:
+    """The exact labels of a photo of the sample, the largest person first."""
+    content = json.loads((resource_path("sample") / "annotations.json").read_text())
+    (image,) = (image["id"] for image in content["images"] if image["file_name"].endswith(name))
+    people = [person for person in content["annotations"] if person["image_id"] == image]
+    return sorted(people, key=lambda person: -float(person["area"]))
 
 
 def empty(stage: Stage) -> None:
     """Nothing is open."""
-    stage.window.engine.start(None)
-    stage.until(lambda: stage.window.engine.info is not None)
+    stage.start_engine()
 
 
 def window(stage: Stage) -> None:
     """The sample project with the model's proposals."""
-    stage.open(sample())
+    stage.open_sample(SHOWN)
 
 
 def heatmap(stage: Stage) -> None:
     """Why the model put a wrist where it is."""
-    stage.open(sample())
+    stage.open_sample(SHOWN)
     session = stage.window.session
     session.selection.prediction = stage.window.scene.shown_predictions()[0].key
     stage.do("accept")
@@ -108,18 +133,24 @@ def heatmap(stage: Stage) -> None:
 
 def placing(stage: Stage) -> None:
     """Clicking the joints of somebody whom the model does not see, one after the other."""
-    stage.open(sample(), engine=False)
-    width, height = stage.window.scene.image_extent()
-    stage.window.editing.add_person(Box(width * 0.3, height * 0.15, width * 0.35, height * 0.75))
+    stage.open_sample(DRAWN)
+    person = people_of(DRAWN)[0]
+    x, y, w, h = person["bbox"]
+    stage.do("new_person")
+    port = stage.window.canvas.viewport()
+    QTest.mousePress(port, Qt.MouseButton.LeftButton, pos=stage.to_screen(x, y))
+    QTest.mouseMove(port, stage.to_screen(x + w, y + h))
+    QTest.mouseRelease(port, Qt.MouseButton.LeftButton, pos=stage.to_screen(x + w, y + h))
+    QTest.qWait(1500)
     stage.do("place_joints")
-    for x, y in ((0.47, 0.22), (0.49, 0.2), (0.45, 0.2)):
-        stage.click(width * x, height * y)
-    QTest.mouseMove(stage.window.canvas.viewport(), QPoint(420, 300))
+    for index, _ in stage.window.scene.placing_order[:6]:
+        stage.click(*person["keypoints"][3 * index : 3 * index + 2])
+    QTest.mouseMove(port, stage.to_screen(x + w * 0.9, y + h * 0.3))
 
 
 def busy(stage: Stage) -> None:
     """Everything else is pre-filled in the background, while one person is being corrected."""
-    stage.open(sample())
+    stage.open_sample(SHOWN)
     stage.do("accept_shown")
     image = stage.window.session.selection.current_image
     assert image is not None
@@ -131,7 +162,7 @@ def busy(stage: Stage) -> None:
 
 def fifty(stage: Stage) -> None:
     """A crowd of labelled people."""
-    stage.open(write_crowd(stage.folder), engine=False)
+    stage.open(write_crowd(stage.folder))
     image = stage.window.session.selection.current_image
     assert image is not None
     people = stage.window.session.document.people(image)
@@ -176,12 +207,13 @@ def write_crowd(folder: Path) -> Path:
 
 @dataclass(frozen=True)
 class Picture:
-    """How a picture is made: its state, colours, size in logical pixels, and the display's scale."""
+    """How a picture is made: its state, colours, size in logical pixels, the display's scale, the kind of file."""
 
     state: Callable[[Stage], None]
     dark: bool = True
     size: tuple[int, int] = (1440, 900)
     scale: int = 1
+    kind: str = "png"
 
 
 PICTURES = {
@@ -191,8 +223,8 @@ PICTURES = {
     "heatmap": Picture(heatmap),
     "placing": Picture(placing, dark=False),
     "busy": Picture(busy),
-    "fifty": Picture(fifty, size=(1920, 1080)),
-    "4k": Picture(fifty, dark=False, size=(1920, 1080), scale=2),
+    "fifty": Picture(fifty, size=(1920, 1080), kind="jpg"),
+    "4k": Picture(fifty, dark=False, size=(1920, 1080), scale=2, kind="jpg"),
 }
 
 
@@ -208,7 +240,7 @@ def make(name: str, output: Path, folder: Path) -> None:
     if picture.state is not busy:
         shown.message_bar.clear()
     QTest.qWait(400)
-    shown.grab().save(str(output / f"guide_{name}.png"))
+    shown.grab().save(str(output / f"guide_{name}.{picture.kind}"), quality=_QUALITY if picture.kind == "jpg" else -1)
     shown.closing.finish()
 
 
@@ -231,7 +263,7 @@ def main() -> None:
             }
             command = [sys.executable, __file__, "--only", name, "--here", folder, "--output", str(options.output)]
             subprocess.run(command, check=True, env=environment)
-            print(f"guide_{name}.png", flush=True)
+            print(f"guide_{name}.{PICTURES[name].kind}", flush=True)
 
 
 if __name__ == "__main__":

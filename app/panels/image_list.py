@@ -12,7 +12,7 @@ from PySide6.QtCore import (
     QTimer,
     Signal,
 )
-from PySide6.QtGui import QFontMetrics, QKeyEvent, QPainter, QPalette, QPixmap
+from PySide6.QtGui import QFontMetrics, QGuiApplication, QKeyEvent, QPainter, QPalette, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -58,7 +58,7 @@ class ImageDelegate(QStyledItemDelegate):
         painter.setPen(Qt.PenStyle.NoPen)
         card = rect.adjusted(4, 2, -4, -2)
         if state & QStyle.StateFlag.State_Selected:
-            color = palette.color(QPalette.ColorRole.Highlight)
+            color = QGuiApplication.palette().color(QPalette.ColorRole.Highlight)  # the view's own is transparent
             color.setAlpha(60)
             painter.setBrush(color)
             painter.drawRoundedRect(card, 7, 7)
@@ -155,6 +155,7 @@ class _Rows(QTableView):
         super().__init__(parent)
         self.setModel(model)
         self.setItemDelegate(ImageDelegate(self))
+        self.setProperty("cards", True)  # the delegate paints what is selected; the view's own way would hide it
         self.horizontalHeader().hide()
         self.horizontalHeader().setStretchLastSection(True)
         self.verticalHeader().hide()

@@ -13,8 +13,8 @@ from app.document.selection import Selection
 
 Index = QModelIndex | QPersistentModelIndex
 
-COLUMNS = ("Joint", "x", "y", "State", "Conf.", "By")
-_JOINT, _X, _Y, _STATE, _CONFIDENCE, _BY = range(len(COLUMNS))
+COLUMNS = ("Joint", "x", "y", "State", "Conf.")
+_JOINT, _X, _Y, _STATE, _BY = range(len(COLUMNS))
 _STATES = {0: "–", 1: "occluded", 2: "visible"}
 _WORDS = {"": 0, "-": 0, "–": 0, "0": 0, "1": 1, "2": 2, "occluded": 1, "visible": 2, "hint": 0, "o": 1, "v": 2}
 _SAME_PLACE = 0.05
@@ -65,6 +65,8 @@ class JointsModel(QAbstractTableModel):
         return 0 if parent.isValid() else len(COLUMNS)
 
     def headerData(self, section: int, orientation: Qt.Orientation, role: int = Qt.ItemDataRole.DisplayRole) -> Any:
+        if role == Qt.ItemDataRole.ToolTipRole and section == _BY:
+            return "The model's confidence where the joint is its own; else who placed it"
         if role == Qt.ItemDataRole.DisplayRole and orientation == Qt.Orientation.Horizontal:
             return COLUMNS[section]
         return None
@@ -83,7 +85,7 @@ class JointsModel(QAbstractTableModel):
             return self._typed(row, column)
         if role == Qt.ItemDataRole.DecorationRole and column == _JOINT:
             return self._colors[row]
-        if role == Qt.ItemDataRole.TextAlignmentRole and column in (_X, _Y, _CONFIDENCE):
+        if role == Qt.ItemDataRole.TextAlignmentRole and column in (_X, _Y):
             return Qt.AlignmentFlag.AlignRight | Qt.AlignmentFlag.AlignVCenter
         return None
 
@@ -115,17 +117,14 @@ class JointsModel(QAbstractTableModel):
             return {
                 _X: f"{predicted.x:.1f}",
                 _Y: f"{predicted.y:.1f}",
-                _CONFIDENCE: f"{predicted.confidence:.2f}",
-                _BY: "model",
+                _BY: f"{predicted.confidence:.2f}",
             }.get(column, "")
         joint = self._joints[row]
         shown = joint.v > 0 or joint.placed
         if column == _STATE:
             return "hint" if joint.v == 0 and joint.placed else _STATES[joint.v]
         if column == _BY:
-            return _origin_word(joint)
-        if column == _CONFIDENCE:
-            return self._confidence(row)
+            return self._confidence(row) or _origin_word(joint)
         return f"{joint.x if column == _X else joint.y:.1f}" if shown else ""
 
     def _typed(self, row: int, column: int) -> str:
@@ -148,7 +147,7 @@ def _origin_word(joint: Joint) -> str:
     if joint.origin == HUMAN:
         return "you"
     if joint.origin == IMPORTED:
-        return "imported"
+        return "file"
     return "model" if joint.origin else ""
 
 

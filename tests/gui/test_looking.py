@@ -233,12 +233,12 @@ def test_the_table_shows_and_changes_joints(window: MainWindow, qtbot: QtBot) ->
     model = window.joints.model
     assert model.rowCount() == 17 and not window.joints.table.isHidden()
     texts = [model.data(model.index(9, column)) for column in range(model.columnCount())]
-    assert texts == ["left wrist", "107.0", "132.0", "visible", "", "imported"]
+    assert texts == ["left wrist", "107.0", "132.0", "visible", "file"]
     assert model.setData(model.index(9, 1), "111,5")
     assert window.session.document.people(image)[0].joints[9] == Joint(111.5, 132.0, 2, HUMAN)
     assert model.setData(model.index(9, 3), "occluded")
     assert window.session.document.people(image)[0].joints[9].v == 1
-    assert model.data(model.index(9, 5)) == "you"
+    assert model.data(model.index(9, 4)) == "you"
     assert model.setData(model.index(9, 2), "99999")
     assert window.session.document.people(image)[0].joints[9].y == 240.0, "kept on the image"
     for nonsense in ("far", "nan", "inf"):
