@@ -139,7 +139,7 @@ def style_sheet(scheme: Scheme) -> str:
     QTableView[cards="true"] {{ selection-background-color: transparent; }}
     QTreeView::item {{ padding: 3px 0; }}
     QHeaderView::section {{ background: {scheme.window}; border: none; border-bottom: 1px solid {scheme.line};
-        padding: 5px 8px; }}
+        padding: 5px 6px; }}
     QStatusBar {{ background: {scheme.window}; border-top: 1px solid {scheme.line}; }}
     QStatusBar::item {{ border: none; }}
     QStatusBar QLabel {{ color: {scheme.muted}; padding: 2px 8px; }}
