@@ -152,7 +152,7 @@ class Merging(QObject):
             self._run("app.storage.yolo_import", arguments, self._report)
             return
         try:
-            root = places.coco_image_root(source) or self._only_root()
+            root = places.coco_image_root(source, self._session.roots.values()) or self._only_root()
         except OSError as error:
             self._end(f"{source}: it cannot be read ({error.strerror}). Check its permissions.", "error")
             return

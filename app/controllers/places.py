@@ -3,7 +3,8 @@
 import hashlib
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import chain
 from pathlib import Path
 
 from PySide6.QtCore import QStandardPaths
@@ -51,10 +52,11 @@ def runs_newest_first(project: Path) -> list[Path]:
     return sorted((run for run in folder.iterdir() if run.is_dir()), reverse=True) if folder.is_dir() else []
 
 
-def coco_image_root(annotations: Path) -> Path | None:
-    """Guesses the image folder of a COCO file: the first place in which its first images are.
+def coco_image_root(annotations: Path, known: Iterable[Path] = ()) -> Path | None:
+    """Guesses the image folder of a COCO file: the first place that has most of its first images.
 
-    Looks beside the file and one folder up, in `images` and the other folders there. None when no place has them.
+    Looks in `known` folders, then beside the file and one folder up, in `images` and the other folders there. None
+    when no place has any of them.
 
     Raises:
         OSError: the file cannot be read.
@@ -62,7 +64,8 @@ def coco_image_root(annotations: Path) -> Path | None:
     names = first_file_names(annotations)
     if not names:
         return None
-    best = max(_candidates(annotations.absolute()), key=lambda folder: _found(folder, names), default=None)
+    tried = chain(known, _candidates(annotations.absolute()))
+    best = max(tried, key=lambda folder: _found(folder, names), default=None)
     return best if best is not None and _found(best, names) else None
 
 

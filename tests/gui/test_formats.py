@@ -196,6 +196,22 @@ def test_merging_asks_whose_labels_stay(
     qtbot.waitUntil(lambda: "is here already" in window.message_bar.text, timeout=_LONG)
 
 
+def test_labels_from_elsewhere_are_about_the_photos_of_this_project(
+    window: MainWindow, qtbot: QtBot, tmp_path: Path, coco_file: Path, answer: Any
+) -> None:
+    content = json.loads(coco_file.read_text())
+    content["annotations"][0]["bbox"] = [200, 40, 60, 120]
+    elsewhere = tmp_path / "downloads"
+    (elsewhere / "copies").mkdir(parents=True)
+    (elsewhere / "theirs.json").write_text(json.dumps(content))
+    (elsewhere / "copies/0.jpg").write_bytes((coco_file.parents[1] / "photos/0.jpg").read_bytes())
+    answer(elsewhere / "theirs.json")
+    trigger(window, qtbot, "merge")
+    choose(window, qtbot, "Merge", window.merging.ended)
+    qtbot.waitUntil(lambda: len(window.session.document.people(next(iter(window.session.rows)))) == 2)
+    assert window.model.total == 4, "no image came a second time"
+
+
 def test_split_and_back(
     window: MainWindow, qtbot: QtBot, tmp_path: Path, make_window: WindowMaker, answer: Any
 ) -> None:
