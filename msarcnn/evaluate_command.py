@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from msarcnn.coco import read_coco
+from msarcnn.coco import keypoint_order, read_coco
 from msarcnn.dataset import DataError, ground_truth, labelled_images
 from msarcnn.effort import Effort, Estimate, Shown
 from msarcnn.evaluation import (
@@ -145,4 +145,11 @@ def _read_results(path: Path, truth: dict[str, Any]) -> list[dict[str, Any]]:
             raise DataError(
                 f"{path}: entry {index} needs bbox (4), keypoints ({length}), score and an image_id of the annotations"
             )
-    return [{**entry, "category_id": PERSON_CATEGORY} for entry in entries]
+    return [{**entry, "category_id": PERSON_CATEGORY, "keypoints": _in_order(entry)} for entry in entries]
+
+
+def _in_order(entry: dict[str, Any]) -> list[float]:
+    """An entry's keypoints in the skeleton's order, where `keypoint_names` says that they are in another one."""
+    keypoints, names = entry["keypoints"], entry.get("keypoint_names")
+    order = keypoint_order(names) if isinstance(names, list) else None
+    return keypoints if order is None else [value for place in order for value in keypoints[3 * place : 3 * place + 3]]

@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from msarcnn.image_files import printable_path
 from msarcnn.opencv import cv2
 
 _SMALL = (64, 36)
@@ -35,7 +36,7 @@ def frames(path: Path) -> Iterator[Frame]:
     """All frames in order; a damaged end is left out.
 
     Raises:
-        VideoError: the file is no video, or not a single frame can be decoded.
+        VideoError: the file is no video, its name is not UTF-8, or not a single frame can be decoded.
     """
     capture = _open(path)
     number = 0
@@ -83,6 +84,11 @@ def _small(pixels: np.ndarray) -> np.ndarray:
 
 
 def _open(path: Path) -> "cv2.VideoCapture":
+    try:
+        str(path.absolute()).encode()
+    except UnicodeEncodeError as error:
+        # OpenCV would end the whole process.
+        raise VideoError(f"{printable_path(path)}: its name or its folder's is not valid UTF-8. Rename it.") from error
     if not path.is_file():
         raise VideoError(f"{path}: there is no such file. Check the name.")
     capture = cv2.VideoCapture(str(path))

@@ -16,12 +16,16 @@ class FolderTakenError(OSError):
 def new_folder(folder: Path) -> Iterator[Path]:
     """Gives a folder to write into that becomes `folder` at the end, or nothing when an error ends the block.
 
+    A link is followed: the folder that it leads to is written, the link stays.
+
     Raises:
         FolderTakenError: there is something in `folder`.
         OSError: it cannot be made.
     """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise FolderTakenError(f"{folder}: there is something in it already. Choose a new or an empty folder.")
+    asked, folder = folder, Path(os.path.realpath(folder))
+    # A link that is still one leads to itself.
+    if folder.is_symlink() or (folder.exists() and (not folder.is_dir() or any(folder.iterdir()))):
+        raise FolderTakenError(f"{asked}: there is something in it already. Choose a new or an empty folder.")
     unfinished = folder.with_name(f".{folder.name}.{os.getpid()}-{secrets.token_hex(4)}.msarcnn-tmp")
     unfinished.mkdir(parents=True)
     try:

@@ -1,8 +1,10 @@
 """Writes a project's predictions as COCO results: `python -P -m app.storage.results_export PROJECT OUT.json`.
 
 A list of {"image_id", "file_name", "category_id", "bbox", "keypoints", "score"}; the third number of every keypoint is
-its confidence. Ids are those of the COCO export of the same project, so the two fit together in an evaluation. Of every
-image it has what the model found that pre-filled it last, whatever was decided about it since.
+its confidence. Ids, category and the order of the joints are those of the COCO export of all images of the project, so
+the two fit together in an evaluation; `keypoint_names` says the order where it is not the skeleton's. With several
+image folders, `image_root` counts into them, as in that export. Of every image it has what the model found that
+pre-filled it last, whatever was decided about it since.
 """
 
 import sqlite3
@@ -16,10 +18,11 @@ import msgspec
 from app.storage.child_lines import run_child_work
 from app.storage.coco_writer import CocoWriter
 from app.storage.export_arguments import export_parser
-from app.storage.export_plan import read_sources
+from app.storage.export_plan import complete_plan, merge_headers, order_of_keypoints, read_sources
 from app.storage.rows import PREDICTION_COLUMNS, prediction_from_columns
-from app.storage.snapshot import Only, snapshot
+from app.storage.snapshot import CONDITIONS, Only, count_images, snapshot
 from msarcnn.atomic_files import atomic_writer
+from msarcnn.skeleton import load_skeleton
 
 
 def export_results(project: Path, out: Path, *, only: Only = "all", listed: Sequence[int] = ()) -> dict[str, Any]:
@@ -29,39 +32,51 @@ def export_results(project: Path, out: Path, *, only: Only = "all", listed: Sequ
         ProjectError: the project cannot be read.
         OSError, sqlite3.Error: something cannot be written.
     """
-    images = people = 0
+    people = 0
     with snapshot(project, out.absolute(), listed) as connection:
-        writer = CocoWriter(connection, read_sources(connection, None), None, only, "export", _silent)
-        ids = writer.image_ids()
         with atomic_writer(out) as file:
             file.write(b"[")
-            for record in _records(connection, ids):
+            for record in _records(connection, only):
                 file.write((b"\n" if people == 0 else b",\n") + msgspec.json.encode(record))
                 people += 1
             file.write(b"\n]\n")
-        images = len(ids)
+        images = count_images(connection, only)
     return {"path": str(out), "images": images, "people": people}
 
 
-def _records(connection: sqlite3.Connection, ids: dict[int, int]) -> Iterator[dict[str, Any]]:
+def _records(connection: sqlite3.Connection, only: Only) -> Iterator[dict[str, Any]]:
+    ids = CocoWriter(connection, read_sources(connection, None), None, "all", "export", _silent).image_ids()
+    common, order = _frame(connection)
+    roots = [root for (root,) in connection.execute("SELECT DISTINCT root_id FROM image ORDER BY root_id")]
     columns = ", ".join(f"p.{name}" for name in PREDICTION_COLUMNS.split(", "))
     rows = connection.execute(
-        f"SELECT i.id, i.path, {columns} FROM prediction p JOIN image i ON i.id = p.image_id AND i.model = p.model "
-        "ORDER BY i.id, p.score DESC"
+        f"SELECT i.id, i.root_id, i.path, {columns} FROM prediction p "
+        f"JOIN image i ON i.id = p.image_id AND i.model = p.model WHERE {CONDITIONS[only]} ORDER BY i.id, p.score DESC"
     )
-    for image, path, *values in rows:
-        if image not in ids:
-            continue
+    for image, root, path, *values in rows:
         found = prediction_from_columns(tuple(values))
-        box = found.box
+        box, joints = found.box, [found.joints[index] for index in order]
         yield {
             "image_id": ids[image],
             "file_name": path,
-            "category_id": 1,
+            **({"image_root": roots.index(root)} if len(roots) > 1 else {}),
+            **common,
             "bbox": [round(number, 2) for number in (box.x, box.y, box.w, box.h)],
-            "keypoints": [n for j in found.joints for n in (round(j.x, 2), round(j.y, 2), round(j.confidence, 4))],
+            "keypoints": [n for j in joints for n in (round(j.x, 2), round(j.y, 2), round(j.confidence, 4))],
             "score": round(found.score, 5),
         }
+
+
+def _frame(connection: sqlite3.Connection) -> tuple[dict[str, Any], Sequence[int]]:
+    """What all people have in common, and the skeleton's joints in the order in which the COCO export has them."""
+    plan = merge_headers(read_sources(connection, None))
+    category = complete_plan(plan, has_own_people=True, has_new_keypoints=True)
+    names = load_skeleton().keypoints
+    places = order_of_keypoints(plan.header, category)
+    if places is None:
+        return {"category_id": category}, range(len(names))
+    order = sorted(range(len(names)), key=places.__getitem__)
+    return {"category_id": category, "keypoint_names": [names[index] for index in order]}, order
 
 
 def _silent(done: int, total: int) -> None:

@@ -2,6 +2,8 @@
 
 RESULTS is a COCO results list, or a COCO data set whose annotations have scores. People are matched to the project's
 images by file name where the file has names, else by the image ids of the COCO files that the project was made from.
+Where several image folders have a name, the `image_root` of our own exports or the id says which one is meant. Joints
+are in the skeleton's order, or in that of `keypoint_names`, or of the data set's category.
 OUT becomes a small SQLite file that `Project.store_results` takes over. Progress and result are JSON lines on stdout,
 errors {"error": s} with exit status 1.
 """
@@ -11,10 +13,10 @@ import hashlib
 import math
 import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import closing
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
@@ -24,6 +26,7 @@ from app.storage.child_lines import print_error, print_line
 from app.storage.errors import ProjectError
 from app.storage.rows import prediction_columns
 from app.storage.staging import write_results
+from msarcnn.coco import keypoint_order
 from msarcnn.skeleton import load_skeleton
 
 _MARGIN = 0.1
@@ -38,20 +41,31 @@ class ResultsError(ValueError):
 class _Found(msgspec.Struct):
     image_id: int | str | None = None
     file_name: str | None = None
+    image_root: int | None = None
     category_id: int | None = None
     bbox: list[float] | None = None
     keypoints: list[float] | None = None
+    keypoint_names: list[str] | None = None
+    keypoint_scores: list[float] | None = None
     score: float | None = None
+    box_score: float | None = None
+
+    @property
+    def rank(self) -> float | None:
+        """What the program calls a person's score: that of the box, where `score` ranks poses."""
+        return self.score if self.box_score is None else self.box_score
 
 
 class _Named(msgspec.Struct):
     id: int
     file_name: str
+    image_root: int | None = None
 
 
 class _Category(msgspec.Struct):
     id: int
     name: str = ""
+    keypoints: list[str] | None = None
 
 
 class _Dataset(msgspec.Struct):
@@ -89,14 +103,13 @@ def stage_results(results: Path, project: Path, out: Path) -> ResultsReport:
         OSError, sqlite3.Error: a file cannot be read or written.
     """
     data = results.read_bytes()
-    found, names = _decode(results, data)
-    by_name, by_id = _images(project)
+    found = _decode(results, data)
+    images = _read_images(project)
     report = ResultsReport(hashlib.sha256(data).hexdigest()[:12], results.stem)
     scale = _score_scale(found)
     rows: list[tuple[Any, ...]] = []
     for index, person in enumerate(found):
-        name = person.file_name or names.get(person.image_id)
-        image = by_name.get(name.replace("\\", "/")) if name is not None else by_id.get(person.image_id)
+        image = images.find(person)
         if image is None:
             report.unmatched += 1
             continue
@@ -109,7 +122,7 @@ def stage_results(results: Path, project: Path, out: Path) -> ResultsReport:
             continue
         rows.append((image, *prediction_columns(prediction)))
     if not rows:
-        reason = f"none of its {len(found)} detections is on an image of this project" if found else "it is empty"
+        reason = f"none of its {len(found)} detections is on an image of this project" if found else "nobody is in it"
         raise ResultsError(
             f"{results}: {reason}. Images are matched by file name, or by the ids of the opened COCO file."
         )
@@ -119,51 +132,100 @@ def stage_results(results: Path, project: Path, out: Path) -> ResultsReport:
     return report
 
 
-def _decode(results: Path, data: bytes) -> tuple[list[_Found], dict[int | str | None, str]]:
+def _decode(results: Path, data: bytes) -> list[_Found]:
     data = data.removeprefix(b"\xef\xbb\xbf")
-    names: dict[int | str | None, str] = {}
     try:
         if data.lstrip().startswith(b"{"):
-            dataset = msgspec.json.decode(data, type=_Dataset)
-            names = {image.id: image.file_name for image in dataset.images}
-            people = {category.id for category in dataset.categories if category.name == "person"}
-            found = [found for found in dataset.annotations if not people or found.category_id in people]
+            found = _people_of(results, msgspec.json.decode(data, type=_Dataset))
         else:
             # A list of keypoint results holds people only; one of boxes has other things, and COCO's people are 1.
             listed = msgspec.json.decode(data, type=list[_Found])
             found = [one for one in listed if one.keypoints or one.category_id in (None, 1)]
+    except RecursionError as error:
+        raise ResultsError(f"{results}: it is nested too deeply. Choose another file.") from error
     except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ResultsError(f"{results}: this is no list of COCO results ({error}). Choose another file.") from error
-    if found and all(one.score is None for one in found):
+    if found and all(one.rank is None for one in found):
         raise ResultsError(f"{results}: its people have no scores, so they are labels. Open it as a COCO file instead.")
-    return found, names
+    return found
 
 
-def _images(project: Path) -> tuple[dict[str, int], dict[int | str | None, int]]:
-    """Images by name (relative path, and bare file name where it is unique), and by the ids of imported files."""
+def _people_of(results: Path, dataset: _Dataset) -> list[_Found]:
+    """The people of a data set, with what it says of their images and joints."""
+    images = {image.id: image for image in dataset.images}
+    categories = {category.id: category for category in _people_categories(results, dataset.categories)}
+    found = [one for one in dataset.annotations if not categories or one.category_id in categories]
+    for one in found:
+        if isinstance(one.image_id, int) and (image := images.get(one.image_id)) and not one.file_name:
+            one.file_name, one.image_root = image.file_name, image.image_root
+        if one.category_id is not None and (category := categories.get(one.category_id)):
+            one.keypoint_names = one.keypoint_names or category.keypoints
+    return found
+
+
+def _people_categories(results: Path, categories: Sequence[_Category]) -> list[_Category]:
+    """Those called person, else those with the skeleton's number of keypoints; none where there are no categories."""
+    named = [category for category in categories if category.name.strip().lower() == "person"]
+    count = len(load_skeleton().keypoints)
+    people = named or [category for category in categories if len(category.keypoints or ()) == count]
+    if categories and not people:
+        listed = ", ".join(category.name for category in categories[:5])
+        raise ResultsError(f"{results}: none of its categories ({listed}) is called person. Rename the one of people.")
+    return people
+
+
+class _Images(NamedTuple):
+    """The project's images, by key: what a detection may call them.
+
+    Attributes:
+        paths: Relative paths by key.
+        by_name: Keys by relative path, and by bare file name, where there is one such image only.
+        by_place: Keys by number of the image folder, as in an export of all images, and relative path.
+        by_id: Keys by the ids of imported files, where there is one such image only.
+    """
+
+    paths: dict[int, str]
+    by_name: dict[str, int]
+    by_place: dict[tuple[int | None, str], int]
+    by_id: dict[int | str | None, int]
+
+    def find(self, person: _Found) -> int | None:
+        """The key of the image that a person is on."""
+        key = self.by_id.get(person.image_id)
+        if not person.file_name:
+            return key
+        name = person.file_name.replace("\\", "/")
+        if name in self.by_name:
+            return self.by_name[name]
+        if (person.image_root, name) in self.by_place:
+            return self.by_place[person.image_root, name]
+        # The ids may be another file's: one helps to choose among images of a name, no more.
+        return key if key is not None and name in (self.paths[key], PurePosixPath(self.paths[key]).name) else None
+
+
+def _read_images(project: Path) -> _Images:
     schema.check_header(project)
     try:
         with closing(schema.connect(project, read_only=True)) as connection:
             schema.check_version(connection, project)
-            rows = connection.execute("SELECT id, path FROM image").fetchall()
+            rows = connection.execute("SELECT id, root_id, path FROM image").fetchall()
             raws = connection.execute("SELECT image_id, raw FROM source_image WHERE image_id IS NOT NULL").fetchall()
     except sqlite3.DatabaseError as error:
         raise schema.open_error(project, error) from error
-    by_name: dict[str, int] = {}
-    bare: dict[str, list[int]] = {}
-    for key, path in rows:
-        bare.setdefault(PurePosixPath(path).name, []).append(key)
-        by_name[path] = key
-    for name, keys in bare.items():
-        if len(keys) == 1:
-            by_name.setdefault(name, keys[0])
-    by_id: dict[int | str | None, int] = {}
-    ambiguous = set()
-    for key, raw in raws:
-        number = msgspec.json.decode(raw, type=_Id).id
-        if by_id.setdefault(number, key) != key:
-            ambiguous.add(number)
-    return by_name, {number: key for number, key in by_id.items() if number not in ambiguous}
+    paths = {key: path for key, _, path in rows}
+    bare = _unique((PurePosixPath(path).name, key) for key, path in paths.items())
+    full = _unique((path, key) for key, path in paths.items())
+    numbers = {root: number for number, root in enumerate(sorted({root for _, root, _ in rows}))}
+    places: dict[tuple[int | None, str], int] = {(numbers[root], path): key for key, root, path in rows}
+    ids = _unique((msgspec.json.decode(raw, type=_Id).id, key) for key, raw in raws)
+    return _Images(paths, bare | full, places, ids)
+
+
+def _unique(pairs: Iterable[tuple[Any, int]]) -> dict[Any, int]:
+    """Keys by name, without the names of several."""
+    keys: dict[Any, int] = {}
+    ambiguous = {name for name, key in pairs if keys.setdefault(name, key) != key}
+    return {name: key for name, key in keys.items() if name not in ambiguous}
 
 
 class _Id(msgspec.Struct):
@@ -172,7 +234,7 @@ class _Id(msgspec.Struct):
 
 def _score_scale(found: Sequence[_Found]) -> float:
     """Some tools write sums of scores: the highest becomes 1 then."""
-    highest = max((one.score for one in found if one.score is not None and math.isfinite(one.score)), default=1.0)
+    highest = max((one.rank for one in found if one.rank is not None and math.isfinite(one.rank)), default=1.0)
     return 1.0 / highest if highest > 1.0 else 1.0
 
 
@@ -184,13 +246,23 @@ def _prediction(results: Path, index: int, person: _Found, model: str, scale: fl
             f"{results}: entry {index} has {len(values) / 3:g} keypoints, this program's skeleton has {count}. "
             "Only results for COCO's 17 keypoints can be opened."
         )
-    numbers = [*values, *(person.bbox or ()), person.score or 0.0]
-    if not all(map(math.isfinite, numbers)):
+    score = person.rank or 0.0
+    if not all(map(math.isfinite, [*values, *(person.bbox or ()), score])):
         raise ValueError("a number is not finite")
-    # The third number is a confidence, or COCO's flag 0, 1, 2: cut to 0..1 a flag says the same.
-    confidences = [min(max(value, 0.0), 1.0) for value in values[2::3]]
-    joints = tuple(map(PredictedJoint, values[::3], values[1::3], confidences))
-    return Prediction(0, model, _box(person, joints), min(max((person.score or 0.0) * scale, 0.0), 1.0), joints)
+    placed = list(map(PredictedJoint, values[::3], values[1::3], _confidences(person, values)))
+    order = keypoint_order(person.keypoint_names or ()) or range(count)
+    joints = tuple(placed[place] for place in order)
+    return Prediction(0, model, _box(person, joints), min(max(score * scale, 0.0), 1.0), joints)
+
+
+def _confidences(person: _Found, values: Sequence[float]) -> list[float]:
+    scores = person.keypoint_scores
+    if scores is None or not person.keypoints:
+        # The third number is a confidence, or COCO's flag 0, 1, 2: cut to 0..1 a flag says the same.
+        return [min(max(value, 0.0), 1.0) for value in values[2::3]]
+    if 3 * len(scores) != len(values) or not all(0.0 <= score <= 1.0 for score in scores):
+        raise ValueError(f"its keypoint_scores are not {len(values) // 3} numbers from 0 to 1")
+    return scores
 
 
 def _box(person: _Found, joints: Sequence[PredictedJoint]) -> Box:

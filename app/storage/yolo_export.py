@@ -4,8 +4,9 @@ The layout is Ultralytics': `images/{train,val}/...`, `labels/{train,val}/....tx
 centre and size, then x, y, v of every joint; all but class and v in shares of the image), and `dataset.yaml`.
 
 YOLO knows neither crowd regions nor places outside of the image: crowds are left out, boxes are cut at the border,
-joints outside become "not labelled"; the result counts them. Progress and result are JSON lines on stdout, errors
-{"error": s} with exit status 1.
+joints outside become "not labelled"; the result counts them. Nor does it know labels of a picture as it is stored,
+before EXIF turns it: such images are left out, and the result names them. Progress and result are JSON lines on
+stdout, errors {"error": s} with exit status 1.
 """
 
 import hashlib
@@ -13,7 +14,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import msgspec
@@ -39,7 +40,7 @@ class YoloResult(msgspec.Struct):
         people: Lines in the label files.
         crowds: Crowd regions left out.
         outside: Joints outside of their image, left out.
-        skipped: Sentences about images that cannot be read.
+        skipped: Sentences about images that were left out.
     """
 
     path: str
@@ -60,18 +61,13 @@ class _Writer:
         self._names = FreeNames(roots)
 
     def add(self, image: LabelledImage) -> None:
-        size = (image.width, image.height)
         try:
-            if not all(size):
-                size = image_size(image.root / image.path, image.root)
+            size = _size_of_labels(image)
         except ImageError as error:
             self.result.skipped.append(str(error))
             return
-        if not (image.root / image.path).is_file():
-            self.result.skipped.append(f"{image.root / image.path}: there is no such file")
-            return
         split = "val" if self._is_held_out(image) else "train"
-        name = self._names.claim(image.root, image.path)
+        name = self._names.claim(image.root, _without_images(image.path))
         label = self._folder / "labels" / split / name.with_suffix(".txt")
         label.parent.mkdir(parents=True, exist_ok=True)
         lines = [line for person in image.people if (line := self._line(person, *size))]
@@ -107,13 +103,35 @@ class _Writer:
 
     def _place(self, photo: Path, name: Path) -> None:
         name.parent.mkdir(parents=True, exist_ok=True)
+        photo = photo.resolve()  # a second name of a link would lead to another place than the link
         # A second name of the same file first: a symbolic link would end with the folder that it leads to.
         ways = (name.hardlink_to, name.symlink_to) if self._photos == "link" else ()
         for way in ways:
             with suppress(OSError):  # another disk, or a system without links
-                way(photo.absolute())
+                way(photo)
                 return
         shutil.copyfile(photo, name)
+
+
+def _size_of_labels(image: LabelledImage) -> tuple[int, int]:
+    """Width and height in pixels that the labels are measured in.
+
+    Raises ImageError for a file that cannot be read, lies outside of its image folder, or is turned by readers of
+    YOLO while its labels are not.
+    """
+    photo = image.root / image.path
+    width, height = image_size(photo, image.root)
+    labelled = (image.width, image.height) if image.width and image.height else (width, height)
+    if labelled == (height, width) and width != height:
+        reason = f"its labels are for {height} x {width} pixels, but readers of YOLO turn it to {width} x {height}"
+        raise ImageError(photo, reason, "remove the orientation from its EXIF data")
+    return labelled
+
+
+def _without_images(path: str) -> str:
+    """Renames folders called "images": readers look for labels where the last of them is "labels" instead."""
+    *folders, name = PurePosixPath(path).parts
+    return PurePosixPath(*(f"{part}_" if part == "images" else part for part in folders), name).as_posix()
 
 
 def export_yolo(

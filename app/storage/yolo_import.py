@@ -5,6 +5,7 @@ other import from there. Progress and result are JSON lines on stdout as in `coc
 """
 
 import argparse
+import math
 import sqlite3
 import sys
 import tempfile
@@ -14,36 +15,17 @@ from pathlib import Path, PurePath
 from typing import Any
 
 import msgspec
-import yaml
 
 from app.storage.child_lines import print_error, print_line
 from app.storage.coco_import import ImportReport, Progress, stage_coco
+from app.storage.yolo_description import YoloDataset, YoloError, read_description
 from msarcnn.coco import CocoError
 from msarcnn.images import ImageError, find_images, image_size
 from msarcnn.skeleton import load_skeleton
 
-_SPLITS = ("train", "val", "test")
 _STEP = 200
-_MOST_YAML_BYTES = 1 << 20
-
-
-class YoloError(ValueError):
-    """The data set cannot be used as a whole; the message names the file and the cure."""
-
-
-@dataclass
-class YoloDataset:
-    """What a dataset.yaml says, checked.
-
-    Attributes:
-        folders: Image folders in the order of train, val, test.
-        person: Class index of people.
-        dimensions: Numbers a joint: 2 (x, y) or 3 (x, y, v).
-    """
-
-    folders: list[Path]
-    person: int
-    dimensions: int
+_MOST_SHARES = 1000.0
+"""No number of a person is larger, in shares of the image."""
 
 
 @dataclass
@@ -52,72 +34,6 @@ class _Converted:
     annotations: list[dict[str, Any]] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
     others: int = 0
-
-
-def read_description(path: Path) -> YoloDataset:
-    """Reads and checks a dataset.yaml. Raises YoloError."""
-    try:
-        if path.stat().st_size > _MOST_YAML_BYTES:
-            raise YoloError(f"{path}: this is no description of a data set, it is too large. Choose its dataset.yaml.")
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise YoloError(f"{path}: it cannot be read ({error.strerror}). Check its permissions.") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        place = getattr(error, "problem_mark", None)
-        where = f" at line {place.line + 1}" if place else ""
-        raise YoloError(f"{path}: this is no YAML{where}. Choose the data set's dataset.yaml.") from error
-    if not isinstance(content, dict):
-        raise YoloError(f"{path}: it describes no data set: names, train and kpt_shape are missing.")
-    return YoloDataset(_folders(path, content), _person_class(path, content), _dimensions(path, content))
-
-
-def _dimensions(path: Path, content: dict[Any, Any]) -> int:
-    joints, shape = len(load_skeleton().keypoints), content.get("kpt_shape")
-    if shape is None:
-        raise YoloError(f"{path}: it has no kpt_shape, so it is no pose data set. Only pose data sets can be opened.")
-    if not isinstance(shape, list) or len(shape) != 2 or shape[1] not in (2, 3):
-        raise YoloError(f"{path}: kpt_shape is {shape!r}; it has to be [{joints}, 3] or [{joints}, 2].")
-    if shape[0] != joints:
-        raise YoloError(
-            f"{path}: its people have {shape[0]} keypoints, this program's skeleton has {joints}. "
-            "Convert the data set to COCO's keypoints first."
-        )
-    return int(shape[1])
-
-
-def _person_class(path: Path, content: dict[Any, Any]) -> int:
-    names = content.get("names")
-    by_index = dict(enumerate(names)) if isinstance(names, list) else names
-    if not isinstance(by_index, dict) or not by_index:
-        raise YoloError(f"{path}: it has no names of classes.")
-    people = [index for index, name in by_index.items() if str(name).lower() in ("person", "people", "human")]
-    if not people and len(by_index) == 1:
-        people = list(by_index)
-    if not people or not isinstance(people[0], int):
-        listed = ", ".join(str(name) for name in list(by_index.values())[:5])
-        raise YoloError(f"{path}: none of its classes ({listed}) is called person.")
-    return people[0]
-
-
-def _folders(path: Path, content: dict[Any, Any]) -> list[Path]:
-    base = path.absolute().parent
-    named = content.get("path")
-    bases = [base / str(named)] if named else []
-    bases.append(base)
-    folders: list[Path] = []
-    for split in _SPLITS:
-        places = content.get(split)
-        for place in places if isinstance(places, list) else [places] if places else []:
-            # Some services write "../train/images" and mean "train/images".
-            texts = (str(place), str(place).removeprefix("../"))
-            found = next((b / text for b in bases for text in texts if (b / text).is_dir()), None)
-            if found is None:
-                raise YoloError(f"{path}: its folder {place} ({split}) is not there. Put it beside the file.")
-            if found.resolve() not in [folder.resolve() for folder in folders]:
-                folders.append(found)
-    if not folders:
-        raise YoloError(f"{path}: it names no folder of images (train, val).")
-    return folders
 
 
 def label_file(image: Path) -> Path:
@@ -146,7 +62,11 @@ def _convert(dataset: YoloDataset, progress: Progress) -> _Converted:
         converted.images.append(record)
         labels = label_file(folder / name)
         try:
-            lines = labels.read_text(encoding="utf-8").splitlines() if labels.exists() else []
+            there = labels.exists()
+            if there and not labels.is_file():  # reading a pipe would wait for ever
+                converted.problems.append(f"{labels}: it is no regular file")
+                continue
+            lines = labels.read_text(encoding="utf-8").splitlines() if there else []
         except (OSError, UnicodeDecodeError) as error:
             converted.problems.append(f"{labels}: it cannot be read ({error})")
             continue
@@ -164,11 +84,9 @@ def _people(dataset: YoloDataset, labels: Path, lines: list[str], converted: _Co
         if not words:
             continue
         try:
-            values = [float(word) for word in words]
-        except ValueError:
-            values = []
-        if len(values) not in (5, length) or any(value != value for value in values):
-            converted.problems.append(f"{labels}, line {number}: {len(words)} values, a person has {length}")
+            values = _numbers(words, length)
+        except ValueError as error:
+            converted.problems.append(f"{labels}, line {number}: {error}")
             continue
         if int(values[0]) != dataset.person:
             converted.others += 1
@@ -176,8 +94,22 @@ def _people(dataset: YoloDataset, labels: Path, lines: list[str], converted: _Co
         x, y, w, h = values[1:5]
         person: dict[str, Any] = {"bbox": [x - w / 2, y - h / 2, w, h]}
         if len(values) == length:
-            person["keypoints"] = _triples(values[5:], dataset.dimensions)
+            triples = _triples(values[5:], dataset.dimensions)
+            person["keypoints"] = [triples[place] for place in dataset.order or range(joints)]
         yield person
+
+
+def _numbers(words: list[str], length: int) -> list[float]:
+    """The numbers of a person; raises ValueError with what is wrong."""
+    if len(words) not in (5, length):
+        raise ValueError(f"{len(words)} values, a person has {length}")
+    try:
+        values = [float(word) for word in words]
+    except ValueError:
+        raise ValueError("a value is no number") from None
+    if not all(map(math.isfinite, values)) or any(abs(value) > _MOST_SHARES for value in values[1:]):
+        raise ValueError("a value is not finite, or too large for a share of the image")
+    return values
 
 
 def _triples(values: list[float], dimensions: int) -> list[list[float]]:
@@ -208,6 +140,7 @@ def stage_yolo(description: Path, staging: Path, progress: Progress) -> ImportRe
 
     Raises:
         YoloError: it cannot be used as a whole: another number of keypoints, missing folders, no people.
+        ImageError: a folder of images cannot be listed.
         OSError, sqlite3.Error: a file cannot be read or written.
     """
     dataset = read_description(description)
@@ -240,7 +173,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             options.staging,
             lambda stage, done, total: print_line("progress", stage=stage, done=done, total=total),
         )
-    except (YoloError, CocoError) as error:
+    except (YoloError, CocoError, ImageError) as error:
         print_error(str(error))
         return 1
     except (OSError, sqlite3.Error) as error:

@@ -14,6 +14,7 @@ from app.storage.errors import ProjectError
 from app.storage.project import Project
 from app.storage.results_export import export_results
 from app.storage.results_import import ResultsError, ResultsReport, stage_results
+from msarcnn.skeleton import load_skeleton
 
 
 def result(image: Any, score: float = 0.8, **fields: Any) -> dict[str, Any]:
@@ -93,7 +94,7 @@ def test_flags_and_high_scores_are_understood(project: Project, tmp_path: Path) 
     [
         ([result(42, keypoints=[0.0] * 42)], "14 keypoints, this program's skeleton has 17"),
         ([result(1)], "none of its 1 detections"),
-        ([], "it is empty"),
+        ([], "nobody is in it"),
         ([{"image_id": 42, "category_id": 1, "bbox": [0, 0, 5, 5]}], "no scores, so they are labels"),
         ({"info": {}}, "no list of COCO results"),
         ("text", "no list of COCO results"),
@@ -136,6 +137,113 @@ def test_out_and_in_again(project: Project, tmp_path: Path) -> None:
     list(project.attach_results(tmp_path / "staged"))
     again = [one for one in project.predictions(two) if one.model == report.model]
     assert [(one.box, one.score, one.joints) for one in again] == [(one.box, one.score, one.joints) for one in before]
+    project.close()
+
+
+def two_roots(tmp_path: Path) -> Project:
+    """An image a.jpg in each of two folders, with a person at 0 and one at 300."""
+    project = Project.create(tmp_path / "two.poses")
+    for index, name in enumerate(("one", "other")):
+        (tmp_path / name).mkdir()
+        project.add_images(project.add_root(tmp_path / name), ["a.jpg"])
+        project.store_predictions(index + 1, MODEL, [make_prediction(0, 300.0 * index)], 640, 480)
+    return project
+
+
+def test_the_same_name_in_two_folders(tmp_path: Path) -> None:
+    project = two_roots(tmp_path)
+    export_results(project.path, tmp_path / "r.json")
+    records = json.loads((tmp_path / "r.json").read_text())
+    assert [(one["image_id"], one["image_root"], one["bbox"][0]) for one in records] == [(1, 0, 0), (2, 1, 300)]
+    report = take(project, tmp_path, records)
+    for image, x in ((1, 0.0), (2, 300.0)):
+        (found,) = [one for one in project.predictions(image) if one.model == report.model]
+        assert found.box.x == x
+    with pytest.raises(ResultsError, match="none of its 1 detections"):
+        take(project, tmp_path, [result(1, file_name="a.jpg")])  # nothing says which one is meant
+    project.close()
+
+
+def test_an_id_chooses_among_images_of_a_name(tmp_path: Path) -> None:
+    project = Project.create(tmp_path / "p.poses")
+    for index, name in enumerate(("one", "other")):
+        (tmp_path / name).mkdir()
+        images = [{"id": 10 + index, "file_name": "a.jpg", "width": 640, "height": 480}]
+        content = make_coco(images=images, annotations=[])
+        import_coco(project, write_coco(tmp_path / f"{name}.json", content), tmp_path / name)
+    report = take(project, tmp_path, [result(11, file_name="a.jpg"), result(99, file_name="a.jpg")])
+    assert (report.people, report.unmatched) == (1, 1)
+    assert [row.predictions for row in project.image_rows()] == [0, 1]
+    project.close()
+
+
+def test_results_fit_the_coco_export(tmp_path: Path) -> None:
+    names = list(load_skeleton().keypoints)[::-1]
+    content = make_coco()
+    content["categories"][0]["keypoints"] = names
+    project = Project.create(tmp_path / "p.poses")
+    import_coco(project, write_coco(tmp_path / "labels.json", content), tmp_path)
+    one = find_image(project, "a one.jpg")
+    project.store_predictions(one, MODEL, [make_prediction(0)], 640, 480)
+    export_results(project.path, tmp_path / "r.json")
+    (record,) = json.loads((tmp_path / "r.json").read_text())
+    assert (record["category_id"], record["keypoint_names"]) == (9, names)
+    assert record["keypoints"][:3] == [16.0, 32.0, 0.8], "the right ankle is the file's first joint"
+    report = take(project, tmp_path, [record])
+    (again,) = [found for found in project.predictions(one) if found.model == report.model]
+    assert again.joints == make_prediction(0).joints
+    project.close()
+
+
+def test_ids_are_those_of_all_images_whatever_is_chosen(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "p.poses")
+    project.store_predictions(3, MODEL, [make_prediction(0)], 64, 48)
+    done = export_results(project.path, tmp_path / "r.json", only="listed", listed=[2, 3])
+    (record,) = json.loads((tmp_path / "r.json").read_text())
+    assert (done["images"], done["people"]) == (2, 1)
+    assert (record["image_id"], record["file_name"], record["category_id"]) == (3, "000002.jpg", 1)
+    assert "image_root" not in record and "keypoint_names" not in record
+    project.close()
+
+
+def test_scores_beside_the_keypoints_are_the_confidences(project: Project, tmp_path: Path) -> None:
+    flat = [value for index in range(17) for value in (float(index), 5.0, 1.0)]
+    scores = [index / 20 for index in range(17)]
+    good = result(42, 0.1, keypoints=flat, keypoint_scores=scores, box_score=0.7)
+    bad = [{**good, "keypoint_scores": wrong} for wrong in (scores[:5], [*scores[:16], 1.5], [*scores[:16], -0.1])]
+    report = take(project, tmp_path, [good, *bad])
+    (found,) = project.predictions(find_image(project, "a one.jpg"))
+    assert found.score == 0.7 and [joint.confidence for joint in found.joints] == scores
+    assert [problem.split(": ")[1] for problem in report.problems] == [
+        "its keypoint_scores are not 17 numbers from 0 to 1"
+    ] * 3
+    project.close()
+
+
+def test_people_are_those_of_a_category_called_person(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "p.poses")
+    names = list(load_skeleton().keypoints)[::-1]
+    content: dict[str, Any] = {
+        "images": [{"id": 1, "file_name": "000000.jpg"}],
+        "categories": [{"id": 1, "name": "dog"}, {"id": 2, "name": "Person", "keypoints": names}],
+        "annotations": [result(1, category_id=1), result(1, category_id=2)],
+    }
+    report = take(project, tmp_path, content)
+    (found,) = project.predictions(1)
+    assert report.people == 1 and (found.joints[0].x, found.joints[16].x) == (116.0, 100.0), "in the category's order"
+    content["categories"] = [{"id": 1, "name": "dog"}, {"id": 2, "name": "cat"}]
+    with pytest.raises(ResultsError, match=r"none of its categories \(dog, cat\) is called person"):
+        take(project, tmp_path, content)
+    content["categories"] = []
+    assert take(project, tmp_path, content).people == 2
+    project.close()
+
+
+def test_deep_nesting_is_refused(project: Project, tmp_path: Path) -> None:
+    deep = tmp_path / "deep.json"
+    deep.write_text('[{"x": ' + "[" * 5000 + "]" * 5000 + "}]")
+    with pytest.raises(ResultsError, match=r"deep\.json: it is nested too deeply"):
+        stage_results(deep, project.path, tmp_path / "staged")
     project.close()
 
 

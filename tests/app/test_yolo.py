@@ -1,23 +1,21 @@
-"""YOLO-pose out and in: hand-computed lines, a round trip, and what is refused."""
+"""YOLO-pose out: hand-computed lines, what is left out, and a round trip."""
 
 import subprocess
 import sys
 from pathlib import Path
 
-import msgspec
 import pytest
 from PIL import Image
-from storage_builders import make_joints
+from storage_builders import import_coco, make_coco, make_joints, write_coco
 
 from app.document.document import FIRST_OWN_PERSON_KEY
 from app.document.records import HUMAN, Box, Change, Edit, ImageState, Joint, Person
 from app.storage.new_folder import FolderTakenError
 from app.storage.project import Project
-from app.storage.yolo_export import export_yolo
-from app.storage.yolo_import import YoloError, label_file, read_description, stage_yolo
+from app.storage.yolo_export import Photos, export_yolo
+from app.storage.yolo_import import stage_yolo
 
 WIDTH, HEIGHT = 200, 100
-YAML = "path: .\ntrain: images/train\nval: images/train\nkpt_shape: [17, 3]\nnames: {0: person, 1: dog}\n"
 
 
 def silent(stage: str, done: int, total: int) -> None:
@@ -128,81 +126,81 @@ def test_out_and_in_again(project: Project, tmp_path: Path) -> None:
     other.close()
 
 
-@pytest.fixture
-def dataset(photos: Path, tmp_path: Path) -> Path:
-    folder = tmp_path / "set"
-    (folder / "images/train").mkdir(parents=True)
-    (folder / "labels/train").mkdir(parents=True)
-    (photos / "a.jpg").rename(folder / "images/train/a.jpg")
-    (folder / "dataset.yaml").write_text(YAML)
-    return folder
-
-
-def test_what_is_odd_is_named_and_the_rest_is_taken(dataset: Path, tmp_path: Path) -> None:
-    person = "0 0.5 0.5 0.2 0.4 " + "0.5 0.5 2 " * 17
-    lines = [person, "", "1 0.5 0.5 0.1 0.1 " + "0 0 0 " * 17, "0 0.5 0.5", "0 nan 0.5 0.1 0.1", "0 0.2 0.2 0.1 0.1"]
-    (dataset / "labels/train/a.txt").write_text("\n".join(lines))
-    (dataset / "images/train/broken.jpg").write_bytes(b"\xff\xd8nonsense")
-    report = stage_yolo(dataset / "dataset.yaml", tmp_path / "staging", silent)
-    assert (report.images, report.people) == (1, 2)
-    text = "\n".join(report.notes)
-    assert "a.txt, line 4: 3 values" in text and "a.txt, line 5" in text
-    assert "broken.jpg" in text and "1 objects of other classes" in text
-
-
-def test_two_numbers_a_joint_are_visible_where_they_are_not_zero(dataset: Path, tmp_path: Path) -> None:
-    (dataset / "dataset.yaml").write_text(YAML.replace("[17, 3]", "[17, 2]"))
-    (dataset / "labels/train/a.txt").write_text("0 0.5 0.5 0.2 0.4 0.25 0.5 " + "0 0 " * 16)
-    stage_yolo(dataset / "dataset.yaml", tmp_path / "staging", silent)
-    project = Project.create(tmp_path / "p.poses")
+def read_back(folder: Path, tmp_path: Path) -> Project:
+    project = Project.create(tmp_path / "again.poses")
+    stage_yolo(folder / "dataset.yaml", tmp_path / "staging", silent)
     list(project.attach_staging(tmp_path / "staging"))
-    (person,) = project.load_image(1)[1]
-    assert (person.joints[0].x, person.joints[0].y, person.joints[0].v) == (50, 50, 2) and person.labelled_joints == 1
+    return project
+
+
+def test_folders_called_images_keep_their_labels(tmp_path: Path) -> None:
+    names = ["images/a.jpg", "images_/a.jpg", "b/images"]
+    for name in names:
+        (tmp_path / "photos" / name).parent.mkdir(parents=True)
+        Image.new("RGB", (WIDTH, HEIGHT)).save(tmp_path / "photos" / name, "JPEG")
+    project = Project.create(tmp_path / "p.poses")
+    project.add_images(project.add_root(tmp_path / "photos"), names)
+    for image in (1, 2):
+        person = Person(project.next_person_key, Box(10.0 * image, 10, 50, 50), make_joints())
+        project.apply(Edit(image, "draw", (Change(None, person),)))
+    export_yolo(project.path, tmp_path / "out", only="all", val_fraction=0.0)
+    folder = tmp_path / "out/images/train"
+    found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    assert found == ["b/images", "images_/a.jpg", "images_/a_jpg.jpg"]
+    again = read_back(tmp_path / "out", tmp_path)
+    boxes = {row.path: [person.box.x for person in again.load_image(row.key)[1]] for row in again.image_rows()}
+    assert boxes == {"images_/a.jpg": [10.0], "images_/a_jpg.jpg": [20.0]}
+    again.close()
     project.close()
 
 
-@pytest.mark.parametrize(
-    ("text", "reason"),
-    [
-        (YAML.replace("[17, 3]", "[21, 3]"), "21 keypoints"),
-        (YAML.replace("kpt_shape: [17, 3]\n", ""), "no kpt_shape"),
-        (YAML.replace("[17, 3]", "seventeen"), "kpt_shape is"),
-        (YAML.replace("person", "cat"), "called person"),
-        (YAML.replace("images/train", "elsewhere"), "is not there"),
-        (YAML.replace("train: images/train\nval: images/train\n", ""), "no folder of images"),
-        ("[1, 2", "no YAML at line"),
-        ("just text", "describes no data set"),
-    ],
-)
-def test_a_data_set_that_does_not_fit_is_refused_with_the_reason(dataset: Path, text: str, reason: str) -> None:
-    (dataset / "dataset.yaml").write_text(text)
-    with pytest.raises(YoloError, match=reason) as raised:
-        read_description(dataset / "dataset.yaml")
-    assert "dataset.yaml" in str(raised.value)
+def one_labelled_image(tmp_path: Path) -> Project:
+    """root/a.jpg, which the COCO file says is 64 x 48."""
+    content = make_coco(
+        images=[{"id": 1, "file_name": "a.jpg", "width": 64, "height": 48}],
+        annotations=[{"id": 1, "image_id": 1, "category_id": 9, "bbox": [8, 4, 32, 10], "area": 9, "iscrowd": 0}],
+    )
+    project = Project.create(tmp_path / "p.poses")
+    import_coco(project, write_coco(tmp_path / "labels.json", content), tmp_path / "root")
+    return project
 
 
-def test_the_child_says_why(dataset: Path, tmp_path: Path) -> None:
-    (dataset / "dataset.yaml").write_text(YAML.replace("[17, 3]", "[5, 3]"))
-    command = [
-        sys.executable,
-        "-P",
-        "-m",
-        "app.storage.yolo_import",
-        str(dataset / "dataset.yaml"),
-        str(tmp_path / "s"),
-    ]
-    done = subprocess.run(command, capture_output=True)
-    assert done.returncode == 1 and "5 keypoints" in msgspec.json.decode(done.stdout)["error"]
-    assert not (tmp_path / "s").exists()
+def test_labels_of_the_picture_as_stored_are_left_out_where_exif_turns_it(tmp_path: Path) -> None:
+    (tmp_path / "root").mkdir()
+    project, exif = one_labelled_image(tmp_path), Image.Exif()
+    exif[0x0112] = 6  # a quarter turn
+    Image.new("RGB", (64, 48)).save(tmp_path / "root/a.jpg", exif=exif)
+    result = export_yolo(project.path, tmp_path / "turned")
+    assert result.images == 0 and "a.jpg: its labels are for 64 x 48 pixels" in result.skipped[0]
+    assert list((tmp_path / "turned").rglob("a.*")) == []
+    Image.new("RGB", (48, 64)).save(tmp_path / "root/a.jpg", exif=exif)  # upright, it fits the labels
+    assert export_yolo(project.path, tmp_path / "fits").images == 1
+    project.close()
 
 
-@pytest.mark.parametrize(
-    ("image", "labels"),
-    [
-        ("/d/images/train/a.jpg", "/d/labels/train/a.txt"),
-        ("/images/d/images/a.b.png", "/images/d/labels/a.b.txt"),
-        ("/d/train/a.jpg", "/d/train/a.txt"),
-    ],
-)
-def test_where_labels_are(image: str, labels: str) -> None:
-    assert label_file(Path(image)) == Path(labels)
+@pytest.mark.parametrize("photos", ["link", "copy"])
+def test_a_link_is_followed_within_its_folder_only(tmp_path: Path, photos: Photos) -> None:
+    (tmp_path / "root/sub").mkdir(parents=True)
+    for name in ("outside.jpg", "root/sub/inside.jpg"):
+        Image.new("RGB", (64, 48)).save(tmp_path / name)
+    project, link = one_labelled_image(tmp_path), tmp_path / "root/a.jpg"
+    link.symlink_to("../outside.jpg")
+    result = export_yolo(project.path, tmp_path / "none", photos=photos)
+    assert (result.images, result.people) == (0, 0) and "lies outside the image folder" in result.skipped[0]
+    assert list((tmp_path / "none").rglob("a.*")) == []
+    link.unlink()
+    link.symlink_to("sub/inside.jpg")
+    assert export_yolo(project.path, tmp_path / "out", val_fraction=0.0, photos=photos).images == 1
+    assert Image.open(tmp_path / "out/images/train/a.jpg").size == (64, 48)
+    project.close()
+
+
+def test_the_folder_may_be_a_link_to_an_empty_one(project: Project, tmp_path: Path) -> None:
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    (tmp_path / "loop").symlink_to("loop")
+    export_yolo(project.path, tmp_path / "link")
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real/dataset.yaml").is_file()
+    for taken in ("link", "loop"):
+        with pytest.raises(FolderTakenError, match=taken):
+            export_yolo(project.path, tmp_path / taken)

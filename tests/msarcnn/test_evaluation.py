@@ -1,9 +1,12 @@
 """AP by pycocotools on cases whose figures are known, and the calibration of confidences."""
 
+import json
+
 import numpy as np
 import pytest
 
 from msarcnn.checkpoint import Calibration
+from msarcnn.evaluate_command import evaluate_predictions
 from msarcnn.evaluation import (
     BOX_FIGURES,
     KEYPOINT_FIGURES,
@@ -13,6 +16,7 @@ from msarcnn.evaluation import (
     recalibrated,
     to_coco_results,
 )
+from msarcnn.skeleton import load_skeleton
 
 
 def truth(people, images=4):
@@ -132,3 +136,19 @@ def test_another_calibration_gives_other_confidences_for_the_same_peaks():
     assert recalibrated(result, old, new, "box").pose_scores == pytest.approx(np.array([0.9]))
     back = recalibrated(again, new, old, "joints")
     assert back.confidences == pytest.approx(result.confidences)
+
+
+def test_results_in_another_order_of_joints_are_sorted_by_their_names(tmp_path):
+    ground = truth(2)
+    ground["images"] = [
+        {**image, "file_name": f"{image['id']}.jpg", "width": 640, "height": 480} for image in ground["images"]
+    ]
+    (tmp_path / "truth.json").write_text(json.dumps(ground))
+    names = list(load_skeleton().keypoints)[::-1]
+    results = to_coco_results(result_of(a) for a in ground["annotations"])
+    for entry in results:
+        triples = [entry["keypoints"][start : start + 3] for start in range(0, 51, 3)]
+        entry |= {"keypoints": [value for triple in triples[::-1] for value in triple], "keypoint_names": names}
+    (tmp_path / "results.json").write_text(json.dumps(results))
+    judged = evaluate_predictions(tmp_path / "truth.json", tmp_path / "results.json")
+    assert judged.figures["keypoints"]["AP"] == pytest.approx(1.0)

@@ -1,6 +1,7 @@
 """Drawn labels: colours where they belong, hollow where occluded, and nothing where there is nothing."""
 
 import numpy as np
+import pytest
 
 from msarcnn.overlay import DrawnPerson, draw_people
 from msarcnn.skeleton import load_skeleton
@@ -37,3 +38,12 @@ def test_a_box_is_drawn_where_it_is_and_may_reach_out() -> None:
     assert (picture[100, 18:22] != 128).any() and (picture[100, 48:52] != 128).any()
     assert (picture[100, 60:200] == 128).all()
     assert (draw_people(GREY, [], SKELETON) == GREY).all()
+
+
+@pytest.mark.parametrize("side", [1e7, 3e8, 1e200])
+def test_huge_boxes_and_joints_are_drawn_as_far_as_the_picture_goes(side: float) -> None:
+    joints = list(person(left_wrist=(side, 100.5, 2), left_elbow=(160.5, 100.5, 1), nose=(-side, side, 1)).joints)
+    picture = draw_people(GREY, [DrawnPerson((100.5, -side / 2, side, side), joints)], SKELETON)
+    assert picture.shape == GREY.shape
+    assert (picture[5, 98:103] != 128).any(), "its left edge crosses the picture"
+    assert tuple(picture[100, 250]) == LEFT, "the bone to the joint far to the right"

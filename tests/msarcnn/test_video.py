@@ -1,5 +1,8 @@
 """Frames of real, tiny videos."""
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -54,3 +57,17 @@ def test_what_is_no_video_is_refused(tmp_path: Path) -> None:
     for name in ("x.mp4", "missing.mp4"):
         with pytest.raises(VideoError, match=name):
             list(frames(tmp_path / name))
+
+
+def test_a_name_that_is_not_utf8_is_refused(video: Path, tmp_path: Path) -> None:
+    odd = tmp_path / os.fsdecode(b"b\xff.avi")
+    try:
+        odd.write_bytes(video.read_bytes())
+    except OSError:
+        pytest.skip("this file system has no such names")
+    # OpenCV crashes on such a name: another process would die of it.
+    command = [sys.executable, "-c", "import sys, msarcnn.video as v; v.frame_count(v.Path(sys.argv[1]))", str(odd)]
+    done = subprocess.run(command, capture_output=True)
+    assert done.returncode == 1 and b"VideoError" in done.stderr and b"Rename it" in done.stderr
+    with pytest.raises(VideoError, match=r"b\\xff\.avi: its name .* Rename it"):
+        frame_count(odd)
