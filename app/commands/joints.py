@@ -33,7 +33,7 @@ def set_visibility(document: Document, image: int, key: int, index: int, v: int)
     """Sets v to 0, 1 or 2; the place is kept, so that 0 can be taken back. None for a joint without a place."""
     person = document.person(image, key)
     joint = person.joints[index]
-    if joint.v == v or not _has_place(joint):
+    if joint.v == v or not joint.has_place:
         return None
     return person_edit(
         document, image, _VISIBILITY_TEXT[v], person.with_joint(index, replace(joint, v=v, origin=HUMAN))
@@ -49,7 +49,7 @@ def cycle_visibility(document: Document, image: int, key: int, index: int) -> Ed
 def delete_joint(document: Document, image: int, key: int, index: int) -> Edit | None:
     """Takes a joint away, place and all; it counts as a person's decision, so no model brings it back."""
     person = document.person(image, key)
-    if person.joints[index].v == 0 and not _has_place(person.joints[index]):
+    if person.joints[index].v == 0 and not person.joints[index].has_place:
         return None
     return person_edit(document, image, "Delete joint", person.with_joint(index, Joint(origin=HUMAN)))
 
@@ -63,7 +63,3 @@ def swap_left_right(document: Document, image: int, key: int) -> Edit | None:
         for joint in (person.joints[source],)
     )
     return person_edit(document, image, "Swap left and right", replace(person, joints=swapped))
-
-
-def _has_place(joint: Joint) -> bool:
-    return joint.v > 0 or joint.placed or (joint.x, joint.y) != (0.0, 0.0)

@@ -14,7 +14,12 @@ from app.document.records import HUMAN, Box, Change, Edit, Joint, Person
 TIGHT_MARGIN = 0.1
 """Joints lie inside of the body: about so much of a person's extent is hair, hands and feet around them."""
 DUPLICATE_OFFSET = 10.0
-"""How far right and down, in pixels, a copy lands that would hide its original."""
+"""How far right and down, in pixels, a copy lands that would hide its original; where there is no room, elsewhere."""
+_WAYS_ASIDE = tuple(
+    (step * DUPLICATE_OFFSET * right, step * DUPLICATE_OFFSET * down)
+    for right, down in ((1, 1), (-1, -1), (1, -1), (-1, 1))
+    for step in range(20)
+)
 
 
 def add_person(document: Document, image: int, box: Box, joints: Sequence[Joint] | None = None) -> Edit | None:
@@ -84,7 +89,7 @@ def mirror(document: Document, image: int, key: int) -> Edit | None:
     axis = person.box.x + person.box.right
 
     def reflected(joint: Joint) -> Joint:
-        if not joint.placed:
+        if not joint.has_place:
             return joint
         return replace(joint, x=axis - joint.x, origin=HUMAN if joint.v else joint.origin)
 
@@ -129,28 +134,43 @@ def tighten_box(document: Document, image: int, key: int) -> Edit | None:
 def paste(document: Document, image: int, copied: Sequence[Person], text: str = "Paste") -> Edit | None:
     """New people with the boxes and joints of `copied`, which may come from another image.
 
-    One who would land exactly on somebody goes `DUPLICATE_OFFSET` pixels aside, so as not to hide; all are moved onto
-    the image where its size is known. They get ids and areas of their own.
+    One who would land exactly on somebody goes some `DUPLICATE_OFFSET` pixels aside, so as not to hide. Where the size
+    of the image is known all are moved onto it, and shrunk if they are larger. They get ids and areas of their own.
     """
     record = document.image(image)
+    size = (record.width, record.height)
     taken = {person.box for person in document.people(image)}
     pasted = []
     for person in copied:
-        while person.box in taken:
-            person = moved(person, DUPLICATE_OFFSET, DUPLICATE_OFFSET)
-        person = moved(person, *way_onto(person.box, record.width, record.height))
+        person = fitted(person, *size)
+        tried = (fitted(moved(person, *way), *size) for way in _WAYS_ASIDE)
+        person = next((aside for aside in tried if aside.box not in taken), person)
         taken.add(person.box)
         pasted.append(replace(person, key=document.new_person_key(), area=None, raw=""))
     return label_edit(document, image, text, tuple(Change(None, person) for person in pasted))
 
 
-def way_onto(box: Box, width: float, height: float) -> tuple[float, float]:
-    """How far a box has to move to lie on an image (0 x 0: unknown); a larger one comes to lie on its left and top."""
+def fitted(person: Person, width: float, height: float) -> Person:
+    """The person moved onto an image of this size (0 x 0: unknown), shrunk with its joints if it is larger."""
     if not width or not height:
-        return 0.0, 0.0
+        return person
+    scale = min(1.0, width / person.box.w, height / person.box.h)
+    if scale < 1.0:
+        person = _scaled(person, scale)
+    box = person.box
     dx = max(min(0.0, width - box.right), -box.x)
     dy = max(min(0.0, height - box.bottom), -box.y)
-    return dx, dy
+    return moved(person, dx, dy)
+
+
+def _scaled(person: Person, scale: float) -> Person:
+    """The person at another size, its top left corner where it was."""
+    x, y = person.box.x, person.box.y
+    joints = tuple(
+        replace(joint, x=x + (joint.x - x) * scale, y=y + (joint.y - y) * scale) if joint.has_place else joint
+        for joint in person.joints
+    )
+    return replace(person, box=Box(x, y, person.box.w * scale, person.box.h * scale), joints=joints)
 
 
 def duplicate(document: Document, image: int, key: int) -> Edit | None:
@@ -167,5 +187,7 @@ def _with_box(person: Person, box: Box) -> Person:
 def moved(person: Person, dx: float, dy: float) -> Person:
     """The person with box and placed joints shifted by (dx, dy) pixels."""
     box = replace(person.box, x=person.box.x + dx, y=person.box.y + dy)
-    joints = tuple(replace(joint, x=joint.x + dx, y=joint.y + dy) if joint.placed else joint for joint in person.joints)
+    joints = tuple(
+        replace(joint, x=joint.x + dx, y=joint.y + dy) if joint.has_place else joint for joint in person.joints
+    )
     return replace(person, box=box, joints=joints)

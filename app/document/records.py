@@ -93,6 +93,11 @@ class Joint:
         """Whether it has a place on the image: a label, or a model's hint."""
         return self.v > 0 or (self.from_model and self.origin != "")
 
+    @property
+    def has_place(self) -> bool:
+        """Whether it is anywhere: also one that was set back to "not labelled" and keeps where it was."""
+        return self.placed or (self.x, self.y) != (0.0, 0.0)
+
 
 @dataclass(frozen=True, slots=True)
 class Person:

@@ -86,7 +86,7 @@ def test_move_person_moves_placed_joints() -> None:
     document = labelled(Joint(), Joint(5, 6, 0, MODEL), Joint(7, 8, 0))
     person = done_undone_redone(document, people.move_person(document, IMAGE, KEY, 3, -4))
     assert person is not None
-    assert person.joints[:3] == (Joint(), Joint(8, 2, 0, MODEL), Joint(7, 8, 0))
+    assert person.joints[:3] == (Joint(), Joint(8, 2, 0, MODEL), Joint(10, 4, 0))
     assert person.joints[3] == Joint(16, 19, 2, IMPORTED)
     assert (person.box, person.area) == (Box(13, 16, 100, 200), AREA)
     assert people.move_person(document, IMAGE, KEY, 0, 0) is None
@@ -196,12 +196,40 @@ def test_paste_gives_people_of_their_own_who_lie_on_the_image_and_hide_nobody() 
     [
         (Box(10, 10, 20, 20), (0, 0)),
         (Box(-5, 90, 20, 20), (5, -10)),
-        (Box(-5, -5, 300, 20), (5, 5)),
-        (Box(50, 0, 300, 20), (-50, 0)),
+        (Box(-5, -5, 100, 20), (5, 5)),
     ],
 )
 def test_way_onto_the_image(box: Box, way: tuple[float, float]) -> None:
-    assert people.way_onto(box, 100, 100) == way
+    fitted = people.fitted(Person(KEY, box, make_joints()), 100, 100)
+    assert (fitted.box.x - box.x, fitted.box.y - box.y) == way
+
+
+def test_somebody_from_a_larger_photo_is_shrunk_onto_a_smaller_one() -> None:
+    joints = (Joint(300, 500, 2, HUMAN), *(Joint() for _ in range(16)))
+    far = Person(9, Box(200, 100, 400, 800), joints)
+    fitted = people.fitted(far, 320, 240)
+    assert fitted.box == Box(200, 0, 120, 240), "0.3 of its size"
+    assert fitted.joints[0] == Joint(230, 120, 2, HUMAN), "a quarter from the left, half way down, as before"
+    assert fitted.joints[1] == Joint()
+
+
+def test_a_copy_in_a_corner_goes_where_there_is_room() -> None:
+    document = make_document()
+    corner = people.add_person(document, IMAGE, Box(540, 380, 100, 100))
+    done_undone_redone(document, corner)
+    for _ in range(6):
+        done_undone_redone(document, people.duplicate(document, IMAGE, document.people(IMAGE)[0].key))
+    found = [person.box for person in document.people(IMAGE)]
+    assert len(set(found)) == 7
+    assert all(box.right <= 640 and box.bottom <= 480 for box in found)
+
+
+def test_what_a_person_set_to_not_labelled_moves_along() -> None:
+    document = labelled(Joint(20, 50, 0, HUMAN))
+    person = done_undone_redone(document, people.move_person(document, IMAGE, KEY, 5, 7))
+    assert person is not None and person.joints[0] == Joint(25, 57, 0, HUMAN)
+    person = done_undone_redone(document, people.mirror(document, IMAGE, KEY))
+    assert person is not None and person.joints[0] == Joint(105, 57, 0, HUMAN)  # 15 + 115 - 25
 
 
 def test_flag_and_note_are_undone_like_labels() -> None:
