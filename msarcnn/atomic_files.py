@@ -3,6 +3,7 @@
 import os
 import re
 import secrets
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -40,7 +41,7 @@ def write_json_atomic(path: Path, data: bytes) -> None:
 
 
 def remove_stale_temporaries(folder: Path) -> list[Path]:
-    """Removes temporaries that killed processes left in a folder; those of running processes stay.
+    """Removes temporaries, folders among them, that killed processes left in a folder; those of running ones stay.
 
     Returns what was removed. Raises OSError when the folder cannot be listed or a file not removed.
     """
@@ -48,7 +49,10 @@ def remove_stale_temporaries(folder: Path) -> list[Path]:
     for path in sorted(folder.iterdir()):
         match = _TEMPORARY.fullmatch(path.name)
         if match and not _is_running(int(match[1])):
-            path.unlink(missing_ok=True)
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink(missing_ok=True)
             removed.append(path)
     return removed
 

@@ -3,6 +3,7 @@
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from app.controllers.messages import Messages
 from app.controllers.opening import Asker
 from app.controllers.session import Session
 from app.storage.attach import AttachProgress, Overlaps
+from app.storage.backups import back_up
 from app.storage.parts import NotAPartError, PartReport
 from app.storage.rows import ImageRow
 from app.workers.jobs import CANCELLED_CODE, ChildJob, run_child
@@ -61,7 +63,7 @@ class Merging(QObject):
 
     def take(self, source: Path) -> None:
         """Prepares a merge; nothing changes before the question about conflicts is answered."""
-        if self._merge is not None or self._job is not None:
+        if self._merge is not None or self._job is not None or self._stop is not None:
             self._messages.post("A merge is under way already.", "info")
             return
         self._messages.settle("merge")
@@ -86,6 +88,9 @@ class Merging(QObject):
             self._stop()
         if self._job is not None:
             self._job.close()
+        if self._merge is not None or self._stop is not None:
+            self._messages.settle("merge")
+            self.ended.emit()
         self._clear()
 
     # A part of this project
@@ -105,26 +110,29 @@ class Merging(QObject):
                 f"{part.name}: {report.worked_on} images to take back. On {len(report.conflicts)} of them somebody has "
                 f"worked here, too ({_first(report.conflicts)}). Whose labels stay there?"
             )
-            self._ask_whose(text, lambda overlaps: self._take_part(part, overlaps))
+            self._ask_whose(text, lambda overlaps: self._take_part(part, overlaps, report.people))
         else:
-            self._take_part(part, "mine")
+            self._take_part(part, "mine", report.people)
 
-    def _take_part(self, part: Path, overlaps: Overlaps) -> None:
+    def _take_part(self, part: Path, overlaps: Overlaps, people: int) -> None:
         taken: list[int] = []
+        keys = self._session.document.reserve_block(people)
 
         def took(image: int) -> None:
             taken.append(image)
             self.progress.emit(f"Taking {part.name} back", len(taken), 0)
 
         def done(complete: bool) -> None:
-            self._stop = None
-            self.ended.emit()
-            self._session.refresh(taken)
+            self._changed(taken)
             text = f"{part.name}: the work on {len(taken)} images is here."
-            self._messages.post(text if complete else f"{text} The rest was cancelled.", "success")
+            self._end(text if complete else f"{text} The rest was cancelled.", "success")
+
+        def failed(error: Exception) -> None:
+            self._changed(taken)
+            self._failed(error)
 
         self._stop = self._session.store.run_batches(
-            lambda project: project.take_part(part, overlaps), took, done, self._failed
+            lambda project: project.take_part(part, overlaps, keys), took, done, failed
         )
 
     # Labels from elsewhere
@@ -183,7 +191,7 @@ class Merging(QObject):
             self._ask_whose(text, self._attach, self._forget)
         else:
             choices = [("Merge", lambda: self._attach("mine")), ("Leave it", self._forget)]
-            self._messages.post(text, "info", choices, topic="merge")
+            self._messages.post(text, "info", choices, topic="merge", dismissed=self._forget)
 
     def _attach(self, overlaps: Overlaps) -> None:
         merge = self._merge
@@ -198,23 +206,38 @@ class Merging(QObject):
 
         def done(complete: bool) -> None:
             state = last[0] if last else AttachProgress(0, 0, 0, 0, 0)
-            self._session.refresh(None)
+            self._changed(None)
             replaced = f" for {state.people_replaced} labels that were here" if state.people_replaced else ""
             text = f"{merge.source.name}: {state.people_added} people came{replaced}, {state.people_skipped} did not."
             self._end(text if complete else f"{text} The rest was cancelled.", "success" if complete else "warning")
 
+        def failed(error: Exception) -> None:
+            self._changed(None)
+            self._failed(error)
+
         self._stop = self._session.store.run_batches(
-            lambda project: project.attach_staging(merge.staging, overlaps=overlaps), attached, done, self._failed
+            lambda project: project.attach_staging(merge.staging, overlaps=overlaps), attached, done, failed
+        )
+
+    def _changed(self, images: list[int] | None) -> None:
+        """Shows what has come. Steps from before could not be undone without undoing what came since."""
+        self._session.undo_stack.clear()
+        self._session.refresh(images)
+
+    def _replace(self, then: Callable[[Overlaps], None]) -> None:
+        """Labels that give way are kept in a snapshot: what goes is not for the undo stack."""
+        self._session.store.submit(
+            lambda project: back_up(project, datetime.now()), lambda _: then("theirs"), self._failed
         )
 
     def _ask_whose(self, text: str, then: Callable[[Overlaps], None], leave: Callable[[], None] | None = None) -> None:
         choices: list[tuple[str, Callable[[], None]]] = [
             ("Ours", lambda: then("mine")),
-            ("Theirs", lambda: then("theirs")),
+            ("Theirs", lambda: self._replace(then)),
             ("Both", lambda: then("both")),
             ("Merge nothing", leave or (lambda: None)),
         ]
-        self._messages.post(text, "warning", choices, topic="merge")
+        self._messages.post(text, "warning", choices, topic="merge", dismissed=leave)
 
     # Splitting
 
@@ -227,7 +250,7 @@ class Merging(QObject):
 
     def split(self, parts: int, unfinished: bool) -> None:
         """Asks for a folder and divides the project; the project itself stays as it is."""
-        if self._job is not None:
+        if self._job is not None or self._merge is not None or self._stop is not None:
             self._messages.post("A merge is under way already.", "info")
             return
         if not (folder := self._asker.folder("Where shall the parts be written?")):

@@ -157,6 +157,12 @@ class Document(QObject):
         self._next_person_key += 1
         return self._next_person_key - 1
 
+    def reserve_block(self, count: int) -> range:
+        """Keys that no person of the project ever had, for work that goes on beside the document's own."""
+        first = self._next_person_key
+        self._next_person_key += count
+        return range(first, first + count)
+
     def reserve_keys(self, next_person_key: int) -> None:
         """Says which keys are taken: `new_person_key` gives none below this one."""
         self._next_person_key = max(self._next_person_key, next_person_key)

@@ -11,10 +11,11 @@ from urllib.parse import quote
 import msgspec
 
 from app.document.document import FIRST_OWN_PERSON_KEY
-from app.document.records import Change, Person
+from app.document.records import Change, Edit, Person
 from app.storage.coco_person import read_person
 from app.storage.edit_rows import store_person
 from app.storage.errors import ProjectError
+from app.storage.rows import BROUGHT_IN, edit_to_json
 from app.storage.schema import transaction
 from app.storage.staging import STAGING_VERSION
 
@@ -58,6 +59,11 @@ def same_label(first: Person, second: Person) -> bool:
         and [(j.x, j.y, j.v) for j in first.joints if j.v] == [(j.x, j.y, j.v) for j in second.joints if j.v]
         and [j.v for j in first.joints] == [j.v for j in second.joints]
     )
+
+
+def lies_on(first: Person, second: Person) -> bool:
+    """Whether two labels are about the same person, or the same crowd: somebody in a crowd is not the crowd."""
+    return first.is_crowd == second.is_crowd and first.box.iou(second.box) >= SAME_PERSON_IOU
 
 
 def attach_batches(
@@ -244,18 +250,29 @@ class _Attachment:
             (other, bool(deleted))
             for *columns, deleted in others
             for other in (read_person(*columns),)
-            if other.box.iou(person.box) >= SAME_PERSON_IOU
+            if lies_on(person, other)
         ]
         if not here:
             return True
         if self._overlaps == "mine" or any(same_label(other, person) for other, _ in here):
             return False
         if self._overlaps == "theirs":
-            for other, deleted in here:
-                if not deleted:
-                    store_person(self._connection, image, Change(other, None))
-                    self._people_replaced += 1
+            self._take_away(image, [other for other, deleted in here if not deleted])
         return True
+
+    def _take_away(self, image: int, people: list[Person]) -> None:
+        """Labels give way; the log keeps them."""
+        if not people:
+            return
+        text = f"{BROUGHT_IN}another label in this one's place"
+        edit = Edit(image, text, tuple(Change(person, None) for person in people))
+        for change in edit.people:
+            store_person(self._connection, image, change)
+        self._connection.execute(
+            "INSERT INTO operation (time, author, image_id, text, before, after) VALUES (?, ?, ?, ?, ?, ?)",
+            (time.time(), self._author, image, edit.text, *edit_to_json(edit)),
+        )
+        self._people_replaced += len(people)
 
     def _log(self, source: int) -> None:
         name = self._connection.execute("SELECT name FROM source WHERE id = ?", (source,)).fetchone()[0]

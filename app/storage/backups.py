@@ -1,6 +1,7 @@
 """Copies of a project beside it, made when somebody asks for one: a state to come back to."""
 
 import os
+import re
 import secrets
 import sqlite3
 from contextlib import closing
@@ -11,13 +12,15 @@ from app.storage.errors import ProjectError
 from app.storage.project import Project
 from msarcnn.atomic_files import remove_stale_temporaries
 
+_NAME = re.compile(r"\d{4}-\d\d-\d\d_\d\d-\d\d-\d\d-\d{6}")
 KEPT = 20
 """The oldest copies beyond so many are removed."""
 
 
 def backups_of(project: Path) -> list[Path]:
-    """The copies of a project, the newest first."""
-    return sorted(_folder(project).glob(f"*{project.suffix}"), reverse=True)
+    """The copies of a project that still have their names, the newest first; renamed ones are kept for good."""
+    copies = (path for path in _folder(project).glob("*") if _NAME.fullmatch(path.stem))
+    return sorted((path for path in copies if path.suffix == project.suffix), reverse=True)
 
 
 def back_up(project: Project, now: datetime) -> Path:

@@ -1,5 +1,6 @@
 """What a child process tells the window: JSON objects, one a line, on standard output (see workers.jobs.ChildJob)."""
 
+import signal
 import sqlite3
 import sys
 from collections.abc import Callable, Mapping
@@ -9,6 +10,9 @@ import msgspec
 
 from app.storage.errors import ProjectError
 from app.storage.new_folder import FolderTakenError
+
+_CANCELLED = 143
+"""Exit status, as a shell would report the signal."""
 
 
 def print_line(event: str, **content: object) -> None:
@@ -26,6 +30,8 @@ def run_child_work(out: Path, work: Callable[[], Mapping[str, object]], *known: 
 
     known: exceptions whose texts are sentences for the user.
     """
+    # A cancelled job is asked to end: as an exit it takes away what is unfinished.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(_CANCELLED))
     sentences: tuple[type[Exception], ...] = (ProjectError, FolderTakenError, *known)
     try:
         result = work()

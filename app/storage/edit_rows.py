@@ -12,13 +12,18 @@ SAME_PERSON_IOU = 0.5
 
 
 def store_person(connection: sqlite3.Connection, image: int, change: Change[Person]) -> None:
-    """Writes a person as it is after the change, or takes it away; imported ones are only marked deleted."""
+    """Writes a person as it is after the change, or takes it away; imported ones are only marked deleted.
+
+    Raises sqlite3.IntegrityError for a key that somebody on another image has.
+    """
     if change.after is not None:
-        connection.execute(
+        written = connection.execute(
             "INSERT INTO person (id, image_id, data, raw) VALUES (?, ?, ?, ?) "
-            "ON CONFLICT (id) DO UPDATE SET image_id = excluded.image_id, data = excluded.data, deleted = 0",
+            "ON CONFLICT (id) DO UPDATE SET data = excluded.data, deleted = 0 WHERE image_id = excluded.image_id",
             (change.after.key, image, person_to_json(change.after), change.after.raw or None),
         )
+        if written.rowcount == 0:
+            raise sqlite3.IntegrityError(f"person {change.after.key} is on another image already")
     elif change.before is not None:
         key = change.before.key
         marked = connection.execute("UPDATE person SET deleted = 1 WHERE id = ? AND source_id IS NOT NULL", (key,))

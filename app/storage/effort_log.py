@@ -16,8 +16,8 @@ import sqlite3
 import sys
 import time
 from collections.abc import Iterable, Sequence
-from contextlib import closing
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 import msgspec
@@ -26,7 +26,8 @@ from app.document.records import HUMAN, IMPORTED
 from app.storage import schema
 from app.storage.child_lines import print_error, print_line
 from app.storage.errors import ProjectError
-from app.storage.rows import PersonData
+from app.storage.rows import BROUGHT_IN, PersonData
+from app.storage.snapshot import snapshot
 from msarcnn.coco import atomic_writer
 
 SESSION_PAUSE = 30 * 60.0
@@ -129,7 +130,9 @@ class EffortCounter:
         self._sessions: list[_Session] = []
         self._current: dict[str, _Session] = {}
         self._origin: dict[int, str] = {}
-        self._accepted: dict[int, tuple[EffortRow, PersonData]] = {}
+        self._accepted: dict[int, EffortRow] = {}
+        """By person: where an accepted prediction counts of which nothing was changed up to now."""
+        self._deleted: dict[int, EffortRow] = {}
 
     def add(self, operation: Operation) -> None:
         """Counts one operation; rows that are no edit of one image (imports) are passed over."""
@@ -151,7 +154,7 @@ class EffortCounter:
         rows = [row for session in self._sessions for row in session.finish()]
         for row in rows:
             row.untouched = 0
-        for row, _ in self._accepted.values():
+        for row in self._accepted.values():
             row.untouched += 1
         return rows
 
@@ -178,19 +181,21 @@ class EffortCounter:
         self, session: _Session, operation: Operation, key: int, before: _Side, after: _Side, accepted: bool
     ) -> str:
         old, new = before.people.get(key), after.people[key]
-        known, seen = new or old, key in self._origin
+        known = new or old
         if known is not None and not self._origin.get(key):
             self._origin[key] = _model_of(known)
         model = self._origin.get(key, "")
         row = session.row(model)
         session.touch(model, operation.image, key, there=new is not None)
-        kept = self._accepted.pop(key, None)
+        self._accepted.pop(key, None)
         if new is None:
-            row.deleted += "accepted" not in before.predictions.values()  # else it is an accepting undone
+            if "accepted" not in before.predictions.values():  # else it is an accepting undone
+                row.deleted += 1
+                self._deleted[key] = row
         elif old is None and accepted:
-            self._accepted[key] = row, new
-        elif old is None and seen:
-            row.deleted -= 1  # undone
+            self._accepted[key] = row
+        elif old is None and key in self._deleted:
+            self._deleted.pop(key).deleted -= 1  # undone, perhaps in another session
         elif old is None:
             row.drawn += 1
         else:
@@ -201,8 +206,6 @@ class EffortCounter:
                 moved = (was[0], was[1]) != (joint[0], joint[1])
                 row.joints_moved += moved
                 row.visibility_set += not moved and was[2] != joint[2]
-            if kept and kept[1] == new:  # an undo has brought it back to what was accepted
-                self._accepted[key] = kept
         return model
 
 
@@ -216,12 +219,17 @@ def effort_rows(project: Path) -> list[EffortRow]:
     Raises:
         ProjectError: it cannot be read.
     """
-    schema.check_header(project)
     try:
-        with closing(schema.connect(project, read_only=True)) as connection:
-            schema.check_version(connection, project)
+        # On a copy: a long reading would keep the window's edits from the disk.
+        with (
+            TemporaryDirectory(prefix="msarcnn-effort-") as folder,
+            snapshot(project, Path(folder) / "copy") as connection,
+        ):
             counter = EffortCounter(dict(connection.execute("SELECT id, model FROM prediction")))
-            for row in connection.execute("SELECT time, author, image_id, before, after FROM operation ORDER BY id"):
+            for row in connection.execute(
+                "SELECT time, author, image_id, before, after FROM operation WHERE substr(text, 1, ?) != ? ORDER BY id",
+                (len(BROUGHT_IN), BROUGHT_IN),
+            ):
                 counter.add(Operation(*row))
             names = dict(connection.execute("SELECT hash, name FROM model"))
         rows = counter.rows()

@@ -7,16 +7,14 @@ import argparse
 import sqlite3
 import sys
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
-from urllib.parse import quote
 
 import msgspec
 
-from app.storage import schema
-from app.storage.attach import SAME_PERSON_IOU, same_label
+from app.storage.attach import lies_on, same_label
 from app.storage.child_lines import run_child_work
 from app.storage.coco_person import read_person
+from app.storage.snapshot import snapshot
 from app.storage.staging import STAGING_VERSION
 
 _SHOWN = 100
@@ -43,10 +41,9 @@ class MergeReport(msgspec.Struct):
 
 def merge_report(project: Path, staging: Path) -> MergeReport:
     """Compares. Raises ProjectError when the project, sqlite3.Error when the staging file cannot be read."""
-    schema.check_header(project)
-    with closing(schema.connect(project, read_only=True)) as connection:
-        schema.check_version(connection, project)
-        connection.execute("ATTACH ? AS staging", (f"file:{quote(str(staging.absolute()))}?mode=ro",))
+    # On a copy: a long reading would keep the window's edits from the disk.
+    with snapshot(project, staging.absolute()) as connection:
+        connection.execute("ATTACH ? AS staging", (str(staging.absolute()),))
         if connection.execute("PRAGMA staging.user_version").fetchone()[0] != STAGING_VERSION:
             raise sqlite3.DatabaseError("the prepared import is unfinished")
         return _compared(connection)
@@ -76,7 +73,7 @@ def _compared(connection: sqlite3.Connection) -> MergeReport:
         here = [other for columns in mine for other in (read_person(*columns),)]
         if any(same_label(other, person) for other in here):
             report.same += 1
-        elif any(other.box.iou(person.box) >= SAME_PERSON_IOU for other in here):
+        elif any(lies_on(person, other) for other in here):
             report.overlapping += 1
             paths[path] = None
     report.paths = list(paths)[:_SHOWN]

@@ -331,16 +331,15 @@ class Project:
         """Says what `take_part` would do. Raises ProjectError when the file is no part of this project."""
         return part_report(self._connection, self.path, part)
 
-    def take_part(self, part: Path, conflicts: Overlaps) -> Iterator[int]:
-        """Brings the work on a part back (see `storage.parts`); yields the key of every image taken."""
+    def take_part(self, part: Path, conflicts: Overlaps, keys: range) -> Iterator[int]:
+        """Brings the work on a part back (see `storage.parts`); yields the key of every image taken.
+
+        keys: for new people, as many as `part_report` says; from `Document.reserve_block`.
+        """
         if self.read_only:
             raise ReadOnlyProjectError(self.path)
-        first = self._next_own_key
-        for image, next_key in take_part(self._connection, self.path, part, self.author, conflicts, first):
-            if next_key > self._next_own_key:
-                with self._transaction():
-                    self._connection.execute("INSERT OR REPLACE INTO meta VALUES ('next_person_key', ?)", (next_key,))
-                self._next_own_key = next_key
+        for image, used in take_part(self._connection, self.path, part, self.author, conflicts, keys):
+            self._next_own_key = max(self._next_own_key, used)
             yield image
 
     def remember_export(self, digest: str) -> None:

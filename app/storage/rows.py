@@ -30,6 +30,10 @@ _STATES = {state.value: state for state in ImageState}
 _STATUSES = {status.value: status for status in PredictionStatus}
 
 
+BROUGHT_IN = "Brought in: "
+"""How an operation's text begins that was no work on this project: its people came from elsewhere."""
+
+
 class ImageRow(msgspec.Struct, frozen=True, gc=False):
     """What the image list shows of one image: small, since there may be 100,000 of them.
 

@@ -205,6 +205,8 @@ def open_error(path: Path, error: Exception) -> ProjectError:
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_IOERR) & 0xFF
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         return ProjectError(path, f"another program keeps it busy ({error})", "Try again in a moment.")
+    if code == sqlite3.SQLITE_FULL:
+        return ProjectError(path, f"there is no room for a copy of it ({error})", "Free some space.")
     if code in (sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM):
         return ProjectError(path, f"it cannot be opened ({error})", "Check the disk and the file's permissions.")
     return damaged(path, error)

@@ -10,19 +10,21 @@ import os
 import secrets
 import sqlite3
 import sys
-from collections.abc import Sequence
-from contextlib import closing
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from app.document.document import FIRST_OWN_PERSON_KEY
 from app.storage.child_lines import print_line, run_child_work
 from app.storage.errors import ProjectError
 from app.storage.snapshot import snapshot
 
 SPLIT_FROM, SPLIT_AT = "split from", "split at"
-"""Keys in a part's table `meta`: the whole project's id, and the number of its last operation at that time."""
-PROJECT_ID = "project id"
+PROJECT_ID, PART_ID = "project id", "part id"
+SPLIT_PEOPLE, SPLIT_SOURCES = "split people", "split sources"
+"""Rows of `meta` in a part: whose it is; at the split the last operation, the next own key and the newest import."""
 _MOST_PARTS = 100
 
 
@@ -57,20 +59,19 @@ def split_project(project: Path, folder: Path, parts: int, unfinished: bool = Fa
             )
         bounds = [round(len(keys) * number / parts) for number in range(parts + 1)]
         shares = [keys[start:end] for start, end in pairwise(bounds)]
-        written: list[Path] = []
-        try:
-            for number, (path, share) in enumerate(zip(paths, shares, strict=True), 1):
-                _write_part(whole, path, share)
-                written.append(path)
+        with ExitStack() as temporaries:
+            written = []
+            for number, share in enumerate(shares, 1):
+                written.append(temporaries.enter_context(_unfinished_part(whole, paths[number - 1], share)))
                 print_line("progress", done=number, total=parts)
-        except BaseException:
-            for path in written:
-                path.unlink()
-            raise
+            for part, path in zip(written, paths, strict=True):
+                part.rename(path)
     return {"paths": [str(path) for path in paths], "images": [len(share) for share in shares]}
 
 
-def _write_part(whole: sqlite3.Connection, path: Path, keys: Sequence[int]) -> None:
+@contextmanager
+def _unfinished_part(whole: sqlite3.Connection, path: Path, keys: Sequence[int]) -> Iterator[Path]:
+    """A part beside its place; gone afterwards, unless it has been renamed."""
     unfinished = path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(4)}.msarcnn-tmp")
     try:
         with closing(sqlite3.connect(unfinished, isolation_level=None)) as part:
@@ -81,7 +82,7 @@ def _write_part(whole: sqlite3.Connection, path: Path, keys: Sequence[int]) -> N
             part.execute("PRAGMA journal_mode = DELETE")
         with unfinished.open("rb") as file:
             os.fsync(file.fileno())
-        unfinished.rename(path)
+        yield unfinished
     finally:
         unfinished.unlink(missing_ok=True)
 
@@ -96,9 +97,17 @@ def _keep_only(part: sqlite3.Connection, keys: Sequence[int]) -> None:
         part.execute(f"DELETE FROM {table} WHERE image_id IS NULL OR image_id NOT IN (SELECT id FROM kept)")
     part.execute("DELETE FROM image WHERE id NOT IN (SELECT id FROM kept)")
     part.execute("DELETE FROM operation")
-    part.execute("DELETE FROM meta WHERE key LIKE 'export %' OR key = ?", (PROJECT_ID,))
-    part.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (SPLIT_FROM, identity[0] if identity else ""))
-    part.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (SPLIT_AT, last))
+    sources = part.execute("SELECT coalesce(max(id), 0) FROM source").fetchone()[0]
+    people = part.execute("SELECT value FROM meta WHERE key = 'next_person_key'").fetchone()
+    part.execute("DELETE FROM meta WHERE key LIKE 'export %' OR key LIKE 'taken %' OR key = ?", (PROJECT_ID,))
+    facts = {
+        PART_ID: secrets.token_hex(8),
+        SPLIT_FROM: identity[0] if identity else "",
+        SPLIT_AT: last,
+        SPLIT_PEOPLE: people[0] if people else FIRST_OWN_PERSON_KEY,
+        SPLIT_SOURCES: sources,
+    }
+    part.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.items())
     part.execute("COMMIT")
 
 

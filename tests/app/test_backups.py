@@ -34,9 +34,10 @@ def test_a_snapshot_is_a_project_of_its_own(project: Project) -> None:
 
 def test_the_newest_are_kept(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(backups, "KEPT", 3)
+    renamed = back_up(project, NOW).rename(project.path.with_name("street.poseproj.backups") / "0 before.poseproj")
     made = [back_up(project, NOW + timedelta(seconds=number)) for number in range(5)]
     assert backups_of(project.path) == made[:1:-1]
-    assert sorted(project.path.parent.glob("street.poseproj.backups/*")) == made[2:], "nothing else is left there"
+    assert sorted(renamed.parent.iterdir()) == [renamed, *made[2:]], "what somebody has named stays; nothing else does"
     project.close()
 
 

@@ -94,6 +94,14 @@ def test_drawing_changing_deleting() -> None:
     assert (row.deleted, row.people, row.drawn) == (0, 1, 0), "the deletion is undone"
 
 
+def test_a_deletion_undone_long_afterwards_counts_for_nothing() -> None:
+    log = Log()
+    log.add(0, Edit(1, "Draw person", (Change(None, PERSON),)))
+    log.add(1, Edit(1, "Delete person", (Change(PERSON, None),)))
+    log.add(2 + SESSION_PAUSE, Edit(1, "Delete person", (Change(None, PERSON),)))
+    assert [row.deleted for row in log.counter.rows()] == [0, 0]
+
+
 def test_rejecting() -> None:
     log = Log()
     rejected = replace(OPEN, status=PredictionStatus.REJECTED)

@@ -1,5 +1,6 @@
 """ChildJob with real children."""
 
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -100,3 +101,23 @@ def test_children_are_safe_from_files_in_the_working_folder(
     monkeypatch.chdir(tmp_path)
     assert run(qtbot, "good")[1] == 0
     assert sys.executable
+
+
+def test_a_child_that_is_asked_to_end_takes_away_what_is_unfinished(tmp_path: Path) -> None:
+    work = (
+        "import time, sys, pathlib\n"
+        "from app.storage.child_lines import run_child_work\n"
+        "out = pathlib.Path(sys.argv[1])\n"
+        "def work():\n"
+        "    try:\n"
+        "        out.write_text('half'); print('begun', flush=True); time.sleep(60)\n"
+        "    finally:\n"
+        "        out.unlink()\n"
+        "run_child_work(out, work)\n"
+    )
+    child = subprocess.Popen([sys.executable, "-c", work, str(tmp_path / "half")], stdout=subprocess.PIPE)
+    assert child.stdout is not None and child.stdout.readline() == b"begun\n"
+    child.terminate()
+    assert child.wait(20) == 143
+    child.stdout.close()
+    assert list(tmp_path.iterdir()) == []

@@ -2,8 +2,10 @@
 
 import copy
 import json
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -78,3 +80,23 @@ def test_a_missing_project_is_named(tmp_path: Path, staging: Path) -> None:
     command = [sys.executable, "-P", "-m", "app.storage.merge_report", str(tmp_path / "no.poseproj"), str(staging)]
     failed = subprocess.run(command, capture_output=True)
     assert failed.returncode == 1 and "no.poseproj" in json.loads(failed.stdout)["error"]
+
+
+def test_labels_that_give_way_stay_in_the_log(project: Project, staging: Path) -> None:
+    list(project.attach_staging(staging, overlaps="theirs"))
+    image = find_image(project, "a one.jpg")
+    with closing(sqlite3.connect(project.path)) as connection:
+        ((text, before),) = connection.execute("SELECT text, before FROM operation WHERE image_id = ?", (image,))
+    assert text.startswith("Brought in: ")
+    (person,) = json.loads(before)["people"].values()
+    assert person[0] == [10, 10, 100, 150.5]
+
+
+def test_a_crowd_replaces_nobody(project: Project, tmp_path: Path) -> None:
+    content = theirs()
+    content["annotations"] = [{**content["annotations"][0], "iscrowd": 1, "keypoints": [0] * 51, "num_keypoints": 0}]
+    path = tmp_path / "crowd.staging"
+    stage_coco(write_coco(tmp_path / "crowd.json", content), path, [tmp_path], lambda *_: None)
+    assert merge_report(project.path, path).overlapping == 0
+    list(project.attach_staging(path, overlaps="theirs"))
+    assert boxes(project, "a one.jpg") == [MINE, THEIRS]

@@ -1,18 +1,23 @@
 """A project in parts, and back: nothing is lost, nothing is overwritten silently."""
 
 import json
+import sqlite3
 import subprocess
 import sys
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from storage_builders import import_coco, make_coco, make_joints, make_project, write_coco
+from storage_builders import MODEL, import_coco, make_coco, make_joints, make_prediction, make_project, write_coco
 
-from app.document.document import FIRST_OWN_PERSON_KEY
-from app.document.records import HUMAN, Box, Change, Edit, ImageState, Joint, Person
+from app.document.document import FIRST_OWN_PERSON_KEY, Document
+from app.document.records import HUMAN, Box, Change, Edit, ImageState, Joint, Person, PredictionStatus
+from app.storage.attach import Overlaps
 from app.storage.coco_export import export_coco
 from app.storage.errors import ProjectError
 from app.storage.project import Project
+from app.storage.shipped import default_skeleton
 from app.storage.split import split_project
 
 
@@ -37,6 +42,12 @@ def whole(tmp_path: Path) -> Project:
 
 def parts_of(whole: Project, tmp_path: Path, count: int = 2) -> list[Path]:
     return list(map(Path, split_project(whole.path, tmp_path / "parts", count)["paths"]))
+
+
+def take(whole: Project, part: Path, choice: Overlaps = "mine") -> Iterator[int]:
+    """Takes a part back as the window does, which gives keys that nobody else uses."""
+    first = whole.next_person_key
+    return whole.take_part(part, choice, range(first, first + whole.part_report(part).people))
 
 
 def boxes(project: Project, image: int) -> list[float]:
@@ -73,9 +84,9 @@ def test_work_on_parts_comes_back(whole: Project, tmp_path: Path) -> None:
     add(two, 6, 6.0)
     two.apply(Edit(7, "nobody", state=Change(ImageState.UNSEEN, ImageState.DONE_EMPTY)))
     two.close()
-    assert whole.part_report(first) == (2, (), ())
-    assert list(whole.take_part(first, "mine")) == [1, 2]
-    assert list(whole.take_part(second, "mine")) == [6, 7]
+    assert whole.part_report(first) == (2, (), (), 2)
+    assert list(take(whole, first, "mine")) == [1, 2]
+    assert list(take(whole, second, "mine")) == [6, 7]
     record, people, _ = whole.load_image(1)
     assert people == (moved,) and record.flagged and record.note == "hm"
     assert [boxes(whole, image) for image in (2, 6, 7)] == [[5.0], [6.0], []]
@@ -83,7 +94,7 @@ def test_work_on_parts_comes_back(whole: Project, tmp_path: Path) -> None:
     keys = [person.key for image in range(1, 8) for person in whole.load_image(image)[1]]
     assert len(set(keys)) == 3, "both parts gave their first own person the same key"
     assert whole.next_person_key > max(keys)
-    assert list(whole.take_part(first, "mine")) == [1, 2], "taking a part twice changes nothing"
+    assert list(take(whole, first, "mine")) == [1, 2], "taking a part twice changes nothing"
     assert [boxes(whole, image) for image in (1, 2)] == [[0.0], [5.0]]
 
 
@@ -93,7 +104,7 @@ def test_deleting_in_a_part_deletes_in_the_whole(whole: Project, tmp_path: Path)
     (person,) = one.load_image(1)[1]
     one.apply(Edit(1, "delete", (Change(person, None),)))
     one.close()
-    list(whole.take_part(first, "mine"))
+    list(take(whole, first, "mine"))
     assert boxes(whole, 1) == []
 
 
@@ -101,7 +112,7 @@ def test_deleting_in_a_part_deletes_in_the_whole(whole: Project, tmp_path: Path)
     ("choice", "expected"), [("mine", [0.0, 50.0]), ("theirs", [0.0, 7.0]), ("both", [0.0, 50.0, 7.0])]
 )
 def test_where_both_have_worked_somebody_decides(
-    whole: Project, tmp_path: Path, choice: str, expected: list[float]
+    whole: Project, tmp_path: Path, choice: Overlaps, expected: list[float]
 ) -> None:
     first, _ = parts_of(whole, tmp_path)
     one = Project.open(first)
@@ -110,7 +121,7 @@ def test_where_both_have_worked_somebody_decides(
     one.close()
     add(whole, 1, 50.0)
     assert whole.part_report(first).conflicts == ("000000.jpg",)
-    list(whole.take_part(first, choice))  # type: ignore[arg-type]
+    list(take(whole, first, choice))
     assert boxes(whole, 1) == expected and boxes(whole, 2) == [8.0]
 
 
@@ -126,7 +137,7 @@ def test_imported_people_keep_ids_and_unknown_fields(tmp_path: Path) -> None:
             for person in part.load_image(row.key)[1]:
                 part.apply(Edit(row.key, "crowd", (Change(person, person.with_box(person.box)),)))
         part.close()
-        list(whole.take_part(path, "mine"))
+        list(take(whole, path, "mine"))
     after = export_coco(whole.path, tmp_path / "after.json")
     assert json.loads((tmp_path / "after.json").read_text()) == json.loads((tmp_path / "before.json").read_text())
     assert before.people == after.people == 3
@@ -135,7 +146,7 @@ def test_imported_people_keep_ids_and_unknown_fields(tmp_path: Path) -> None:
     for person in part.load_image(image)[1]:
         part.apply(Edit(image, "delete", (Change(person, None),)))
     part.close()
-    list(whole.take_part(first, "mine"))
+    list(take(whole, first, "mine"))
     assert export_coco(whole.path, tmp_path / "less.json").people < 3
     whole.close()
 
@@ -149,7 +160,7 @@ def test_what_is_no_part_of_it_is_refused(whole: Project, tmp_path: Path) -> Non
             whole.part_report(path)
     (tmp_path / "x.poseproj").write_text("nonsense")
     with pytest.raises(ProjectError, match=r"x\.poseproj"):
-        list(whole.take_part(tmp_path / "x.poseproj", "mine"))
+        list(take(whole, tmp_path / "x.poseproj", "mine"))
 
 
 def test_too_many_parts_and_taken_names_are_refused_and_leave_nothing(whole: Project, tmp_path: Path) -> None:
@@ -177,3 +188,145 @@ def test_the_child(whole: Project, tmp_path: Path) -> None:
     assert whole.next_person_key > FIRST_OWN_PERSON_KEY
     again = subprocess.run(command, capture_output=True)
     assert again.returncode == 1 and "such a file already" in json.loads(again.stdout)["error"]
+
+
+def test_people_who_come_have_keys_that_nobody_drawn_meanwhile_gets(whole: Project, tmp_path: Path) -> None:
+    first, _ = parts_of(whole, tmp_path)
+    one = Project.open(first)
+    add(one, 2, 5.0)
+    add(one, 3, 6.0)
+    one.close()
+    document = Document(default_skeleton())
+    document.reserve_keys(whole.next_person_key)
+    taking = whole.take_part(first, "mine", document.reserve_block(whole.part_report(first).people))
+    assert next(taking) == 2
+    meanwhile = drawn(document.new_person_key(), 70.0)
+    whole.apply(Edit(7, "draw", (Change(None, meanwhile),)))
+    assert list(taking) == [3]
+    later = drawn(document.new_person_key(), 80.0)
+    whole.apply(Edit(1, "draw", (Change(None, later),)))
+    assert [boxes(whole, image) for image in (1, 2, 3, 7)] == [[0.0, 80.0], [5.0], [6.0], [70.0]]
+    again = Project.open(whole.path, read_only=True)
+    assert again.next_person_key == whole.next_person_key > later.key
+    again.close()
+
+
+def test_a_key_of_another_image_is_refused(whole: Project) -> None:
+    person = add(whole, 2)
+    with pytest.raises(sqlite3.IntegrityError, match="another image"):
+        whole.apply(Edit(3, "draw", (Change(None, person),)))
+    assert boxes(whole, 2) == [0.0] and boxes(whole, 3) == []
+
+
+def test_a_take_that_was_broken_off_gives_no_key_twice(whole: Project, tmp_path: Path) -> None:
+    first, _ = parts_of(whole, tmp_path)
+    one = Project.open(first)
+    add(one, 2, 5.0)
+    add(one, 3, 6.0)
+    one.close()
+    taking = take(whole, first)
+    next(taking)
+    whole.close()  # as a kill would leave it
+    again = Project.open(whole.path)
+    add(again, 7, 9.0)
+    assert [boxes(again, image) for image in (2, 3, 7)] == [[5.0], [], [9.0]]
+    assert list(take(again, first)) == [2, 3]
+    assert [boxes(again, image) for image in (2, 3, 7)] == [[5.0], [6.0], [9.0]]
+    again.close()
+
+
+def test_one_image_in_two_parts_is_a_conflict(whole: Project, tmp_path: Path) -> None:
+    parts = []
+    for name, x in (("x", 5.0), ("y", 9.0)):
+        (part,) = split_project(whole.path, tmp_path / name, 1)["paths"]
+        opened = Project.open(Path(part))
+        add(opened, 2, x)
+        opened.close()
+        parts.append(Path(part))
+    assert list(take(whole, parts[0])) == [2]
+    assert whole.part_report(parts[1]).conflicts == ("000001.jpg",)
+    assert list(take(whole, parts[1])) == []
+    assert boxes(whole, 2) == [5.0]
+    assert list(take(whole, parts[1], "both")) == [2]
+    assert boxes(whole, 2) == [5.0, 9.0]
+
+
+def test_labels_imported_since_are_a_conflict(tmp_path: Path) -> None:
+    whole = Project.create(tmp_path / "whole.poseproj")
+    import_coco(whole, write_coco(tmp_path / "labels.json", make_coco()), tmp_path)
+    whole.identify()
+    (path,) = split_project(whole.path, tmp_path / "parts", 1)["paths"]
+    part = Project.open(Path(path))
+    image = part.image_rows()[0].key
+    add(part, image, 300.0)
+    part.close()
+    content = make_coco()
+    content["info"] = {"description": "later"}
+    for annotation in content["annotations"]:
+        annotation["bbox"] = [200, 150, 30, 40]
+    import_coco(whole, write_coco(tmp_path / "later.json", content), tmp_path)
+    before = boxes(whole, image)
+    assert 200.0 in before
+    assert len(whole.part_report(Path(path)).conflicts) == 1
+    assert list(take(whole, Path(path))) == []
+    assert boxes(whole, image) == before
+    whole.close()
+
+
+def test_work_done_here_while_a_part_is_taken_stays(whole: Project, tmp_path: Path) -> None:
+    first, _ = parts_of(whole, tmp_path)
+    one = Project.open(first)
+    add(one, 2, 5.0)
+    add(one, 3, 6.0)
+    one.close()
+    taking = take(whole, first)
+    assert next(taking) == 2
+    person = drawn(whole.next_person_key + 100, 33.0)
+    whole.apply(Edit(3, "draw", (Change(None, person),)))
+    assert list(taking) == [] and boxes(whole, 3) == [33.0]
+
+
+def test_taking_both_twice_brings_nobody_twice(whole: Project, tmp_path: Path) -> None:
+    first, _ = parts_of(whole, tmp_path)
+    one = Project.open(first)
+    add(one, 1, 7.0)
+    one.close()
+    add(whole, 1, 50.0)
+    for _ in range(2):
+        list(take(whole, first, "both"))
+        assert boxes(whole, 1) == [0.0, 50.0, 7.0]
+    assert whole.image(1).state is ImageState.IN_PROGRESS
+
+
+def test_who_changed_after_the_first_take_comes_again(whole: Project, tmp_path: Path) -> None:
+    first, _ = parts_of(whole, tmp_path)
+    one = Project.open(first)
+    person = add(one, 2, 5.0)
+    list(take(whole, first))
+    one.apply(Edit(2, "move", (Change(person, drawn(person.key, 6.0)),)))
+    assert whole.part_report(first).conflicts == ()
+    list(take(whole, first))
+    assert boxes(whole, 2) == [6.0], "the same person, moved"
+    one.apply(Edit(2, "delete", (Change(drawn(person.key, 6.0), None),)))
+    one.close()
+    list(take(whole, first))
+    assert boxes(whole, 2) == []
+
+
+def test_decisions_about_predictions_marks_and_models_come_back(whole: Project, tmp_path: Path) -> None:
+    whole.store_predictions(2, MODEL, [make_prediction(0)], 640, 480, 0.4)
+    whole.apply(Edit(2, "mark", flagged=Change(False, True), note=Change("", "look")))
+    first, _ = parts_of(whole, tmp_path)
+    one = Project.open(first)
+    (found,) = one.predictions(2)
+    one.apply(Edit(2, "reject", predictions=(Change(found, replace(found, status=PredictionStatus.REJECTED)),)))
+    one.apply(Edit(2, "unmark", flagged=Change(True, False), note=Change("look", "")))
+    one.store_predictions(3, "another", [make_prediction(1)], 640, 480, 0.3)
+    one.apply(Edit(3, "mark", flagged=Change(False, True)))
+    one.close()
+    list(take(whole, first))
+    assert [p.status for p in whole.predictions(2)] == [PredictionStatus.REJECTED]
+    record = whole.image(2)
+    assert not record.flagged and record.note == "" and record.predictions == 0
+    assert [p.model for p in whole.predictions(3)] == ["another"] and whole.image(3).predictions == 1
+    assert whole.taus() == {MODEL: 0.4, "another": 0.3}

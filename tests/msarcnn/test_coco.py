@@ -396,7 +396,10 @@ def test_only_stale_temporaries_are_removed(tmp_path: Path) -> None:
     other = tmp_path / ".out.json.tmp"
     for path in (stale, live, other):
         path.touch()
-    assert remove_stale_temporaries(tmp_path) == [stale]
+    folder = tmp_path / ".pictures.999999999-0123abcd.msarcnn-tmp"
+    folder.mkdir()
+    (folder / "half.png").touch()
+    assert remove_stale_temporaries(tmp_path) == [stale, folder]
     assert sorted(tmp_path.iterdir()) == sorted([live, other])
 
 
