@@ -40,8 +40,8 @@ class Clipboard(QObject):
             self._editing.paste([self._copied], "Paste person")
 
     def from_previous(self) -> None:
-        """Copies the people of the image before in the list, but for those who are labelled here already."""
-        image, before = self._session.selection.current_image, self._navigation.neighbour(-1)
+        """Copies the people of the image before, also of one that the filter hides, who are not labelled here yet."""
+        image, before = self._session.selection.current_image, self._navigation.predecessor()
         if image is None:
             return
         if before is None:

@@ -49,6 +49,8 @@ class Detections(QObject):
         """Ends the reading; what the writer has taken over stays."""
         if self._job is not None:
             self._job.close()
+        if self._folder is not None:
+            self.ended.emit()
         self._clear()
 
     def _begin(self, results: Path, project: Path) -> None:
@@ -99,7 +101,9 @@ class Detections(QObject):
             text += f" {unmatched} are on images that are not in this project."
         if problems:
             text += f" {len(problems)} cannot be used, the first: {problems[0]}"
-        self._messages.post(text, "warning" if unmatched or problems else "success", [("OK", lambda: None)])
+        self._messages.post(
+            text, "warning" if unmatched or problems else "success", [("OK", lambda: None)], "detections"
+        )
 
     def _clear(self) -> None:
         self._job = None

@@ -181,7 +181,7 @@ class Exporting(QObject):
                 self._remember(project, result["digest"])
             notes = _notes(result)
             text = ". ".join([f"Exported {_counted(result)} to {out}", *notes])
-            self._messages.post(text, "warning" if notes else "success", [("OK", lambda: None)])
+            self._messages.post(text, "warning" if notes else "success", [("OK", lambda: None)], "export")
 
     def _remember(self, project: Path, digest: str) -> None:
         """Lets the project know its own file again, should somebody open it: there is nothing to import."""

@@ -14,10 +14,16 @@ class Listing(QObject):
         super().__init__(session)
         self._session, self._model = session, model
         session.opened.connect(lambda: model.set_records(session.rows))
-        session.refreshed.connect(lambda: model.set_records(session.rows))
+        session.refreshed.connect(self._refresh)
         session.closed.connect(lambda: model.set_records({}))
         session.image_saved.connect(self._saved)
         session.document.image_changed.connect(self._changed)
+
+    def _refresh(self) -> None:
+        self._model.set_records(self._session.rows)
+        # Rows were read from the file, which open images may be ahead of.
+        for image in self._session.document.open_images():
+            self._changed(image)
 
     def _changed(self, image: int) -> None:
         self._model.update_record(self._session.document.image(image))

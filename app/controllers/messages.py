@@ -18,12 +18,14 @@ class Message:
         level: "info", "success", "warning" or "error".
         choices: Button texts and what they do.
         topic: What it is about; a message is taken away with `Messages.settled(topic)`.
+        dismissed: Called when the user takes it away without an answer.
     """
 
     text: str
     level: str = "info"
     choices: tuple[tuple[str, Callable[[], None]], ...] = ()
     topic: str = ""
+    dismissed: Callable[[], None] | None = None
 
 
 class Messages(QObject):
@@ -38,10 +40,11 @@ class Messages(QObject):
         level: str = "info",
         choices: Sequence[tuple[str, Callable[[], None]]] = (),
         topic: str = "",
+        dismissed: Callable[[], None] | None = None,
     ) -> None:
         """Shows a sentence; see `Message`."""
         _log.log(_LEVELS[level], "%s", text)
-        self.posted.emit(Message(text, level, tuple(choices), topic))
+        self.posted.emit(Message(text, level, tuple(choices), topic, dismissed))
 
     def settle(self, topic: str) -> None:
         """Takes a message away that no longer holds."""

@@ -146,9 +146,12 @@ class Opening(QObject):
         """Key of the photo that was named when the open project was asked for; None when it was no photo."""
         if self._asked is None:
             return None
-        roots = self._session.roots
-        rows = self._session.rows.values()
-        return next((row.key for row in rows if roots[row.root_key] / row.path == self._asked), None)
+        for key, root in self._session.roots.items():
+            if self._asked.is_relative_to(root):
+                path = self._asked.relative_to(root).as_posix()
+                rows = self._session.rows.values()
+                return next((row.key for row in rows if row.path == path and row.root_key == key), None)
+        return None
 
     def open_yolo(self, description: Path) -> None:
         """Opens a YOLO-pose data set by its .yaml; what is new in it comes in every time."""
@@ -161,6 +164,7 @@ class Opening(QObject):
         if self._import:
             self._import.close()
             self._import = None
+            self.progress_ended.emit()
 
     def cancel_import(self) -> None:
         if self._import:

@@ -13,7 +13,7 @@ from app.controllers.navigation import Navigation
 from app.controllers.session import Session
 from app.panels.image_model import ImageListModel
 from app.workers.decoder_client import ImageLoader
-from app.workers.payloads import DecodedImage
+from app.workers.payloads import DecodedImage, ImageFile
 
 _THUMBNAIL = 160
 """Longest side in device pixels: twice the list's frame, for high-DPI screens."""
@@ -23,13 +23,13 @@ _AT_ONCE_BYTES = 3 * 16_000_000
 
 
 class _Conversion(QRunnable):
-    def __init__(self, done: SignalInstance, key: int, decoded: DecodedImage) -> None:
+    def __init__(self, done: SignalInstance, image: ImageFile, decoded: DecodedImage) -> None:
         super().__init__()
-        self._done, self._key, self._decoded = done, key, decoded
+        self._done, self._image, self._decoded = done, image, decoded
 
     def run(self) -> None:
         with suppress(RuntimeError):  # the window was closed meanwhile, and the signal's owner with it
-            self._done.emit(self._key, self._decoded, self._decoded.to_qimage())
+            self._done.emit(self._image, self._decoded, self._decoded.to_qimage())
 
 
 class Photos(QObject):
@@ -38,7 +38,7 @@ class Photos(QObject):
     shown = Signal(int)
     """The pixels of the current image are on the canvas."""
     damaged = Signal(int, str)
-    _converted = Signal(int, object, object)
+    _converted = Signal(object, object, object)
 
     def __init__(
         self,
@@ -54,6 +54,7 @@ class Photos(QObject):
         self._model, self._navigation, self._messages = model, navigation, messages
         session.selection.image_changed.connect(self._image_changed)
         session.image_loaded.connect(self._request)
+        session.closed.connect(loader.cancel_thumbnails)
         session.image_failed.connect(lambda _, text: messages.post(text, "error"))
         loader.loaded.connect(self._loaded)
         loader.failed.connect(self._failed)
@@ -81,23 +82,28 @@ class Photos(QObject):
         around = [self._navigation.neighbour(step) for step in _AHEAD]
         self._loader.prefetch(self._session.image_file(near) for near in around if near is not None)
 
-    def _loaded(self, key: int, decoded: DecodedImage) -> None:
-        if key != self._session.selection.current_image:
+    def _is_current(self, image: ImageFile) -> bool:
+        """Whether an answer is about what is to be shown now: an earlier project has images of the same keys."""
+        key = self._session.selection.current_image
+        return key == image.key and self._session.knows(image)
+
+    def _loaded(self, image: ImageFile, decoded: DecodedImage) -> None:
+        if not self._is_current(image):
             return
         if decoded.pixels.size <= _AT_ONCE_BYTES:
-            self._show(key, decoded, decoded.to_qimage())
+            self._show(image, decoded, decoded.to_qimage())
         else:
             self._scene.clear_photo(decoded.width, decoded.height)
-            QThreadPool.globalInstance().start(_Conversion(self._converted, key, decoded))
+            QThreadPool.globalInstance().start(_Conversion(self._converted, image, decoded))
 
-    def _show(self, key: int, decoded: DecodedImage, picture: QImage) -> None:
-        if key != self._session.selection.current_image:
+    def _show(self, image: ImageFile, decoded: DecodedImage, picture: QImage) -> None:
+        if not self._is_current(image):
             return
         self._scene.set_photo(picture)
         if decoded.notes:
             self._messages.post("; ".join(decoded.notes), "info", topic="photo")
-        self._keep_size(key, decoded)
-        self.shown.emit(key)
+        self._keep_size(image.key, decoded)
+        self.shown.emit(image.key)
 
     def _keep_size(self, key: int, decoded: DecodedImage) -> None:
         record = self._session.record(key)
@@ -115,20 +121,23 @@ class Photos(QObject):
                 lambda project: project.update_image_size(key, *size), self._session.document.update_record
             )
 
-    def _failed(self, key: int, text: str) -> None:
-        self._mark_damaged(key, text)
-        if key == self._session.selection.current_image:
+    def _failed(self, image: ImageFile, text: str) -> None:
+        if not self._session.knows(image):
+            return
+        self._mark_damaged(image.key, text)
+        if self._is_current(image):
             self._scene.clear_photo()
-            root = self._session.image_file(key).root
             # Where the whole folder is gone, the message about the folder has the cure.
-            if root is None or Path(root).is_dir():
+            if image.root is None or Path(image.root).is_dir():
                 self._messages.post(text, "error", topic="photo")
 
-    def _thumbnail(self, key: int, decoded: DecodedImage) -> None:
-        self._model.set_thumbnail(key, decoded.to_qimage())
+    def _thumbnail(self, image: ImageFile, decoded: DecodedImage) -> None:
+        if self._session.knows(image):
+            self._model.set_thumbnail(image.key, decoded.to_qimage())
 
-    def _thumbnail_failed(self, key: int, text: str) -> None:
-        self._mark_damaged(key, text)
+    def _thumbnail_failed(self, image: ImageFile, text: str) -> None:
+        if self._session.knows(image):
+            self._mark_damaged(image.key, text)
 
     def _mark_damaged(self, key: int, text: str) -> None:
         if self._model.damage(key) is None:

@@ -125,7 +125,7 @@ class Prefill(QObject):
             self._messages.post(nothing, "info")
             return
         self._failures.clear()
-        self._all = self._engine.prefill([self._session.image_file(key) for key in keys])
+        self._all = self._engine.prefill(self._session.image_files(keys))
         self.progress.emit(0, len(keys), -1.0)
         self.changed.emit()
 
@@ -218,12 +218,14 @@ class Prefill(QObject):
         )
 
     def _failed(self, batch: int, key: int, text: str) -> None:
+        if batch not in self._single and batch != self._all:
+            return  # of a project that is closed
         self._model.set_damaged(key, text)
         if batch in self._single:
             if key == self._session.selection.current_image:
                 self._messages.post(text, "error", topic="photo")
             self.stored.emit(key)
-        elif batch == self._all:
+        else:
             self._failures.append(text)
 
     def _progress(self, batch: int, done: int, total: int, seconds_left: float) -> None:
@@ -236,7 +238,9 @@ class Prefill(QObject):
             if status == COMPLETED:
                 self._look_ahead()
             if status not in (COMPLETED, CANCELLED):
-                self._messages.post("The model is not available: the pre-fill did not happen.", "error")
+                self._messages.post(
+                    "The model is not available: the pre-fill did not happen.", "error", topic="prefill"
+                )
         elif batch == self._all:
             self._all = None
             self.ended.emit()

@@ -75,4 +75,6 @@ class Videos(QObject):
             count, of = self._result["images"], self._result["frames"]
             message = f"{count} of {of} frames are photos in {folder} now."
             # Not by itself: somebody may be in the middle of labelling something else.
-            self._messages.post(message, "success", [("Open them", lambda: self._opening.open_paths([folder]))])
+            self._messages.post(
+                message, "success", [("Open them", lambda: self._opening.open_paths([folder]))], "video"
+            )

@@ -126,6 +126,24 @@ class ImageListModel(QAbstractListModel):
     def record(self, key: int) -> ImageRow | None:
         return self._records.get(key)
 
+    def place_of(self, key: int) -> int:
+        """The row that an image has, or would have if the filter let it pass."""
+        place = 0
+        for known in self._records:
+            if known == key:
+                break
+            place += known in self._rows
+        return place
+
+    def before(self, key: int) -> int | None:
+        """The image before another one, shown or not; None before the first."""
+        previous = None
+        for known in self._records:
+            if known == key:
+                return previous
+            previous = known
+        return None
+
     def row_of(self, key: int | None) -> int | None:
         return self._rows.get(key) if key is not None else None
 

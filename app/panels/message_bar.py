@@ -15,12 +15,13 @@ class _Shown:
     level: str
     choices: tuple[tuple[str, Callable[[], None]], ...]
     topic: str
+    dismissed: Callable[[], None] | None
 
 
 class MessageBar(QFrame):
     """Floats at the top of its parent. Information goes by itself; what asks or warns stays until dismissed.
 
-    A message with choices is a question: one without covers it, and it comes back when that one goes.
+    A message with choices is a question: others cover it, and it comes back when they go.
     """
 
     def __init__(self, parent: QWidget) -> None:
@@ -42,9 +43,10 @@ class MessageBar(QFrame):
         self._row.addWidget(close)
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
-        self._timer.timeout.connect(self.dismiss)
+        self._timer.timeout.connect(self._take_away)
         self._shown: _Shown | None = None
-        self._question: _Shown | None = None
+        self._questions: list[_Shown] = []
+        """Those without an answer, the newest last."""
         parent.installEventFilter(self)
         self.hide()
 
@@ -70,18 +72,23 @@ class MessageBar(QFrame):
         level: str = "info",
         choices: Sequence[tuple[str, Callable[[], None]]] = (),
         topic: str = "",
+        dismissed: Callable[[], None] | None = None,
     ) -> None:
-        """Shows one sentence.
+        """Shows one sentence. Questions (with choices) wait for their answers: a later one lies over them.
 
         Args:
             text: The sentence.
             level: "info", "success", "warning" or "error".
             choices: Button texts and what they do; a click also dismisses the message.
-            topic: Names what the message is about, so that `dismiss_topic` can take just that away.
+            topic: Names what the message is about, so that `dismiss_topic` can take just that away; a question about
+                the same is replaced.
+            dismissed: Called when the user takes the message away without an answer.
         """
-        message = _Shown(text, level, tuple(choices), topic)
-        if choices or (self._question and topic and self._question.topic == topic):
-            self._question = message if choices else None
+        message = _Shown(text, level, tuple(choices), topic, dismissed)
+        if topic:
+            self._questions = [question for question in self._questions if question.topic != topic]
+        if choices:
+            self._questions.append(message)
         self._show(message)
 
     def _show(self, message: _Shown) -> None:
@@ -106,27 +113,31 @@ class MessageBar(QFrame):
         self._place()
 
     def dismiss(self) -> None:
-        """Takes the message away; a question that it covered is shown again."""
+        """The user takes the message away; a question that it covered is shown again."""
+        gone = self._shown
+        self._take_away()
+        if gone is not None and gone.dismissed is not None:
+            gone.dismissed()
+
+    def _take_away(self) -> None:
         self._timer.stop()
-        if self._shown is self._question:
-            self._question = None
+        self._questions = [question for question in self._questions if question is not self._shown]
         self._shown = None
-        if self._question:
-            self._show(self._question)
+        if self._questions:
+            self._show(self._questions[-1])
         else:
             self.hide()
 
     def dismiss_topic(self, topic: str) -> None:
-        """Takes away what is about `topic`, also a question that is covered."""
-        if self._question and self._question.topic == topic and self._question is not self._shown:
-            self._question = None
+        """Takes away what is about `topic`, also a question that is covered; nobody is told."""
+        self._questions = [question for question in self._questions if question.topic != topic]
         if self._shown and self._shown.topic == topic:
-            self.dismiss()
+            self._take_away()
 
     def clear(self) -> None:
         """Takes everything away."""
-        self._question = None
-        self.dismiss()
+        self._questions.clear()
+        self._take_away()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:
         if event.type() == QEvent.Type.Resize:
@@ -138,7 +149,7 @@ class MessageBar(QFrame):
         button.setFocusPolicy(Qt.FocusPolicy.NoFocus)
 
         def chosen() -> None:
-            self.dismiss()
+            self._take_away()
             action()
 
         button.clicked.connect(chosen)

@@ -49,16 +49,16 @@ class ImageLoader(QObject):
     request.
 
     Signals:
-        loaded(int image_key, DecodedImage): the newest `request`.
-        failed(int image_key, str): the text names the file, what is wrong with it and the cure.
-        thumbnail_loaded(int image_key, DecodedImage)
-        thumbnail_failed(int image_key, str)
+        loaded(ImageFile, DecodedImage): the newest `request`. The file and not its key: another project has the same.
+        failed(ImageFile, str): the text names the file, what is wrong with it and the cure.
+        thumbnail_loaded(ImageFile, DecodedImage)
+        thumbnail_failed(ImageFile, str)
     """
 
-    loaded = Signal(int, object)
-    failed = Signal(int, str)
-    thumbnail_loaded = Signal(int, object)
-    thumbnail_failed = Signal(int, str)
+    loaded = Signal(object, object)
+    failed = Signal(object, str)
+    thumbnail_loaded = Signal(object, object)
+    thumbnail_failed = Signal(object, str)
 
     def __init__(
         self,
@@ -141,7 +141,7 @@ class ImageLoader(QObject):
     def _next_image(self) -> None:
         if self._wanted and (found := self._cache.get(self._wanted, 0)):
             image, self._wanted = self._wanted, None
-            self.loaded.emit(image.key, found)
+            self.loaded.emit(image, found)
         if self._image_lane.current is not None:
             return
         if self._wanted:
@@ -158,13 +158,13 @@ class ImageLoader(QObject):
         self._cache.put(image, size, pixels)
         if image == self._wanted:
             self._wanted = None
-            self.loaded.emit(image.key, pixels)
+            self.loaded.emit(image, pixels)
 
     @Slot(object, int, str)
     def _image_refused(self, image: ImageFile, _size: int, text: str) -> None:
         if image == self._wanted:
             self._wanted = None
-            self.failed.emit(image.key, text)
+            self.failed.emit(image, text)
 
     # -- the thumbnail lane
 
@@ -173,15 +173,15 @@ class ImageLoader(QObject):
         while self._thumbnails_waiting and self._thumbnail_lane.current is None:
             (image, size), _ = self._thumbnails_waiting.popitem()
             if found := self._thumbnails.get(image, size):
-                self.thumbnail_loaded.emit(image.key, found)
+                self.thumbnail_loaded.emit(image, found)
             else:
                 self._thumbnail_lane.read(image, size)
 
     @Slot(object, int, object)
     def _thumbnail_decoded(self, image: ImageFile, size: int, pixels: DecodedImage) -> None:
         self._thumbnails.put(image, size, pixels)
-        self.thumbnail_loaded.emit(image.key, pixels)
+        self.thumbnail_loaded.emit(image, pixels)
 
     @Slot(object, int, str)
     def _thumbnail_refused(self, image: ImageFile, _size: int, text: str) -> None:
-        self.thumbnail_failed.emit(image.key, text)
+        self.thumbnail_failed.emit(image, text)

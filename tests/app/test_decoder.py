@@ -25,7 +25,7 @@ class Log:
     def __init__(self, loader: ImageLoader) -> None:
         self.events: list[tuple[str, int, object]] = []
         for name in ("loaded", "failed", "thumbnail_loaded", "thumbnail_failed"):
-            getattr(loader, name).connect(lambda key, value, name=name: self.events.append((name, key, value)))
+            getattr(loader, name).connect(lambda image, value, name=name: self.events.append((name, image.key, value)))
 
     @property
     def kinds(self) -> list[tuple[str, int]]:
@@ -64,7 +64,7 @@ def file(folder: Path, index: int | str) -> ImageFile:
 def load(qtbot: QtBot, loader: ImageLoader, image: ImageFile) -> DecodedImage:
     with qtbot.waitSignal(loader.loaded, timeout=TIMEOUT) as blocker:
         loader.request(image)
-    assert blocker.args[0] == image.key
+    assert blocker.args[0] == image
     return blocker.args[1]
 
 
@@ -96,8 +96,8 @@ def test_thumbnails(qtbot: QtBot, make: Make, folder: Path) -> None:
     loader = make()
     with qtbot.waitSignal(loader.thumbnail_loaded, timeout=TIMEOUT) as blocker:
         loader.request_thumbnail(file(folder, 0), 50)
-    key, result = blocker.args
-    assert (key, result.pixels.shape, result.width, result.height) == (0, (30, 50, 3), 100, 60)
+    image, result = blocker.args
+    assert (image.key, result.pixels.shape, result.width, result.height) == (0, (30, 50, 3), 100, 60)
     with qtbot.waitSignal(loader.thumbnail_failed, timeout=TIMEOUT) as failed:
         loader.request_thumbnail(file(folder, "broken"), 50)
     assert "broken.png" in failed.args[1]
@@ -162,7 +162,7 @@ def test_killed_reader_is_restarted_and_the_file_is_read_after_all(qtbot: QtBot,
         loader.request(file(folder, 1))
         qtbot.wait(50)
         os.kill(pid, signal.SIGKILL)
-    assert blocker.args[0] == 1
+    assert blocker.args[0].key == 1
     assert loader.pids != (pid,)
 
 

@@ -127,8 +127,17 @@ def test_a_question_comes_back_after_what_covered_it(qtbot: QtBot) -> None:
     bar.show_message("Use it?", choices=[("Yes", lambda: asked.append("yes"))])
     bar.show_message("Go on?", choices=[("No", lambda: asked.append("no"))])
     bar._buttons[0].click()
-    assert (bar.text, asked) == ("", ["no"])
-    bar.show_message("Use it?", choices=[("Yes", lambda: asked.append("yes"))])
+    assert (bar.text, asked) == ("Use it?", ["no"]), "the earlier question still waits"
     bar.show_message("Saved.", "info")
     bar.clear()
     assert bar.text == ""
+    told: list[str] = []
+    bar.show_message("Whose?", choices=[("Ours", lambda: None)], topic="merge", dismissed=lambda: told.append("merge"))
+    bar.show_message("Done?", choices=[("OK", lambda: None)])
+    bar.choose("OK")
+    assert bar.text == "Whose?" and told == []
+    bar.dismiss()
+    assert bar.text == "" and told == ["merge"], "taken away without an answer"
+    bar.show_message("Whose?", choices=[("Ours", lambda: None)], topic="merge", dismissed=lambda: told.append("again"))
+    bar.choose("Ours")
+    assert told == ["merge"]
