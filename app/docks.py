@@ -43,6 +43,7 @@ class Docks:
         heatmap.raise_()
         self._column = [self._people, joints, predictions, heatmap]
         self._always = [images, *self._column, view]
+        self._wanted = list(self._always)
         self._arranged = False
 
     @property
@@ -50,8 +51,10 @@ class Docks:
         return [*self._always, self._training]
 
     def show(self, shown: bool) -> None:
-        """Shows or hides all but the training."""
-        for dock in self._always:
+        """Hides all but the training, or shows again those that nobody had closed."""
+        if not shown:
+            self._wanted = [dock for dock in self._always if not _is_closed(dock)]
+        for dock in self._always if not shown else self._wanted:
             dock.setVisible(shown)
         if shown and not self._arranged:
             self._arranged = True
@@ -86,3 +89,8 @@ class Docks:
         dock.setFeatures(features.DockWidgetClosable | features.DockWidgetMovable | features.DockWidgetFloatable)
         self._window.addDockWidget(area, dock)
         return dock
+
+
+def _is_closed(dock: QDockWidget) -> bool:
+    """Whether a dock was hidden on purpose; before the window is shown the first time, Qt calls all of them hidden."""
+    return dock.isHidden() and dock.testAttribute(Qt.WidgetAttribute.WA_WState_ExplicitShowHide)

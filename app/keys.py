@@ -41,6 +41,17 @@ class Keys(QObject):
                 return action
         return None
 
+    def trigger(self, key: str) -> None:
+        """Does what a key is for, if it is for anything; a disabled action does nothing."""
+        owner = self.owner(key)
+        if owner is not None:
+            self._actions[owner].trigger()
+
+    def names(self) -> dict[str, str]:
+        """How the first key of every action that has one is written."""
+        native = QKeySequence.SequenceFormat.NativeText
+        return {action: QKeySequence(keys[0]).toString(native) for action, keys in self._keys.items() if keys}
+
     def text(self, action: str) -> str:
         """What the menus call an action."""
         return self._specs[action].text.replace("&", "").rstrip("…")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from PySide6.QtCore import Qt, QUrl
+from PySide6.QtCore import QEvent, Qt, QUrl
 from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QIcon
 from PySide6.QtWidgets import QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
@@ -42,7 +42,7 @@ from app.dialogs.help import Help
 from app.docks import Docks
 from app.keys import Keys
 from app.menus import add_panel_switches, add_recent_projects, fill_menus, make_tool_bar
-from app.panel_focus import PanelFocus
+from app.panel_focus import PanelFocus, SpaceKeeper
 from app.panels.empty_state import EmptyState
 from app.panels.image_header import ImageHeader
 from app.panels.image_model import ImageListModel
@@ -82,6 +82,7 @@ class MainWindow(QMainWindow):
         self.restoreState(settings.bytes_value("window/state"))
         self.docks.hide_training()
         self._show_project(False)
+        self.space_keeper = SpaceKeeper(self)
 
     # Making
 
@@ -210,7 +211,8 @@ class MainWindow(QMainWindow):
         selection.image_changed.connect(self.image_list.show_current)
         # A gesture belongs to the image on which it began.
         selection.image_changed.connect(lambda _: self.canvas.use_select())
-        selection.image_changed.connect(lambda key: self.canvas.setFocus() if key is not None else None)
+        selection.image_changed.connect(self._focus_canvas)
+        session.closing.connect(self.header.hand_over_note)
         self.conditions.changed.connect(self._refresh_actions)
         self.messages.posted.connect(self._show_message)
         self.messages.settled.connect(self.message_bar.dismiss_topic)
@@ -226,7 +228,9 @@ class MainWindow(QMainWindow):
         self.image_list.selected.connect(self.prefill.set_selected)
         self.header.left.connect(canvas.setFocus)
         self.header.note_edited.connect(self.editing.set_note)
-        self.conditions.changed.connect(lambda: self.header.show_image(self.session.current_record()))
+        self.conditions.changed.connect(
+            lambda: self.header.show_image(self.session.current_record(), self.session.read_only)
+        )
         canvas.tool_changed.connect(lambda: self.conditions.set_placing(canvas.placing))
         self.joints.model.placed.connect(self.editing.move_joint)
         self.joints.model.visibility_set.connect(self.editing.set_visibility)
@@ -245,13 +249,15 @@ class MainWindow(QMainWindow):
         self.view_panel.reset_wanted.connect(layers.reset_adjustments)
         layers.changed.connect(self._show_layers)
         self._show_layers()
-        self.editing.set_cancel(canvas.cancel)
+        self.editing.set_cancel(canvas.cancel, canvas.let_go)
         self.editing.set_awaited(lambda: self.prefill.awaited)
         canvas.pointer_moved.connect(self.status.show_pointer)
         canvas.pointer_left.connect(self.status.pointer.clear)
         canvas.scale_changed.connect(self.status.show_scale)
         canvas.hint_changed.connect(self.status.hint.setText)
-        canvas.space_tapped.connect(self.actions_by_id["accept_and_go_on"].trigger)
+        canvas.space_tapped.connect(lambda: self.keys.trigger("Space"))
+        self.keys.changed.connect(lambda: self.scene.key_names.set(self.keys.names()))
+        self.scene.key_names.set(self.keys.names())
         canvas.use_select()
         self.empty.recent_chosen.connect(lambda path: self.opening.open_paths([Path(path)]))
         starts = {"folder": "open_folder", "images": "open_images", "coco": "open_coco", "sample": "open_sample"}
@@ -319,6 +325,11 @@ class MainWindow(QMainWindow):
         if self.model.total == 0:
             self.messages.post("There are no images here that can be read. Open another folder.", "warning")
 
+    def _focus_canvas(self, image: int | None) -> None:
+        # Somebody who goes through the list by its arrow keys stays there.
+        if image is not None and not self.image_list.view.hasFocus():
+            self.canvas.setFocus()
+
     def _refresh_actions(self) -> None:
         action_table.set_enabled(self.actions_by_id, self.conditions.now())
         action_table.set_checked(self.actions_by_id, self.conditions.layers())
@@ -335,7 +346,7 @@ class MainWindow(QMainWindow):
         self.view_panel.show_adjustments(shown.brightness, shown.contrast, shown.gamma)
 
     def _show_message(self, message: Message) -> None:
-        self.message_bar.show_message(message.text, message.level, message.choices, message.topic)
+        self.message_bar.show_message(message.text, message.level, message.choices, message.topic, message.dismissed)
 
     def show_tour(self) -> None:
         """The five hints, with the keys as they are now."""
@@ -359,6 +370,11 @@ class MainWindow(QMainWindow):
 
     # Qt's events
 
+    def event(self, event: QEvent) -> bool:
+        if event.type() == QEvent.Type.WindowBlocked:
+            self.canvas.let_go()  # the dialog gets the release of the button
+        return super().event(event)
+
     def dragEnterEvent(self, event: QDragEnterEvent) -> None:
         if event.mimeData().hasUrls():
             event.acceptProposedAction()
@@ -373,7 +389,8 @@ class MainWindow(QMainWindow):
             event.ignore()
             return
         self.settings.set_bytes("window/geometry", self.saveGeometry())
-        self.settings.set_bytes("window/state", self.saveState())
+        if self.session.is_open:  # without a project, all docks are hidden
+            self.settings.set_bytes("window/state", self.saveState())
         self.hide()  # nobody has to watch how the children end
         self.closing.finish()
         event.accept()

@@ -1,9 +1,12 @@
-"""Moving the keyboard from panel to panel, for those who work without a mouse."""
+"""The keyboard in the panels, for those who work without a mouse."""
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QApplication, QWidget
+from PySide6.QtCore import QEvent, QObject, Qt
+from PySide6.QtGui import QKeyEvent
+from PySide6.QtWidgets import QAbstractButton, QApplication, QComboBox, QWidget
+
+from app.canvas.view import is_space
 
 
 class PanelFocus:
@@ -32,3 +35,20 @@ class PanelFocus:
         holding = [focus is not None and (panel is focus or panel.isAncestorOf(focus)) for panel, _ in visible]
         at = (holding.index(True) + step) % len(visible) if True in holding else 0
         visible[at][1].setFocus(Qt.FocusReason.ShortcutFocusReason)
+
+
+class SpaceKeeper(QObject):
+    """Leaves Space to the box, button or list of choices that has the focus, whatever action has that key."""
+
+    def __init__(self, window: QWidget) -> None:
+        super().__init__(window)
+        for kind in (QAbstractButton, QComboBox):
+            for widget in window.findChildren(kind):
+                widget.installEventFilter(self)
+
+    def eventFilter(self, watched: QObject, event: QEvent) -> bool:
+        # Accepting this event means: not a shortcut, a key press for the widget.
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and is_space(event):
+            event.accept()
+            return True
+        return super().eventFilter(watched, event)

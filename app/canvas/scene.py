@@ -17,11 +17,12 @@ from app.canvas.items.photo_item import PhotoItem
 from app.canvas.items.prediction_item import PredictionItem
 from app.canvas.items.rubber_band_item import RubberBandItem
 from app.canvas.items.scores_item import Score, ScoresItem
+from app.canvas.key_names import KeyNames
 from app.canvas.layers import Layers
 from app.canvas.palette import BACKGROUND, Look
-from app.commands.predictions import is_comparison
+from app.canvas.shown_predictions import shown_predictions
 from app.document.document import Document
-from app.document.records import Box, Person, Prediction, PredictionStatus
+from app.document.records import Box, Person, Prediction
 from app.document.selection import Selection
 
 if TYPE_CHECKING:
@@ -51,6 +52,7 @@ class PoseScene(QGraphicsScene):
         # Items move and change all the time, there are few of them, and every one is hit-tested by our own geometry.
         self.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
         self._document, self._selection, self._layers, self.look = document, selection, layers, look
+        self.key_names = KeyNames(self)
         self._tau = 0.5
         self._unit = 1.0
         self._size = (0, 0)
@@ -58,6 +60,7 @@ class PoseScene(QGraphicsScene):
         self._people: dict[int, PersonItem] = {}
         self._predictions: dict[int, PredictionItem] = {}
         self._preview: int | None = None
+        self._finished = False
         self._photo, self._heatmap, self._band = PhotoItem(), HeatmapItem(), RubberBandItem()
         self._scores = ScoresItem()
         for item in (self._photo, self._heatmap, self._scores, self._band):
@@ -66,11 +69,13 @@ class PoseScene(QGraphicsScene):
         self._adjusted.changed.connect(self._photo.set_pixels)
         document.people_changed.connect(self._people_changed)
         document.predictions_changed.connect(self._predictions_changed)
+        document.image_changed.connect(self._image_changed)
         document.image_opened.connect(self._opened)
         document.image_closed.connect(self._opened)
         selection.changed.connect(self._selection_changed)
         selection.image_changed.connect(self._show_image)
         layers.changed.connect(self._layers_changed)
+        self.key_names.changed.connect(self._write_scores)
 
     # What tools see
 
@@ -88,11 +93,11 @@ class PoseScene(QGraphicsScene):
         )
 
     def joint_to_place(self) -> tuple[int, int] | None:
-        """Keys of the selected person and joint, when that joint has no place yet."""
+        """Keys of the selected person and joint, when that joint has no place and was picked to get one."""
         person, joint = self._selection.person, self._selection.joint
-        if person is None or joint is None or is_drawn(self.person(person).joints[joint]):
+        if person is None or joint is None or not self._selection.waits_for_place:
             return None
-        return person, joint
+        return None if is_drawn(self.person(person).joints[joint]) else (person, joint)
 
     def selected_person(self) -> int | None:
         return self._selection.person
@@ -110,6 +115,9 @@ class PoseScene(QGraphicsScene):
     def person(self, key: int) -> Person:
         return self._people[key].person
 
+    def has_person(self, key: int) -> bool:
+        return key in self._people
+
     def select(self, person: int | None, joint: int | None = None, prediction: int | None = None) -> None:
         if person is not None and joint is not None:
             self._selection.select_joint(person, joint)
@@ -122,9 +130,10 @@ class PoseScene(QGraphicsScene):
             self._selection.clear()
 
     def preview_person(self, person: Person) -> None:
-        """Shows a person as a gesture would leave it."""
-        self._preview = person.key
-        self._people[person.key].set_person(person)
+        """Shows a person as a gesture would leave it; nothing for somebody who was deleted meanwhile."""
+        if person.key in self._people:
+            self._preview = person.key
+            self._people[person.key].set_person(person)
 
     def end_preview(self) -> None:
         """Shows the document again."""
@@ -190,19 +199,8 @@ class PoseScene(QGraphicsScene):
         self._write_scores()
 
     def shown_predictions(self) -> tuple[Prediction, ...]:
-        """Open predictions at or above the threshold that match no label; none on an image that is finished."""
-        if self._image is None or not self._document.is_open(self._image) or not self._layers.shows("predictions"):
-            return ()
-        if self._document.image(self._image).state.finished:
-            return ()
-        people = self._document.people(self._image)
-        return tuple(
-            prediction
-            for prediction in self._document.predictions(self._image)
-            if prediction.status is PredictionStatus.OPEN
-            and prediction.score >= self._layers.threshold
-            and not is_comparison(prediction, people)
-        )
+        """The predictions that are on screen."""
+        return shown_predictions(self._document, self._image, self._layers)
 
     # Following the document
 
@@ -232,6 +230,7 @@ class PoseScene(QGraphicsScene):
         self._people.clear()
         self._predictions.clear()
         if self._image is not None and self._document.is_open(self._image):
+            self._finished = self._document.image(self._image).state.finished
             for person in self._document.people(self._image):
                 self._add_person(person)
             self._rebuild_predictions()
@@ -263,6 +262,12 @@ class PoseScene(QGraphicsScene):
         if image == self._image:
             self._rebuild_predictions()
 
+    def _image_changed(self, image: int) -> None:
+        finished = self._document.image(image).state.finished
+        if image == self._image and finished != self._finished:
+            self._finished = finished
+            self._rebuild_predictions()
+
     def _rebuild_predictions(self) -> None:
         shown = {prediction.key: prediction for prediction in self.shown_predictions()}
         for key in [key for key, item in self._predictions.items() if shown.get(key) != item.prediction]:
@@ -274,6 +279,8 @@ class PoseScene(QGraphicsScene):
                 item.set_selection(key == self._selection.prediction)
                 self._predictions[key] = item
                 self.addItem(item)
+        if self._selection.prediction not in shown:
+            self._selection.prediction = None  # keys would decide about what nobody sees
         self._style_items()
 
     def _selection_changed(self) -> None:
@@ -314,8 +321,9 @@ class PoseScene(QGraphicsScene):
         """Says how sure the model is, wherever a prediction shows a box."""
         boxes = self._layers.shows("boxes") or not self._layers.shows("skeleton")
         chosen = self._selection.prediction
+        choices = {chosen: self.key_names.hint("{accept} accept · {reject} reject")}
         scores = [
-            Score(item.prediction.box, item.prediction.score, key == chosen, item.opacity())
+            Score(item.prediction.box, item.prediction.score, key == chosen, item.opacity(), choices.get(key, ""))
             for key, item in self._predictions.items()
             if boxes or key == chosen
         ]

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QGraphicsView, QWidget
 from app.canvas.editor import Editor
 from app.canvas.hit_test import Hit, hit_test
 from app.canvas.scene import PoseScene
-from app.canvas.tools.base import PointerEvent, Tool
+from app.canvas.tools.base import PersonGesture, PointerEvent, Tool
 from app.canvas.tools.draw_box import DrawBoxTool
 from app.canvas.tools.place_joints import PlaceJointsTool
 from app.canvas.tools.select import SelectTool
@@ -48,6 +48,7 @@ class CanvasView(QGraphicsView):
         self._tool: Tool = self._select
         self._fitted = True
         self._pan_from: QPoint | None = None
+        self._pan_button = Qt.MouseButton.NoButton
         self._space = self._space_panned = False
         self.setRenderHint(QPainter.RenderHint.Antialiasing)
         self.setTransformationAnchor(QGraphicsView.ViewportAnchor.NoAnchor)
@@ -60,6 +61,7 @@ class CanvasView(QGraphicsView):
         self.setAcceptDrops(False)
         scene.extent_changed.connect(self.fit)
         scene.person_selected.connect(self._check_person)
+        scene.key_names.changed.connect(self._show_hint)
 
     # Looking
 
@@ -125,15 +127,15 @@ class CanvasView(QGraphicsView):
             self._use(PlaceJointsTool(self.pose_scene, self._editor, person, order, self._end_placing))
 
     def _end_placing(self) -> None:
-        # A joint without a place that stays selected would be placed by the next click anywhere.
-        self.pose_scene.select(self.pose_scene.selected_person())
         self.use_select()
+        # Nobody has selected the joint that was asked for last: the next Del is not about it.
+        self.pose_scene.select(self.pose_scene.selected_person())
 
     def skip_joint(self) -> None:
         """Leaves the joint that `place_joints` asks for as it is."""
         if isinstance(self._tool, PlaceJointsTool):
             self._tool.skip()
-            self.hint_changed.emit(self._tool.hint)
+            self._show_hint()
 
     @property
     def placing(self) -> bool:
@@ -156,17 +158,32 @@ class CanvasView(QGraphicsView):
             return False
         return True
 
+    def let_go(self) -> None:
+        """Cancels the gesture and ends a pan, but not the tool: whoever holds the button is interrupted."""
+        self._tool.cancel()
+        self._end_pan()
+
     def _check_person(self, person: int | None) -> None:
-        """Whoever selects somebody else, or deletes the person, is through with placing joints."""
-        if isinstance(self._tool, PlaceJointsTool) and self._tool.person != person:
-            self.use_select()
+        """Labels or selection have changed; `person` is selected. Nobody drags, or places joints of, who is gone."""
+        gesture = self._tool.gesture
+        if isinstance(gesture, PersonGesture) and not self.pose_scene.has_person(gesture.person.key):
+            self._tool.cancel()
+        if isinstance(self._tool, PlaceJointsTool):
+            if self._tool.person != person:
+                self.use_select()
+            else:
+                self._tool.follow()
+                self._show_hint()
 
     def _use(self, tool: Tool) -> None:
         self._tool.cancel()
         self._tool = tool
-        self.hint_changed.emit(tool.hint)
+        self._show_hint()
         self.tool_changed.emit()
         self.viewport().setCursor(tool.cursor(PointerEvent(0, 0), Hit()))
+
+    def _show_hint(self) -> None:
+        self.hint_changed.emit(self.pose_scene.key_names.hint(self._tool.hint))
 
     def _pointer(self, event: QMouseEvent) -> PointerEvent:
         place = self.mapToScene(event.position().toPoint())
@@ -182,19 +199,33 @@ class CanvasView(QGraphicsView):
     # Events
 
     def mousePressEvent(self, event: QMouseEvent) -> None:
-        if event.button() == Qt.MouseButton.MiddleButton or (
-            self._space and event.button() == Qt.MouseButton.LeftButton
-        ):
-            self._pan_from = event.position().toPoint()
+        button = event.button()
+        if button == Qt.MouseButton.LeftButton:
+            self._tool.cancel()  # a gesture that is still there has lost its release
+        if button == Qt.MouseButton.MiddleButton or (self._space and button == Qt.MouseButton.LeftButton):
+            self._pan_from, self._pan_button = event.position().toPoint(), button
             self._space_panned = True
             self.viewport().setCursor(Qt.CursorShape.ClosedHandCursor)
-        elif event.button() == Qt.MouseButton.LeftButton:
+        elif button == Qt.MouseButton.LeftButton:
             self._tool.press(self._pointer(event))
-        elif event.button() == Qt.MouseButton.RightButton:
+        elif button == Qt.MouseButton.RightButton:
             self._tool.context_press(self._pointer(event))
-            self.hint_changed.emit(self._tool.hint)
+            self._show_hint()
+
+    def _drop_lost(self, held: Qt.MouseButton) -> None:
+        """Ends what a button began that is not held any more: a dialog or another window had its release."""
+        if self._tool.gesture and not held & Qt.MouseButton.LeftButton:
+            self._tool.cancel()
+        if not held & self._pan_button:
+            self._end_pan()
+
+    def _end_pan(self) -> None:
+        if self._pan_from is not None:
+            self._pan_from = None
+            self.viewport().setCursor(Qt.CursorShape.OpenHandCursor if self._space else Qt.CursorShape.ArrowCursor)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:
+        self._drop_lost(event.buttons())
         if self._pan_from is not None:
             here = event.position().toPoint()
             self._scroll(self._pan_from - here)
@@ -211,12 +242,11 @@ class CanvasView(QGraphicsView):
         self.pointer_moved.emit(pointer.x, pointer.y)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
-        if self._pan_from is not None and event.button() != Qt.MouseButton.RightButton:
-            self._pan_from = None
-            self.viewport().setCursor(Qt.CursorShape.OpenHandCursor if self._space else Qt.CursorShape.ArrowCursor)
+        if self._pan_from is not None and event.button() == self._pan_button:
+            self._end_pan()
         elif event.button() == Qt.MouseButton.LeftButton:
             self._tool.release(self._pointer(event))
-            self.hint_changed.emit(self._tool.hint)
+            self._show_hint()
 
     def mouseDoubleClickEvent(self, event: QMouseEvent) -> None:
         self.mousePressEvent(event)
@@ -231,13 +261,13 @@ class CanvasView(QGraphicsView):
 
     def event(self, event: QEvent) -> bool:
         # Space alone is a shortcut everywhere else; here it may become a pan, so the view takes it first.
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and _is_space(event):
+        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and is_space(event):
             event.accept()
             return True
         return super().event(event)
 
     def keyPressEvent(self, event: QKeyEvent) -> None:
-        if _is_space(event):
+        if is_space(event):
             if not event.isAutoRepeat():
                 self._space, self._space_panned = True, False
                 self.viewport().setCursor(Qt.CursorShape.OpenHandCursor)
@@ -268,5 +298,6 @@ class CanvasView(QGraphicsView):
             self.fit()
 
 
-def _is_space(event: QKeyEvent) -> bool:
+def is_space(event: QKeyEvent) -> bool:
+    """Whether it is Space without Ctrl, Shift and the like."""
     return event.key() == Qt.Key.Key_Space and event.modifiers() == Qt.KeyboardModifier.NoModifier

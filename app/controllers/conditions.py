@@ -12,7 +12,9 @@ NAMES = frozenset(
     (
         "project",
         "writable project",
+        "shown image",
         "image",
+        "shown person",
         "person",
         "people",
         "no people",
@@ -74,7 +76,9 @@ class Conditions(QObject):
         holds = {
             "project": session.is_open,
             "writable project": session.is_open and not session.read_only,
+            "shown image": loaded,
             "image": writable,
+            "shown person": loaded and selection.person is not None,
             "person": writable and selection.person is not None,
             "people": bool(people),
             "no people": writable and not people,

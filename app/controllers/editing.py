@@ -34,15 +34,21 @@ class Editing(QObject):
         self._session, self._scene, self._estimation = session, scene, estimation
         self._navigation, self._messages = navigation, messages
         self._document, self._selection = session.document, session.selection
-        self._cancel_gesture: Callable[[], bool] = lambda: False
+        self._cancel: Callable[[], bool] = lambda: False
+        self._let_go: Callable[[], None] = lambda: None
         self._awaited: Callable[[], bool] = lambda: False
         self._nudging = QTimer(self)
         self._nudging.setSingleShot(True)
         self._nudging.setInterval(_NUDGE_PAUSE_MS)
 
-    def set_cancel(self, cancel: Callable[[], bool]) -> None:
-        """Says how a gesture under way is cancelled; it returns whether there was one."""
-        self._cancel_gesture = cancel
+    def set_cancel(self, cancel: Callable[[], bool], let_go: Callable[[], None]) -> None:
+        """Says how to interrupt the pointer.
+
+        Args:
+            cancel: Ends the gesture under way, else the tool; returns whether there was something to end.
+            let_go: Ends the gesture only.
+        """
+        self._cancel, self._let_go = cancel, let_go
 
     def set_awaited(self, awaited: Callable[[], bool]) -> None:
         """Says how to learn whether the model is still looking at the current image."""
@@ -88,16 +94,16 @@ class Editing(QObject):
     # Actions on the selection
 
     def undo(self) -> None:
-        self._cancel_gesture()
+        self._let_go()
         self._session.undo_stack.undo()
 
     def redo(self) -> None:
-        self._cancel_gesture()
+        self._let_go()
         self._session.undo_stack.redo()
 
     def cancel(self) -> None:
         """Esc: the gesture, else the joint, else the person."""
-        if self._cancel_gesture():
+        if self._cancel():
             return
         if self._selection.joint is not None:
             self._selection.joint = None

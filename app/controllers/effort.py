@@ -21,6 +21,7 @@ class Effort(QObject):
         super().__init__(session)
         self._session, self._messages, self._asker = session, messages, asker
         self._job: ChildJob | None = None
+        self._busy = False
         self._result: dict[str, Any] = {}
         session.closed.connect(self.close)
 
@@ -40,10 +41,15 @@ class Effort(QObject):
         if self._job is not None:
             self._job.close()
             self._job = None
+        self._busy = False
 
     def _count(self, out: Path | None) -> None:
-        if self._job is None:
-            when_saved(self._session, self._messages, lambda project: self._begin(project, out), lambda: None)
+        if not self._busy:
+            self._busy = True  # from now on: the job begins only when everything is saved
+            when_saved(self._session, self._messages, lambda project: self._begin(project, out), self._give_up)
+
+    def _give_up(self) -> None:
+        self._busy = False
 
     def _begin(self, project: Path, out: Path | None) -> None:
         arguments = [str(project), *(("--csv", str(out)) if out else ())]
@@ -56,7 +62,7 @@ class Effort(QObject):
             self._result = line
 
     def _ended(self, out: Path | None, code: int, text: str) -> None:
-        self._job = None
+        self._job, self._busy = None, False
         if code == CANCELLED_CODE:
             return
         if code != 0:

@@ -19,6 +19,7 @@ class Selection(QObject):
         self._person: int | None = None
         self._joint: int | None = None
         self._prediction: int | None = None
+        self._waits = False
 
     @property
     def current_image(self) -> int | None:
@@ -31,6 +32,7 @@ class Selection(QObject):
             return
         self._image = key
         self._person = self._joint = self._prediction = None
+        self._waits = False
         self.image_changed.emit(key)
         self.changed.emit()
 
@@ -72,12 +74,25 @@ class Selection(QObject):
         """Selects a person and one of its joints in one step."""
         self._select(person, joint, None)
 
+    def pick_joint(self, person: int, joint: int) -> None:
+        """Selects a joint in order to place it, if it has no place: the next click on the photo says where it is."""
+        self._select(person, joint, None, waits=True)
+
+    @property
+    def waits_for_place(self) -> bool:
+        """Whether the selected joint was picked, and neither its person nor the selection has changed since."""
+        return self._waits
+
     def follow(self, document: Document) -> None:
         """Lets go of people and predictions that an edit takes away."""
 
-        def people_changed(image: int, _keys: frozenset[int]) -> None:
-            if image == self._image and self._person is not None and not document.has_person(image, self._person):
+        def people_changed(image: int, keys: frozenset[int]) -> None:
+            if image != self._image or self._person is None:
+                return
+            if not document.has_person(image, self._person):
                 self.person = None
+            elif self._person in keys:
+                self._waits = False  # a joint that was deleted, or an undone one, is not asking for another place
 
         def predictions_changed(image: int) -> None:
             if image == self._image and self._prediction is not None:
@@ -90,7 +105,8 @@ class Selection(QObject):
         document.image_opened.connect(predictions_changed)
         document.predictions_changed.connect(predictions_changed)
 
-    def _select(self, person: int | None, joint: int | None, prediction: int | None) -> None:
+    def _select(self, person: int | None, joint: int | None, prediction: int | None, waits: bool = False) -> None:
+        self._waits = waits
         if (person, joint, prediction) != (self._person, self._joint, self._prediction):
             self._person, self._joint, self._prediction = person, joint, prediction
             self.changed.emit()

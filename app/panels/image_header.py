@@ -71,21 +71,22 @@ class ImageHeader(QWidget):
         layout.addWidget(self.facts)
         layout.addWidget(self.note, 4)
         layout.addWidget(self.flag)
-        self.note.editingFinished.connect(self._edited)
+        self.note.editingFinished.connect(self.hand_over_note)
         self.note.left.connect(self.left)
         self.show_image(None)
 
     def set_flag_action(self, action: QAction) -> None:
         self.flag.setDefaultAction(action)
 
-    def show_image(self, record: ImageRecord | None) -> None:
+    def show_image(self, record: ImageRecord | None, read_only: bool = False) -> None:
         """Shows an image; None while there is none or its labels are not read yet."""
         key = record.key if record else None
         if key != self._image:
-            self._edited()  # what was typed belongs to the image on which it was typed
+            self.hand_over_note()  # what was typed belongs to the image on which it was typed
             self.note.clearFocus()
             self._image = key
         self.note.setEnabled(record is not None)
+        self.note.setReadOnly(read_only)
         self.name.setText(record.path if record else "")
         self.name.setToolTip(record.path if record else "")
         self.facts.setText(_facts(record) if record else "")
@@ -96,7 +97,8 @@ class ImageHeader(QWidget):
         self.note.setFocus()
         self.note.selectAll()
 
-    def _edited(self) -> None:
+    def hand_over_note(self) -> None:
+        """Says what was typed; nothing happens when that was said already."""
         if self._image is not None and self.note.isModified():
             self.note.setModified(False)
             self.note_edited.emit(self._image, self.note.text())

@@ -190,7 +190,7 @@ class ImageListPanel(QWidget):
     selected = Signal(object)
     """list[int]: keys of the selected images, in the list's order."""
     left = Signal()
-    """The user is through with searching; the keys belong to the canvas again."""
+    """The user is through with searching, or has clicked an image; the keys belong to the canvas again."""
 
     def __init__(self, model: ImageListModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -239,6 +239,7 @@ class ImageListPanel(QWidget):
         self.state.currentIndexChanged.connect(self._filter)
         self.controls.changed.connect(self._filter)
         self.more.toggled.connect(self.controls.setVisible)
+        self.view.clicked.connect(lambda _: self.left.emit())
         self.view.selectionModel().currentChanged.connect(self._picked)
         self.view.selectionModel().selectionChanged.connect(lambda *_: self._tell_selected())
         self.view.verticalScrollBar().valueChanged.connect(self._settle.start)

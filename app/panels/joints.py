@@ -49,14 +49,22 @@ class JointsModel(QAbstractTableModel):
     def _take(self, person: int | None, joints: tuple[Joint, ...], predicted: tuple[PredictedJoint, ...]) -> None:
         if (person, joints, predicted) == (self._person, self._joints, self._predicted):
             return
-        same_rows = (person, bool(joints or predicted)) == (self._person, bool(self._joints or self._predicted))
-        if not same_rows:
+        if (person, bool(joints or predicted)) != (self._person, bool(self._joints or self._predicted)):
             self.beginResetModel()
-        self._person, self._joints, self._predicted = person, joints, predicted
-        if same_rows:
-            self.dataChanged.emit(self.index(0, 0), self.index(self.rowCount() - 1, len(COLUMNS) - 1))
-        else:
+            self._person, self._joints, self._predicted = person, joints, predicted
             self.endResetModel()
+            return
+        before = self._cells()
+        self._person, self._joints, self._predicted = person, joints, predicted
+        for cell, texts in self._cells().items():
+            # What is being typed into a cell is overwritten when the cell is said to have changed.
+            if texts != before[cell]:
+                self.dataChanged.emit(self.index(*cell), self.index(*cell))
+
+    def _cells(self) -> dict[tuple[int, int], tuple[str, str]]:
+        """What every cell shows, and shows while it is edited, by row and column."""
+        cells = ((row, column) for row in range(self.rowCount()) for column in range(len(COLUMNS)))
+        return {cell: (self._text(*cell), self._typed(*cell)) for cell in cells}
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own default
         return 0 if parent.isValid() else len(self._joints or self._predicted)
@@ -193,7 +201,7 @@ class JointsPanel(QWidget):
         layout.addWidget(self.table)
         layout.addWidget(self.empty)
         self.table.selectionModel().currentRowChanged.connect(self._picked)
-        self.table.clicked.connect(lambda _: self.clicked.emit())
+        self.table.clicked.connect(self._clicked)
         self.model.modelReset.connect(self._show_joint)
         document.people_changed.connect(lambda image, _: self._refresh(image))
         document.predictions_changed.connect(self._refresh)
@@ -240,5 +248,14 @@ class JointsPanel(QWidget):
 
     def _picked(self, current: QModelIndex) -> None:
         person = self._selection.person
-        if not self._following and current.isValid() and person is not None:
+        if self._following or not current.isValid() or person is None:
+            return
+        # The row that becomes current because the keyboard came to the table is not selected: nobody picked it.
+        if self.table.selectionModel().isSelected(current):
+            self._selection.pick_joint(person, current.row())
+        else:
             self._selection.select_joint(person, current.row())
+
+    def _clicked(self, row: QModelIndex) -> None:
+        self._picked(row)  # also the row that was current already
+        self.clicked.emit()

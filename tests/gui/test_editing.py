@@ -5,11 +5,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
-from app.document.records import Box, Joint
+from app.document.records import Box, Joint, PredictedJoint, Prediction, PredictionStatus
 from app.main_window import MainWindow
 
 Opener = Callable[[MainWindow, Path], None]
@@ -118,6 +119,54 @@ def test_a_read_only_window_refuses_every_edit_in_one_sentence(
     reader.message_bar.dismiss()
     reader.predictions.prefill_wanted.emit()
     assert reader.message_bar.text == ""
+
+
+def test_a_read_only_project_can_be_looked_at_by_keys(
+    make_window: WindowMaker, open_in: Opener, coco_file: Path, qtbot: QtBot
+) -> None:
+    window = make_window()
+    open_in(window, coco_file)
+    path = window.session.path
+    assert path is not None
+    window.opening.open_project(path, read_only=True)
+    qtbot.waitUntil(lambda: window.session.read_only and window.session.current_record() is not None, timeout=20_000)
+    actions = window.actions_by_id
+    for name in ("fit", "one_to_one", "brighter", "lighten_shadows", "cancel", "next_person", "select_person_1"):
+        qtbot.waitUntil(actions[name].isEnabled)
+    actions["select_person_1"].trigger()
+    qtbot.waitUntil(lambda: actions["next_joint"].isEnabled() and actions["copy_person"].isEnabled())
+    actions["next_joint"].trigger()
+    assert window.session.selection.joint == 0
+    actions["brighter"].trigger()
+    qtbot.waitUntil(actions["reset_photo"].isEnabled)
+    assert window.header.note.isReadOnly()
+    for name in ("note", "delete", "nudge_left", "mark_done", "place_joints", "cycle_visibility", "paste_person"):
+        assert not actions[name].isEnabled(), name
+
+
+@pytest.mark.parametrize("how", ["threshold", "switch", "done"])
+def test_a_prediction_that_is_not_shown_any_more_is_not_decided_by_keys(
+    make_window: WindowMaker, open_in: Opener, coco_file: Path, qtbot: QtBot, how: str
+) -> None:
+    window = make_window()
+    open_in(window, coco_file)
+    image, document = current(window), window.session.document
+    joints = tuple(PredictedJoint(200.0 + index, 50.0 + 5 * index, 0.9) for index in range(17))
+    document.set_predictions(image, [Prediction(9, "m" * 8, Box(190, 40, 60, 120), 0.6, joints)], "m" * 8)
+    window.session.selection.prediction = 9
+    qtbot.waitUntil(window.actions_by_id["accept"].isEnabled)
+    people = document.people(image)
+    if how == "threshold":
+        window.layers.set_threshold(0.7)
+    elif how == "switch":
+        window.layers.toggle("predictions")
+    else:
+        window.editing.mark_done()
+    window.editing.accept()
+    window.editing.delete()
+    assert document.people(image) == people
+    assert document.prediction(image, 9).status is PredictionStatus.OPEN
+    qtbot.waitUntil(lambda: not window.actions_by_id["accept"].isEnabled())
 
 
 def without_places(path: Path, *kept: int) -> None:

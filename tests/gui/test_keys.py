@@ -1,15 +1,20 @@
 """Changing keys: conflicts are told, the actions obey at once, and the next window remembers."""
 
 from collections.abc import Callable
+from pathlib import Path
 
+from PySide6.QtCore import Qt
 from PySide6.QtGui import QKeySequence
+from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from app.actions import ACTIONS
 from app.dialogs.key_editor import KeyEditor
 from app.dialogs.keys import KeysDialog
+from app.document.records import ImageState
 from app.main_window import MainWindow
 
+Opener = Callable[[MainWindow, Path], None]
 WindowMaker = Callable[..., MainWindow]
 
 
@@ -87,3 +92,39 @@ def test_the_sheet_shows_the_keys_as_they_are(make_window: WindowMaker, qtbot: Q
     assert sheet is not None
     texts = {label.text() for _, labels in sheet._lines for label in labels}
     assert {"F9", "Fit", "Alt+1"} <= texts
+
+
+def test_space_on_the_canvas_does_what_it_is_set_to(
+    make_window: WindowMaker, open_in: Opener, photos: Path, qtbot: QtBot
+) -> None:
+    window = make_window()
+    open_in(window, photos)
+    window.activateWindow()
+    qtbot.waitUntil(lambda: window.isActiveWindow() and window.actions_by_id["mark_empty"].isEnabled())
+    image = window.session.selection.current_image
+    assert image is not None
+    window.canvas.setFocus()
+    window.keys.set("accept_and_go_on", ("Ctrl+Return",))
+    QTest.keyClick(window.canvas, Qt.Key.Key_Space)
+    assert window.session.selection.current_image == image, "now it is nobody's"
+    window.keys.set("mark_empty", ("Space",))
+    QTest.keyClick(window.canvas, Qt.Key.Key_Space)
+    assert window.session.selection.current_image == image
+    assert window.session.document.image(image).state is ImageState.DONE_EMPTY
+
+
+def test_the_hints_name_the_keys_as_they_are(make_window: WindowMaker, open_in: Opener, coco_file: Path) -> None:
+    window = make_window()
+    open_in(window, coco_file)
+    hint = window.status.hint
+    assert hint.text().endswith(" · N: new person")
+    window.keys.set("new_person", ("F9",))
+    assert hint.text().endswith(" · F9: new person")
+    window.keys.set("new_person", ())
+    assert hint.text().endswith("right-click: visibility"), "no key, no word about it"
+    window.editing.select_person(1)
+    window.canvas.place_joints()
+    assert hint.text().endswith(" · S: skip · Esc: stop")
+    window.keys.set("skip_joint", ("Ctrl+K",))
+    assert hint.text().endswith(" · Ctrl+K: skip · Esc: stop")
+    assert window.scene.key_names.hint("{accept} accept · {reject} reject") == "Return accept · Backspace reject"

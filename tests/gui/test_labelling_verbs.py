@@ -123,10 +123,31 @@ def test_selecting_somebody_else_ends_placing(window: MainWindow, qtbot: QtBot) 
     trigger(window, qtbot, "place_joints")
     trigger(window, qtbot, "delete")  # a joint is selected: it goes, its person stays
     assert window.canvas.placing
-    window.session.selection.joint = None
-    window.canvas.place_joints()
-    window.editing.undo()
+    window.session.selection.clear()
     assert not window.canvas.placing
+
+
+def test_undo_while_placing_asks_for_the_joint_again(window: MainWindow, qtbot: QtBot) -> None:
+    before = people(window)[0]
+    trigger(window, qtbot, "place_joints")
+    click(window, 100, 100)
+    click(window, 110, 100)
+    assert "right eye (3 of 17)" in window.status.hint.text()
+    for hint in ("left eye (2 of 17)", "nose (1 of 17)"):
+        trigger(window, qtbot, "undo")
+        assert window.canvas.placing and hint in window.status.hint.text()
+    assert people(window)[0] == before and window.session.selection.joint == 0
+
+
+def test_tab_while_placing_aims_at_the_selected_joint(window: MainWindow, qtbot: QtBot) -> None:
+    before = people(window)[0].joints
+    trigger(window, qtbot, "place_joints")
+    for _ in range(2):
+        trigger(window, qtbot, "next_joint")
+    click(window, 200, 200)
+    after = people(window)[0].joints
+    assert [index for index in range(17) if before[index] != after[index]] == [2]
+    assert window.session.selection.joint == 0, "nothing is left out"
 
 
 def test_flag_and_note(window: MainWindow, qtbot: QtBot) -> None:

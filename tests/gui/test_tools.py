@@ -131,6 +131,16 @@ def test_a_click_moves_nothing(tool: SelectTool, editor: FakeEditor) -> None:
     assert editor.calls == []
 
 
+def test_three_pixels_are_a_drag_at_any_scale(tool: SelectTool, editor: FakeEditor) -> None:
+    start, scale = 79.0, 46 / 32
+    end = start + 3 / scale
+    assert (end - start) * scale < 3, "by the last digit"
+    tool.press(PointerEvent(start, 80, scale))
+    tool.move(PointerEvent(end, 80, scale))
+    tool.release(PointerEvent(end, 80, scale))
+    assert editor.calls == [("joint", 1, 0, 80 + end - start, 80)]
+
+
 def test_escape_restores_and_asks_for_nothing(tool: SelectTool, stage: FakeStage, editor: FakeEditor) -> None:
     tool.press(PointerEvent(80, 80))
     tool.move(PointerEvent(100, 100))
@@ -279,6 +289,44 @@ def test_skipping_a_joint_leaves_it_as_it_is(stage: FakeStage, editor: FakeEdito
     assert "left wrist (1 of 2)" in tool.hint, "somebody complete is gone through from the beginning"
     tool.press(PointerEvent(10, 10))
     assert tool.cancel() and editor.calls == []
+
+
+def test_skipping_while_the_button_is_down_skips_one_joint(stage: FakeStage, editor: FakeEditor) -> None:
+    tool = PlaceJointsTool(stage, editor, 2, ORDER, lambda: None)
+    tool.press(PointerEvent(100, 110))
+    tool.skip()
+    tool.release(PointerEvent(100, 110))
+    assert editor.calls == [] and "right wrist (2 of 2)" in tool.hint
+
+
+def test_another_joint_that_is_selected_is_asked_for_first(stage: FakeStage, editor: FakeEditor) -> None:
+    stage.people[2] = replace(INNER, joints=(*INNER.joints, Joint(95, 105, 2, HUMAN)))
+    tool = PlaceJointsTool(stage, editor, 2, (*ORDER, (2, "nose")), lambda: None)
+    tool.press(PointerEvent(100, 110))
+    stage.select(2, 2)
+    tool.follow()
+    tool.release(PointerEvent(100, 110))
+    assert editor.calls == [] and "Click the nose" in tool.hint, "what was pressed was about the joint before"
+    drag(tool, (101, 111))
+    assert editor.calls == [("place", 2, 2, 101, 111, 2)]
+    assert stage.selected == (2, 0, None) and "left wrist (1 of 2)" in tool.hint
+    stage.select(2)
+    tool.follow()
+    assert stage.selected == (2, 0, None), "the joint that is asked for is marked again"
+
+
+def test_what_was_undone_is_asked_for_again(stage: FakeStage, editor: FakeEditor) -> None:
+    def place(person: int, joint: int, x: float, y: float, v: int) -> None:
+        stage.people[person] = stage.people[person].with_joint(joint, Joint(x, y, v, HUMAN))
+
+    editor.place_joint = place  # type: ignore[method-assign]
+    tool = PlaceJointsTool(stage, editor, 1, ORDER, lambda: None)
+    drag(tool, (10, 10))
+    tool.follow()
+    assert "right wrist (2 of 2)" in tool.hint
+    stage.people[1] = PERSON
+    tool.follow()
+    assert stage.selected == (1, 0, None) and "left wrist (1 of 2)" in tool.hint
 
 
 def test_a_slip_draws_nobody(stage: FakeStage, editor: FakeEditor) -> None:

@@ -15,16 +15,17 @@ from app.document.records import Box
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """What is said about one prediction; opacity 0..1."""
+    """What is said about one prediction; opacity 0..1, choices: which keys decide about it."""
 
     box: Box
     score: float
     selected: bool
     opacity: float
+    choices: str = ""
 
     @property
     def text(self) -> str:
-        return f"{self.score:.2f}" + ("   Enter accept · Backspace reject" if self.selected else "")
+        return f"{self.score:.2f}" + (f"   {self.choices}" if self.choices else "")
 
 
 class ScoresItem(QGraphicsItem):

@@ -11,6 +11,8 @@ from app.document.records import Box, Person
 
 DRAG_DISTANCE = 3.0
 """Screen pixels that the pointer must travel before a press becomes a drag: a click never moves a label."""
+_ROUNDING = 1e-6
+"""Whole screen pixels come back from image coordinates a little too short."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +65,7 @@ class Gesture:
     def move(self, event: PointerEvent) -> None:
         """Follows the pointer once it has left the place of the press."""
         travelled = max(abs(event.x - self.start.x), abs(event.y - self.start.y)) * event.scale
-        self.dragging = self.dragging or travelled >= DRAG_DISTANCE
+        self.dragging = self.dragging or travelled >= DRAG_DISTANCE - _ROUNDING
         if self.dragging:
             self.drag(event)
 
@@ -89,11 +91,19 @@ class Gesture:
         raise NotImplementedError
 
 
+class PersonGesture(Gesture):
+    """A drag of somebody, who may be deleted meanwhile: whoever owns the tool cancels it then."""
+
+    def __init__(self, stage: Stage, editor: Editor, start: PointerEvent, person: int) -> None:
+        super().__init__(stage, editor, start)
+        self.person = stage.person(person)
+
+
 class Tool:
     """What the pointer does on the canvas until another tool is chosen."""
 
     hint = ""
-    """One line for the status bar."""
+    """One line for the status bar; {action} stands for the action's key (app.canvas.key_names)."""
 
     def __init__(self, stage: Stage, editor: Editor) -> None:
         self.stage, self.editor = stage, editor

@@ -3,18 +3,18 @@
 from PySide6.QtCore import Qt
 
 from app.canvas.editor import Editor
-from app.canvas.tools.base import Gesture, PointerEvent, Stage
+from app.canvas.tools.base import PersonGesture, PointerEvent, Stage
 from app.document.records import HUMAN, Joint
 
 
-class DragJoint(Gesture):
+class DragJoint(PersonGesture):
     """Moves a joint by the pointer's way since the press, so that grabbing it off-centre does not make it jump."""
 
     cursor = Qt.CursorShape.BlankCursor
 
     def __init__(self, stage: Stage, editor: Editor, start: PointerEvent, person: int, joint: int) -> None:
-        super().__init__(stage, editor, start)
-        self.person, self.joint = stage.person(person), joint
+        super().__init__(stage, editor, start, person)
+        self.joint = joint
 
     def drag(self, event: PointerEvent) -> None:
         x, y = self._place(event)

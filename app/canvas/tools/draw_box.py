@@ -35,7 +35,7 @@ class DrawBox(Gesture):
 class DrawBoxTool(Tool):
     """One new person, then `finished` is called (to go back to selecting)."""
 
-    hint = "Drag a box around the person · Esc cancels"
+    hint = "Drag a box around the person · {cancel} cancels"
 
     def __init__(self, stage: Stage, editor: Editor, finished: Callable[[], None]) -> None:
         super().__init__(stage, editor)

@@ -4,20 +4,15 @@ from dataclasses import replace
 
 from PySide6.QtCore import Qt
 
-from app.canvas.editor import Editor
-from app.canvas.tools.base import Gesture, PointerEvent, Stage
+from app.canvas.tools.base import PersonGesture, PointerEvent
 from app.commands.people import moved
 from app.document.records import Box
 
 
-class MoveBox(Gesture):
+class MoveBox(PersonGesture):
     """Moves a person's box; the joints stay, until the model estimates its own joints anew in the new box."""
 
     cursor = Qt.CursorShape.ClosedHandCursor
-
-    def __init__(self, stage: Stage, editor: Editor, start: PointerEvent, person: int) -> None:
-        super().__init__(stage, editor, start)
-        self.person = stage.person(person)
 
     def drag(self, event: PointerEvent) -> None:
         self.stage.preview_person(self.person.with_box(self._box(event)))
@@ -31,14 +26,10 @@ class MoveBox(Gesture):
         return replace(box, x=box.x + dx, y=box.y + dy)
 
 
-class MovePerson(Gesture):
+class MovePerson(PersonGesture):
     """Moves box and joints together."""
 
     cursor = Qt.CursorShape.ClosedHandCursor
-
-    def __init__(self, stage: Stage, editor: Editor, start: PointerEvent, person: int) -> None:
-        super().__init__(stage, editor, start)
-        self.person = stage.person(person)
 
     def drag(self, event: PointerEvent) -> None:
         self.stage.preview_person(moved(self.person, *self._way(event)))

@@ -3,18 +3,18 @@
 from PySide6.QtCore import Qt
 
 from app.canvas.editor import Editor
-from app.canvas.tools.base import Gesture, PointerEvent, Stage
+from app.canvas.tools.base import PersonGesture, PointerEvent, Stage
 from app.document.records import HUMAN, Joint
 
 
-class PlaceJoint(Gesture):
+class PlaceJoint(PersonGesture):
     """A click is enough; while the button is held, the joint follows the pointer."""
 
     cursor = Qt.CursorShape.BlankCursor
 
     def __init__(self, stage: Stage, editor: Editor, start: PointerEvent, person: int, joint: int) -> None:
-        super().__init__(stage, editor, start)
-        self.person, self.joint = stage.person(person), joint
+        super().__init__(stage, editor, start, person)
+        self.joint = joint
 
     def drag(self, event: PointerEvent) -> None:
         self.stage.preview_person(self.person.with_joint(self.joint, Joint(*self._place(event), 2, HUMAN)))

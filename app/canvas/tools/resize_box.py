@@ -4,7 +4,7 @@ from PySide6.QtCore import Qt
 
 from app.canvas.editor import Editor
 from app.canvas.hit_test import Handle, clipped, resized
-from app.canvas.tools.base import Gesture, PointerEvent, Stage
+from app.canvas.tools.base import PersonGesture, PointerEvent, Stage
 from app.document.records import Box
 
 CURSORS = {
@@ -19,12 +19,12 @@ CURSORS = {
 }
 
 
-class ResizeBox(Gesture):
+class ResizeBox(PersonGesture):
     """Moves one or two sides of a person's box; the joints stay where they are."""
 
     def __init__(self, stage: Stage, editor: Editor, start: PointerEvent, person: int, handle: Handle) -> None:
-        super().__init__(stage, editor, start)
-        self.person, self.handle = stage.person(person), handle
+        super().__init__(stage, editor, start, person)
+        self.handle = handle
         self.cursor = CURSORS[handle]
 
     def drag(self, event: PointerEvent) -> None:

@@ -25,11 +25,14 @@ class SelectTool(Tool):
     """Selects on press and starts the gesture that fits what was hit.
 
     A joint is dragged, a handle resizes, the border or inside of the *selected* box moves the box, a bone (or Ctrl)
-    the whole pose. A click on what is selected already goes on to what lies beneath it. While a joint without a place
-    is selected (in the People panel), a click puts it there.
+    the whole pose. A click on what is selected already goes on to what lies beneath it. After a joint without a place
+    was picked (in the Joints panel), a click puts it there.
     """
 
-    hint = "Drag joints, handles, the box; drag a bone to move the whole pose · right-click: visibility · N: new person"
+    hint = (
+        "Drag joints, handles, the box; drag a bone to move the whole pose · right-click: visibility"
+        " · {new_person}: new person"
+    )
 
     def __init__(self, stage: Stage, editor: Editor) -> None:
         super().__init__(stage, editor)
