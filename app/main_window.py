@@ -8,11 +8,11 @@ from PySide6.QtGui import QCloseEvent, QDragEnterEvent, QDropEvent, QIcon
 from PySide6.QtWidgets import QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from app import actions as action_table
-from app.canvas.adjustments import Adjustments
 from app.canvas.layers import Layers
 from app.canvas.palette import Look
 from app.canvas.scene import PoseScene
 from app.canvas.view import CanvasView
+from app.connections import connect_background_work, connect_panels
 from app.controllers import places
 from app.controllers.backups import Backups
 from app.controllers.clipboard import Clipboard
@@ -76,8 +76,9 @@ class MainWindow(QMainWindow):
         self._make_status_bar()
         self._make_actions()
         self._connect_session()
-        self._connect_panels()
-        self._connect_background_work()
+        connect_panels(self)
+        connect_background_work(self)
+        self.questions = Questions(self, self.fine_tuning, self.exporting, self.videos, self.merging, self.effort)
         self.restoreGeometry(settings.bytes_value("window/geometry"))
         self.restoreState(settings.bytes_value("window/state"))
         self.docks.hide_training()
@@ -220,78 +221,6 @@ class MainWindow(QMainWindow):
         self.engine.ready.connect(lambda info: self.scene.set_tau(info.tau))
         self.engine_status.changed.connect(self.status.model.setText)
 
-    def _connect_panels(self) -> None:
-        layers, canvas = self.layers, self.canvas
-        self.image_list.chosen.connect(lambda key: setattr(self.session.selection, "current_image", key))
-        self.image_list.thumbnails_wanted.connect(self.photos.want_thumbnails)
-        self.image_list.left.connect(canvas.setFocus)
-        self.image_list.selected.connect(self.prefill.set_selected)
-        self.header.left.connect(canvas.setFocus)
-        self.header.note_edited.connect(self.editing.set_note)
-        self.conditions.changed.connect(
-            lambda: self.header.show_image(self.session.current_record(), self.session.read_only)
-        )
-        canvas.tool_changed.connect(lambda: self.conditions.set_placing(canvas.placing))
-        self.joints.model.placed.connect(self.editing.move_joint)
-        self.joints.model.visibility_set.connect(self.editing.set_visibility)
-        # Arrows and Tab move and select joints only while the canvas has the focus.
-        self.people.clicked.connect(canvas.setFocus)
-        self.joints.clicked.connect(canvas.setFocus)
-        self.predictions.threshold_changed.connect(layers.set_threshold)
-        self.predictions.accept_all_wanted.connect(self.editing.accept_shown)
-        self.predictions.prefill_wanted.connect(self.actions_by_id["prefill_image"].trigger)
-        self.counts.changed.connect(self.predictions.show_counts)
-        self.counts.changed.connect(lambda shown, *_: self.people.show_proposed(shown))
-        self.heatmap_panel.shown_changed.connect(lambda on: layers.switch("heatmap", on))
-        self.heatmap_panel.opacity_changed.connect(layers.set_opacity)
-        self.heatmaps.status_changed.connect(self.heatmap_panel.show_status)
-        self.view_panel.adjusted.connect(lambda *values: layers.set_adjustments(Adjustments(*values)))
-        self.view_panel.reset_wanted.connect(layers.reset_adjustments)
-        layers.changed.connect(self._show_layers)
-        self._show_layers()
-        self.editing.set_cancel(canvas.cancel, canvas.let_go)
-        self.editing.set_awaited(lambda: self.prefill.awaited)
-        canvas.pointer_moved.connect(self.status.show_pointer)
-        canvas.pointer_left.connect(self.status.pointer.clear)
-        canvas.scale_changed.connect(self.status.show_scale)
-        canvas.hint_changed.connect(self.status.hint.setText)
-        canvas.space_tapped.connect(lambda: self.keys.trigger("Space"))
-        self.keys.changed.connect(lambda: self.scene.key_names.set(self.keys.names()))
-        self.scene.key_names.set(self.keys.names())
-        canvas.use_select()
-        self.empty.recent_chosen.connect(lambda path: self.opening.open_paths([Path(path)]))
-        starts = {"folder": "open_folder", "images": "open_images", "coco": "open_coco", "sample": "open_sample"}
-        self.empty.chosen.connect(lambda name: self.actions_by_id[starts[name]].trigger())
-
-    def _connect_background_work(self) -> None:
-        strip, jobs, tuning = self.prefill_strip, self.job_strip, self.fine_tuning
-        self.prefill.progress.connect(
-            lambda done, total, left: strip.show_progress("Pre-fill", done, total, left if left >= 0 else None)
-        )
-        self.prefill.ended.connect(strip.finish)
-        strip.pause_wanted.connect(self.prefill.pause)
-        strip.cancel_wanted.connect(self.prefill.cancel)
-        for source in (self.opening, self.exporting, self.detections, self.merging, self.videos):
-            source.progress.connect(
-                lambda name, done, total: jobs.show_progress(name, done, total, None, pausable=False)
-            )
-        self.opening.progress_ended.connect(jobs.finish)
-        for job in (self.exporting, self.detections, self.merging, self.videos):
-            job.ended.connect(jobs.finish)
-            jobs.cancel_wanted.connect(job.cancel)
-        self.questions = Questions(self, tuning, self.exporting, self.videos, self.merging, self.effort)
-        jobs.cancel_wanted.connect(self.opening.cancel_import)
-        tuning.began.connect(self.training.begin)
-        tuning.began.connect(lambda _: self.docks.raise_training())
-        tuning.logged.connect(self.training.show_event)
-        tuning.ended.connect(self.training.show_end)
-        tuning.offered.connect(self.training.show_offer)
-        self.training.stop_wanted.connect(tuning.stop)
-        self.training.cancel_wanted.connect(tuning.cancel)
-        self.training.pause_wanted.connect(tuning.pause)
-        self.training.start_wanted.connect(tuning.ask)
-        self.training.use_wanted.connect(tuning.use_offered)
-
     # Showing
 
     def show_icons(self, icon: Callable[[str], QIcon]) -> None:
@@ -339,7 +268,7 @@ class MainWindow(QMainWindow):
         """Puts the cursor into the note on the current image."""
         self.header.edit_note()
 
-    def _show_layers(self) -> None:
+    def show_layers(self) -> None:
         self.predictions.set_threshold(self.layers.threshold)
         self.heatmap_panel.show_state(self.layers.shows("heatmap"), self.layers.opacity)
         shown = self.layers.adjustments

@@ -32,7 +32,7 @@ class PeoplePanel(QWidget):
         header.setStretchLastSection(False)
         self.empty = QLabel(self)
         self.empty.setWordWrap(True)
-        self.show_proposed(0)
+        self.show_proposed(0, "")
         self.empty.setProperty("muted", True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         layout = QVBoxLayout(self)
@@ -47,13 +47,10 @@ class PeoplePanel(QWidget):
         selection.changed.connect(self._selection_changed)
         self.refill()
 
-    def show_proposed(self, count: int) -> None:
+    def show_proposed(self, count: int, what_to_do: str) -> None:
         """Says what to do while nobody is labelled; count is how many predictions are shown."""
-        if count:
-            it = "it" if count == 1 else "them"
-            self.empty.setText(f"Nobody is labelled yet.\n{count} proposed: Space accepts {it} and goes on.")
-        else:
-            self.empty.setText("Nobody is labelled here yet.\nN draws a person, P asks the model.")
+        proposed = f"{count} proposed. " if count else ""
+        self.empty.setText(f"Nobody is labelled here yet.\n{proposed}{what_to_do}")
 
     def refill(self) -> None:
         """Shows the current image's people."""
