@@ -14,7 +14,7 @@ from app.panels.predictions import PredictionsPanel
 from app.panels.training import TrainingPanel
 from app.panels.view import ViewPanel
 
-_WIDTHS = (270, 352)
+_WIDTHS = (270, 376)
 _HEIGHTS = (180, 400, 110, 110)
 
 

@@ -17,7 +17,7 @@ COLUMNS = ("Joint", "x", "y", "State", "Conf.")
 _JOINT, _X, _Y, _STATE, _BY = range(len(COLUMNS))
 _STATES = {0: "–", 1: "occluded", 2: "visible"}
 _WORDS = {"": 0, "-": 0, "–": 0, "0": 0, "1": 1, "2": 2, "occluded": 1, "visible": 2, "hint": 0, "o": 1, "v": 2}
-_SWATCH, _PADDING = 32, 5
+_SWATCH, _PADDING = 28, 10
 """Pixels: room for the colour before a name, and beside every text."""
 _SAME_PLACE = 0.05
 """Pixels: a joint that was moved no further still has the model's confidence."""
