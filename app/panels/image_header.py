@@ -1,17 +1,16 @@
 """The line above the canvas: which image this is, its flag, its note."""
 
-from PySide6.QtCore import QEvent, Qt, Signal
-from PySide6.QtGui import QAction, QKeyEvent
-from PySide6.QtWidgets import QHBoxLayout, QLabel, QLineEdit, QSizePolicy, QToolButton, QWidget
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtGui import QAction
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QSizePolicy, QToolButton, QWidget
 
 from app.document.records import ImageRecord
 from app.panels.badges import WORDS
+from app.panels.escaping_field import EscapingField
 
 
-class NoteField(QLineEdit):
+class NoteField(EscapingField):
     """One line; Return keeps it, Esc takes back what was typed."""
-
-    left = Signal()
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -26,22 +25,8 @@ class NoteField(QLineEdit):
             self._kept = note
             self.setText(note)
 
-    def event(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and _is_escape(event):
-            event.accept()
-            return True
-        return super().event(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if _is_escape(event):
-            self.setText(self._kept)
-            self.left.emit()
-        else:
-            super().keyPressEvent(event)
-
-
-def _is_escape(event: QKeyEvent) -> bool:
-    return event.key() == Qt.Key.Key_Escape
+    def take_back(self) -> None:
+        self.setText(self._kept)
 
 
 class ImageHeader(QWidget):

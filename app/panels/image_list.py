@@ -1,7 +1,6 @@
 """The dock with all images: thumbnails, badges, search and filter."""
 
 from PySide6.QtCore import (
-    QEvent,
     QItemSelectionModel,
     QModelIndex,
     QPersistentModelIndex,
@@ -12,14 +11,13 @@ from PySide6.QtCore import (
     QTimer,
     Signal,
 )
-from PySide6.QtGui import QFontMetrics, QGuiApplication, QKeyEvent, QPainter, QPalette, QPixmap
+from PySide6.QtGui import QFontMetrics, QGuiApplication, QPainter, QPalette, QPixmap
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
     QHBoxLayout,
     QHeaderView,
     QLabel,
-    QLineEdit,
     QStyle,
     QStyledItemDelegate,
     QStyleOptionViewItem,
@@ -30,6 +28,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.panels.badges import DAMAGED, WORDS, draw_badge, draw_flag
+from app.panels.escaping_field import EscapingField
 from app.panels.image_filter import STATE_FILTERS, FilterControls
 from app.panels.image_model import DAMAGE_ROLE, RECORD_ROLE, THUMBNAIL_ROLE, ImageListModel, ImageRow
 
@@ -129,25 +128,6 @@ def _count_words(record: ImageRow) -> str:
     return ""
 
 
-class _SearchField(QLineEdit):
-    """Esc clears the field and leaves it, before the window's own Esc."""
-
-    left = Signal()
-
-    def event(self, event: QEvent) -> bool:
-        if event.type() == QEvent.Type.ShortcutOverride and isinstance(event, QKeyEvent) and _is_escape(event):
-            event.accept()
-            return True
-        return super().event(event)
-
-    def keyPressEvent(self, event: QKeyEvent) -> None:
-        if _is_escape(event):
-            self.clear()
-            self.left.emit()
-        else:
-            super().keyPressEvent(event)
-
-
 class _Rows(QTableView):
     """A list; but a list view lays every row out, which takes a quarter of a second for 100,000 of them."""
 
@@ -176,10 +156,6 @@ class _Rows(QTableView):
         return super().moveCursor(action, modifiers)
 
 
-def _is_escape(event: QKeyEvent) -> bool:
-    return event.key() == Qt.Key.Key_Escape
-
-
 class ImageListPanel(QWidget):
     """Search field, state filter, list."""
 
@@ -197,7 +173,7 @@ class ImageListPanel(QWidget):
         self.model = model
         self._current: int | None = None
         self.setMinimumWidth(_LEAST_WIDTH)
-        self.search = _SearchField(self)
+        self.search = EscapingField(self)
         self.search.setPlaceholderText("Search by name")
         self.search.setClearButtonEnabled(True)
         self.search.setProperty("field", True)

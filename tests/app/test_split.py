@@ -44,6 +44,14 @@ def parts_of(whole: Project, tmp_path: Path, count: int = 2) -> list[Path]:
     return list(map(Path, split_project(whole.path, tmp_path / "parts", count)["paths"]))
 
 
+def work_on(part: Path, *drawn_at: tuple[int, float]) -> None:
+    """Draws people in a part: image, x."""
+    opened = Project.open(part)
+    for image, x in drawn_at:
+        add(opened, image, x)
+    opened.close()
+
+
 def take(whole: Project, part: Path, choice: Overlaps = "mine") -> Iterator[int]:
     """Takes a part back as the window does, which gives keys that nobody else uses."""
     first = whole.next_person_key
@@ -192,10 +200,7 @@ def test_the_child(whole: Project, tmp_path: Path) -> None:
 
 def test_people_who_come_have_keys_that_nobody_drawn_meanwhile_gets(whole: Project, tmp_path: Path) -> None:
     first, _ = parts_of(whole, tmp_path)
-    one = Project.open(first)
-    add(one, 2, 5.0)
-    add(one, 3, 6.0)
-    one.close()
+    work_on(first, (2, 5.0), (3, 6.0))
     document = Document(default_skeleton())
     document.reserve_keys(whole.next_person_key)
     taking = whole.take_part(first, "mine", document.reserve_block(whole.part_report(first).people))
@@ -220,10 +225,7 @@ def test_a_key_of_another_image_is_refused(whole: Project) -> None:
 
 def test_a_take_that_was_broken_off_gives_no_key_twice(whole: Project, tmp_path: Path) -> None:
     first, _ = parts_of(whole, tmp_path)
-    one = Project.open(first)
-    add(one, 2, 5.0)
-    add(one, 3, 6.0)
-    one.close()
+    work_on(first, (2, 5.0), (3, 6.0))
     taking = take(whole, first)
     next(taking)
     whole.close()  # as a kill would leave it
@@ -275,10 +277,7 @@ def test_labels_imported_since_are_a_conflict(tmp_path: Path) -> None:
 
 def test_work_done_here_while_a_part_is_taken_stays(whole: Project, tmp_path: Path) -> None:
     first, _ = parts_of(whole, tmp_path)
-    one = Project.open(first)
-    add(one, 2, 5.0)
-    add(one, 3, 6.0)
-    one.close()
+    work_on(first, (2, 5.0), (3, 6.0))
     taking = take(whole, first)
     assert next(taking) == 2
     person = drawn(whole.next_person_key + 100, 33.0)
