@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import hypot
 
-from app.document.records import Box, Joint, Person, Prediction
+from app.document.records import Box, Person, Prediction
 
 JOINT_RADIUS = 9.0
 """Screen pixels within which a joint or a handle is hit."""
@@ -73,11 +73,6 @@ class Visible:
     skeleton: bool = True
     joint: int | None = None
     prediction: int | None = None
-
-
-def is_drawn(joint: Joint) -> bool:
-    """Whether a joint has a place to draw: a label, a model's hint, or one that was set back to "not labelled"."""
-    return joint.placed or (joint.x, joint.y) != (0.0, 0.0)
 
 
 def handle_places(box: Box) -> dict[Handle, tuple[float, float]]:
@@ -153,7 +148,7 @@ def _joints(x: float, y: float, radius: float, visible: Visible) -> Iterator[Hit
         if not (visible.skeleton or chosen):
             continue
         for index, joint in enumerate(person.joints):
-            if is_drawn(joint) and (joint.v or chosen) and abs(joint.x - x) <= radius and abs(joint.y - y) <= radius:
+            if joint.has_place and (joint.v or chosen) and abs(joint.x - x) <= radius and abs(joint.y - y) <= radius:
                 distance = hypot(joint.x - x, joint.y - y)
                 if distance <= radius:
                     # A tie of joints that lie on each other goes to the selected joint, then to the selected person,

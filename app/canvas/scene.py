@@ -9,7 +9,7 @@ from PySide6.QtWidgets import QGraphicsScene
 
 from app.canvas.adjustments import AdjustedPhoto
 from app.canvas.heatmap_image import colored_heatmap, peak_cell
-from app.canvas.hit_test import Visible, is_drawn
+from app.canvas.hit_test import Visible
 from app.canvas.items.heatmap_item import HeatmapItem
 from app.canvas.items.painting import FADED
 from app.canvas.items.person_item import PersonItem
@@ -97,7 +97,7 @@ class PoseScene(QGraphicsScene):
         person, joint = self._selection.person, self._selection.joint
         if person is None or joint is None or not self._selection.waits_for_place:
             return None
-        return None if is_drawn(self.person(person).joints[joint]) else (person, joint)
+        return None if self.person(person).joints[joint].has_place else (person, joint)
 
     def selected_person(self) -> int | None:
         return self._selection.person

@@ -4,7 +4,6 @@ from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QObject, QTimer
 
-from app.canvas.hit_test import is_drawn
 from app.canvas.scene import PoseScene
 from app.canvas.tools.move_box import kept_inside
 from app.commands import images, joints, people, predictions, stack
@@ -152,7 +151,7 @@ class Editing(QObject):
         if key is None:
             return
         image, person = self._image(), self._document.person(self._image(), key)
-        if index is not None and not is_drawn(person.joints[index]):
+        if index is not None and not person.joints[index].has_place:
             return  # a joint without a place would get a label at the image's corner
         merge = self._nudging.isActive()
         self._nudging.start()
@@ -173,7 +172,7 @@ class Editing(QObject):
         selected = self._selection.joint
         start = selected if selected is not None else (-1 if step > 0 else 0)
         ways = ((start + step * count) % len(shown) for count in range(1, len(shown) + 1))
-        following = next((index for index in ways if is_drawn(shown[index])), None)
+        following = next((index for index in ways if shown[index].has_place), None)
         if following is not None:
             self._selection.joint = following
 

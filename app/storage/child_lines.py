@@ -11,6 +11,8 @@ import msgspec
 from app.storage.errors import ProjectError
 from app.storage.new_folder import FolderTakenError
 
+NOT_PREPARED = "cannot be prepared for import ({reason}). Check the disk."
+"""For `run_child_work`: what is said of a file to import."""
 _CANCELLED = 143
 """Exit status, as a shell would report the signal."""
 
@@ -25,10 +27,19 @@ def print_error(message: str) -> None:
     _print({"error": message})
 
 
-def run_child_work(out: Path, work: Callable[[], Mapping[str, object]], *known: type[Exception]) -> int:
-    """Does the work of a child that writes to `out`; prints its result or what went wrong; returns the exit status.
+def run_child_work(
+    path: Path,
+    work: Callable[[], Mapping[str, object]],
+    *known: type[Exception],
+    problem: str = "cannot be written ({reason}). Choose another folder, or free some space.",
+) -> int:
+    """Does the work of a child; prints its result or what went wrong; returns the exit status.
 
-    known: exceptions whose texts are sentences for the user.
+    Args:
+        path: What the work is about: the file to write, or to read.
+        work: Returns what the window is told.
+        known: Exceptions whose texts are sentences for the user.
+        problem: What is said of `path` when the system refuses something.
     """
     # A cancelled job is asked to end: as an exit it takes away what is unfinished.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(_CANCELLED))
@@ -40,7 +51,7 @@ def run_child_work(out: Path, work: Callable[[], Mapping[str, object]], *known: 
         return 1
     except (OSError, sqlite3.Error) as error:
         reason = getattr(error, "strerror", None) or error
-        print_error(f"{out}: cannot be written ({reason}). Choose another folder, or free some space.")
+        print_error(f"{path}: {problem.format(reason=reason)}")
         return 1
     print_line("result", **result)
     return 0

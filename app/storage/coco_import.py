@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 
 from app.document.records import Box, Person
-from app.storage.child_lines import print_error, print_line
+from app.storage.child_lines import NOT_PREPARED, print_line, run_child_work
 from app.storage.coco_person import decode_annotation, make_joints
 from app.storage.rows import person_to_json
 from app.storage.staging import create_staging, finish_staging
@@ -183,21 +183,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--images", type=Path, nargs="+", help="image folders (default: the folder of SOURCE)")
     options = parser.parse_args(arguments)
     roots = options.images or [options.source.absolute().parent]
-    try:
-        report = stage_coco(
-            options.source,
-            options.staging,
-            roots,
-            lambda stage, done, total: print_line("progress", stage=stage, done=done, total=total),
+
+    def work() -> dict[str, Any]:
+        return msgspec.structs.asdict(
+            stage_coco(
+                options.source,
+                options.staging,
+                roots,
+                lambda stage, done, total: print_line("progress", stage=stage, done=done, total=total),
+            )
         )
-    except CocoError as error:
-        print_error(str(error))
-        return 1
-    except (OSError, sqlite3.Error) as error:
-        print_error(f"{options.source}: cannot be prepared for import ({error}). Check the disk.")
-        return 1
-    print_line("result", **msgspec.structs.asdict(report))
-    return 0
+
+    return run_child_work(options.source, work, CocoError, problem=NOT_PREPARED)
 
 
 if __name__ == "__main__":

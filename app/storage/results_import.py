@@ -22,8 +22,7 @@ import msgspec
 
 from app.document.records import Box, PredictedJoint, Prediction
 from app.storage import schema
-from app.storage.child_lines import print_error, print_line
-from app.storage.errors import ProjectError
+from app.storage.child_lines import NOT_PREPARED, run_child_work
 from app.storage.rows import prediction_columns
 from app.storage.staging import write_results
 from msarcnn.coco import keypoint_order
@@ -288,16 +287,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("project", type=Path)
     parser.add_argument("out", type=Path)
     options = parser.parse_args(arguments)
-    try:
-        report = stage_results(options.results, options.project, options.out)
-    except (ResultsError, ProjectError) as error:
-        print_error(str(error))
-        return 1
-    except (OSError, sqlite3.Error) as error:
-        print_error(f"{options.results}: cannot be prepared ({error}). Check the disk.")
-        return 1
-    print_line("result", **msgspec.structs.asdict(report))
-    return 0
+
+    def work() -> dict[str, Any]:
+        return msgspec.structs.asdict(stage_results(options.results, options.project, options.out))
+
+    return run_child_work(options.results, work, ResultsError, problem=NOT_PREPARED)
 
 
 if __name__ == "__main__":

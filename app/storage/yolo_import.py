@@ -6,7 +6,6 @@ other import from there. Progress and result are JSON lines on stdout as in `coc
 
 import argparse
 import math
-import sqlite3
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -16,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from app.storage.child_lines import print_error, print_line
+from app.storage.child_lines import NOT_PREPARED, print_line, run_child_work
 from app.storage.coco_import import ImportReport, Progress, stage_coco
 from app.storage.yolo_description import YoloDataset, YoloError, read_description
 from msarcnn.coco import CocoError
@@ -167,20 +166,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("source", type=Path)
     parser.add_argument("staging", type=Path)
     options = parser.parse_args(arguments)
-    try:
-        report = stage_yolo(
-            options.source,
-            options.staging,
-            lambda stage, done, total: print_line("progress", stage=stage, done=done, total=total),
+
+    def work() -> dict[str, Any]:
+        return msgspec.structs.asdict(
+            stage_yolo(
+                options.source,
+                options.staging,
+                lambda stage, done, total: print_line("progress", stage=stage, done=done, total=total),
+            )
         )
-    except (YoloError, CocoError, ImageError) as error:
-        print_error(str(error))
-        return 1
-    except (OSError, sqlite3.Error) as error:
-        print_error(f"{options.source}: cannot be prepared for import ({error}). Check the disk.")
-        return 1
-    print_line("result", **msgspec.structs.asdict(report))
-    return 0
+
+    return run_child_work(options.source, work, YoloError, CocoError, ImageError, problem=NOT_PREPARED)
 
 
 if __name__ == "__main__":

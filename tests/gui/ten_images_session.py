@@ -168,8 +168,19 @@ class Labeller(Person):
         assert shown
         self.key(Qt.Key.Key_Space)
         wait_for("the next image", lambda: self.image != image)
+        info = self.window.engine.info
+        assert info is not None
         self.drawn[self.document.image(image).path] = [
-            {"bbox": [found.box.x, found.box.y, found.box.w, found.box.h], "keypoints": None, "iscrowd": 0}
+            {
+                "bbox": [found.box.x, found.box.y, found.box.w, found.box.h],
+                # Only what the model is sure of becomes a label.
+                "keypoints": [
+                    number
+                    for joint in found.joints
+                    for number in ((joint.x, joint.y, 2) if joint.confidence >= info.tau else (0, 0, 0))
+                ],
+                "iscrowd": 0,
+            }
             for found in shown
         ]
 

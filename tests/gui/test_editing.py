@@ -1,7 +1,6 @@
 """What must not become a label: gestures of an image that is gone, unsavable edits, joints without a place."""
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -9,18 +8,10 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
+from window_helpers import Opener, WindowMaker, current
 
 from app.document.records import Box, Joint, PredictedJoint, Prediction, PredictionStatus
 from app.main_window import MainWindow
-
-Opener = Callable[[MainWindow, Path], None]
-WindowMaker = Callable[..., MainWindow]
-
-
-def current(window: MainWindow) -> int:
-    key = window.session.selection.current_image
-    assert key is not None
-    return key
 
 
 def labelled(window: MainWindow, key: int) -> bool:

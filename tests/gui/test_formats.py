@@ -10,6 +10,7 @@ import pytest
 from PySide6.QtCore import SignalInstance
 from PySide6.QtWidgets import QDialog, QFileDialog
 from pytestqt.qtbot import QtBot
+from window_helpers import Opener, WindowMaker, trigger
 
 from app.dialogs.effort import EffortDialog
 from app.dialogs.export import COCO, OVERLAYS, RESULTS, STATISTICS, YOLO, ExportDialog
@@ -19,8 +20,6 @@ from app.document.records import Box, PredictionStatus
 from app.main_window import MainWindow
 from app.storage.project import Project
 
-Opener = Callable[[MainWindow, Path], None]
-WindowMaker = Callable[..., MainWindow]
 Dialog = TypeVar("Dialog", bound=QDialog)
 _LONG = 30_000
 
@@ -42,12 +41,6 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
         monkeypatch.setattr(QFileDialog, "getExistingDirectory", lambda *_, **__: str(path))
 
     return set_answer
-
-
-def trigger(window: MainWindow, qtbot: QtBot, name: str) -> None:
-    action = window.actions_by_id[name]
-    qtbot.waitUntil(action.isEnabled)
-    action.trigger()
 
 
 def dialog_of(window: MainWindow, kind: type[Dialog], qtbot: QtBot) -> Dialog:

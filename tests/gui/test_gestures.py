@@ -1,6 +1,5 @@
 """The pointer in a real window: gestures that are interrupted end, and a click means what the user can see."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -9,13 +8,12 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
+from window_helpers import Opener, WindowMaker, people, trigger
 
 from app.dialogs.export import ExportDialog
 from app.document.records import Box, Joint, Person
 from app.main_window import MainWindow
 
-Opener = Callable[[MainWindow, Path], None]
-WindowMaker = Callable[..., MainWindow]
 LEFT, MIDDLE, NONE = Qt.MouseButton.LeftButton, Qt.MouseButton.MiddleButton, Qt.MouseButton.NoButton
 
 
@@ -26,18 +24,6 @@ def window(make_window: WindowMaker, open_in: Opener, coco_file: Path) -> MainWi
     open_in(window, coco_file)
     window.session.selection.person = people(window)[0].key
     return window
-
-
-def people(window: MainWindow) -> tuple[Person, ...]:
-    key = window.session.selection.current_image
-    assert key is not None
-    return window.session.document.people(key)
-
-
-def trigger(window: MainWindow, qtbot: QtBot, name: str) -> None:
-    action = window.actions_by_id[name]
-    qtbot.waitUntil(action.isEnabled)
-    action.trigger()
 
 
 def press(window: MainWindow, x: float, y: float, button: Qt.MouseButton = LEFT) -> None:

@@ -1,18 +1,15 @@
 """Verbs of the Person and Edit menus in a real window: triggered as a user would, checked in the document, undone."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
+from window_helpers import Opener, WindowMaker, people, trigger
 
-from app.document.records import HUMAN, Box, ImageState, Person
+from app.document.records import HUMAN, Box, ImageState
 from app.main_window import MainWindow
-
-Opener = Callable[[MainWindow, Path], None]
-WindowMaker = Callable[..., MainWindow]
 
 
 @pytest.fixture
@@ -22,19 +19,6 @@ def window(make_window: WindowMaker, open_in: Opener, coco_file: Path) -> MainWi
     open_in(window, coco_file)
     window.session.selection.person = people(window)[0].key
     return window
-
-
-def people(window: MainWindow) -> tuple[Person, ...]:
-    key = window.session.selection.current_image
-    assert key is not None
-    return window.session.document.people(key)
-
-
-def trigger(window: MainWindow, qtbot: QtBot, name: str) -> None:
-    """Triggers an action as its key would: only if it is enabled."""
-    action = window.actions_by_id[name]
-    qtbot.waitUntil(action.isEnabled)
-    action.trigger()
 
 
 def go(window: MainWindow, qtbot: QtBot, name: str) -> None:

@@ -1,13 +1,13 @@
 """View adjustments, fading, filters, the joints table: what is shown follows, labels and files do not change."""
 
 import threading
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtGui import QColor, QImage
 from pytestqt.qtbot import QtBot
+from window_helpers import Opener, WindowMaker, trigger
 
 from app.canvas.adjustments import AdjustedPhoto, Adjustments, recoloured
 from app.controllers import photos as photos_module
@@ -17,21 +17,12 @@ from app.panels.image_filter import STATE_FILTERS, ImageFilter
 from app.storage.rows import ImageRow
 from app.workers.payloads import DecodedImage
 
-Opener = Callable[[MainWindow, Path], None]
-WindowMaker = Callable[..., MainWindow]
-
 
 @pytest.fixture
 def window(make_window: WindowMaker, open_in: Opener, coco_file: Path) -> MainWindow:
     window = make_window()
     open_in(window, coco_file)
     return window
-
-
-def trigger(window: MainWindow, qtbot: QtBot, name: str) -> None:
-    action = window.actions_by_id[name]
-    qtbot.waitUntil(action.isEnabled)
-    action.trigger()
 
 
 # Brightness, contrast, gamma

@@ -177,12 +177,13 @@ def test_ten_photos_labelled_with_keys_and_pointer_are_exported_as_drawn(
     content = json.loads(out.read_text())
     files = {image["id"]: image["file_name"] for image in content["images"]}
     assert sorted(files.values()) == sorted(plan)
+    accepted = sorted(plan)[7:8]
     for name, drawn in expected["drawn"].items():
         found = [annotation for annotation in content["annotations"] if files[annotation["image_id"]] == name]
         assert len(found) == len(drawn), name
         for person in drawn:
             (written,) = (one for one in found if one["bbox"] == pytest.approx(person["bbox"], abs=0.01))
             assert written["iscrowd"] == person["iscrowd"]
-            if person["keypoints"] is not None:
-                assert written["keypoints"] == pytest.approx(person["keypoints"], abs=0.01), name
-                assert set(written["keypoint_sources"]) <= {"h", "-"}
+            assert written["keypoints"] == pytest.approx(person["keypoints"], abs=0.01), name
+        sources = {letter for one in found for letter in one["keypoint_sources"]}
+        assert sources <= ({"p", "-"} if name in accepted else {"h", "-"}), name

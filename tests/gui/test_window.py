@@ -4,7 +4,6 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
 
@@ -12,19 +11,11 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
+from window_helpers import Opener, WindowMaker, current
 
 from app.dialogs.fine_tune import FineTuneDialog, FineTuneSettings, LabelCounts
 from app.document.records import HUMAN, Box, ImageState
 from app.main_window import MainWindow
-
-Opener = Callable[[MainWindow, Path], None]
-WindowMaker = Callable[..., MainWindow]
-
-
-def current(window: MainWindow) -> int:
-    key = window.session.selection.current_image
-    assert key is not None
-    return key
 
 
 def saved(window: MainWindow) -> bool:

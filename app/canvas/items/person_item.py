@@ -4,7 +4,7 @@ from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QPainter
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
-from app.canvas.hit_test import handle_places, is_drawn
+from app.canvas.hit_test import handle_places
 from app.canvas.items.base import ScreenSizedItem
 from app.canvas.items.painting import FADED, draw_dot, draw_frame, draw_names, draw_plate, mark_size, pen, rect_of
 from app.canvas.palette import CROWD, LABEL, OUTLINE, SELECTED, Look
@@ -36,7 +36,7 @@ class PersonItem(ScreenSizedItem):
         self.person = person
         extent = rect_of(person.box)
         for joint in person.joints:
-            if is_drawn(joint):
+            if joint.has_place:
                 extent = extent.united(QRectF(joint.x, joint.y, 0.01, 0.01))
         self.set_extent(extent)
         self._make_room()
@@ -117,7 +117,7 @@ class PersonItem(ScreenSizedItem):
     def _paint_joints(self, painter: QPainter) -> None:
         size = mark_size(self.person.box, self.unit) * self.unit
         for index, joint in enumerate(self.person.joints):
-            if not is_drawn(joint) or not (joint.v or self._selected):
+            if not joint.has_place or not (joint.v or self._selected):
                 continue
             if self._under_heatmap and self._selected and index == self._joint:
                 continue  # the ring says where it is; the dot would hide the peak
@@ -130,7 +130,7 @@ class PersonItem(ScreenSizedItem):
 
     def _paint_ring(self, painter: QPainter, index: int) -> None:
         joint = self.person.joints[index]
-        if not is_drawn(joint):
+        if not joint.has_place:
             return
         painter.setBrush(Qt.BrushStyle.NoBrush)
         thin = self._under_heatmap
@@ -143,7 +143,7 @@ class PersonItem(ScreenSizedItem):
         named = [
             (self._look.names[index], joint.x, joint.y)
             for index, joint in sorted(enumerate(self.person.joints), key=lambda pair: pair[0] != chosen)
-            if is_drawn(joint) and ((self._shows["names"] and joint.v > 0) or index == chosen)
+            if joint.has_place and ((self._shows["names"] and joint.v > 0) or index == chosen)
         ]
         draw_names(painter, named, self.unit, self.right_edge)
 
