@@ -180,8 +180,11 @@ class Session(QObject):
         ]
 
     def knows(self, image: ImageFile) -> bool:
-        """Whether this is a file of the open project, as `image_file` gives it."""
-        return image.key in self._rows and self.image_file(image.key) == image
+        """Whether this is a file of the open project. Its size may have become known since somebody asked for it."""
+        if image.key not in self._rows:
+            return False
+        mine = self.image_file(image.key)
+        return (mine.path, mine.root) == (image.path, image.root)
 
     def image_path(self, key: int) -> Path:
         row = self._rows[key]

@@ -44,6 +44,17 @@ def test_pictures_of_another_project_are_not_shown(window: MainWindow, qtbot: Qt
     assert record is not None and (record.width, record.height) == (320, 240)
 
 
+def test_a_picture_asked_for_before_the_size_was_known_is_shown(window: MainWindow, qtbot: QtBot) -> None:
+    current = window.session.selection.current_image
+    assert current is not None
+    mine = window.session.image_file(current)
+    before = ImageFile(current, mine.path, mine.root)
+    assert mine.labelled_size == (320, 240) and before != mine
+    picture = DecodedImage(np.full((240, 320, 3), 90, np.uint8), 320, 240)
+    with qtbot.waitSignal(window.photos.shown):
+        window.loader.loaded.emit(before, picture)
+
+
 def test_a_pre_fill_of_another_project_marks_nothing(window: MainWindow) -> None:
     current = window.session.selection.current_image
     assert current is not None
