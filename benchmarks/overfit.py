@@ -30,7 +30,7 @@ def main() -> None:
         command = [sys.executable, "-P", "-m", "msarcnn", "train", "--annotations", labels, "--images", images]
         command += ["--val-annotations", labels, "--val-images", images, "--init", "msa_rcnn_mobilenet_v2"]
         command += ["--output", run, "--epochs", arguments.epochs, "--batch", arguments.batch, "--lr", arguments.lr]
-        command += ["--sizes", 384, 480, "--no-flip", "--color", 0, "--mixed-precision", "--evaluate-every", 10**6]
+        command += ["--sizes", 384, 480, "--no-flip", "--color", 0, "--evaluate-every", 10**6]
         started = time.monotonic()
         subprocess.run([str(part) for part in command], check=True)
         seconds = time.monotonic() - started

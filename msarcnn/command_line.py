@@ -103,7 +103,7 @@ def _add_train(commands: Commands) -> None:
     recipe.add_argument("--target-spread", type=float)
     recipe.add_argument("--sampling", type=float)
     recipe.add_argument("--average", type=float)
-    recipe.add_argument("--mixed-precision", action="store_true", default=None)
+    recipe.add_argument("--precision", choices=["auto", "fp32", "bf16"], help="auto (default): bf16 where it is fast")
     recipe.add_argument("--seed", type=int)
     recipe.add_argument("--evaluate-every", type=int)
     recipe.add_argument("--checkpoint-every", type=int)

@@ -189,7 +189,8 @@ class TrainConfig:
         pseudo_weight: Loss weight of keypoints whose source letter is "p" (a model's, not a person's).
         gradient_clip: Bound of the gradient's norm.
         average: Decay of an exponential moving average of the weights, which is what is evaluated and saved; 0: none.
-        mixed_precision: bfloat16 autocast.
+        precision: "auto" computes under bfloat16 autocast where the hardware has it, else in single precision;
+            "bf16" and "fp32" insist (msarcnn.precision).
         seed: Augmentation and sampling depend on (seed, step, image) only.
         evaluate_every, checkpoint_every, log_every: In steps; evaluation also happens before and after.
         workers: Processes that load images (0: the training process itself).
@@ -217,7 +218,7 @@ class TrainConfig:
     pseudo_weight: float = 1.0
     gradient_clip: float = 10.0
     average: float = 0.0
-    mixed_precision: bool = False
+    precision: Literal["auto", "fp32", "bf16"] = "auto"
     seed: int = 0
     evaluate_every: int = 100
     checkpoint_every: int = 50
@@ -266,6 +267,10 @@ class TrainConfig:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "TrainConfig":
         """Rebuilds settings; raises TypeError on an unknown field, ConfigError on a wrong value."""
+        data = dict(data)
+        # Runs of before could only say whether or not: they go on as they began.
+        if (mixed := data.pop("mixed_precision", None)) is not None:
+            data["precision"] = "bf16" if mixed else "fp32"
         return cls(**_with_tuples(data))
 
 

@@ -18,6 +18,7 @@ from msarcnn.checkpoint import CheckpointError, CheckpointInfo, file_hash, read_
 from msarcnn.config import TrainConfig
 from msarcnn.dataset import LabelledImage, PoseDataset, Sample, StepSampler, mixed_seed
 from msarcnn.model import MSARCNN
+from msarcnn.precision import choose_precision
 from msarcnn.run_folder import RunFolder
 from msarcnn.weight_average import WeightAverage
 
@@ -103,6 +104,7 @@ class Trainer:
         model.set_sampling(config.sampling)
         self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.optimizer = self._build_optimizer()
+        self._precision = choose_precision(config.precision, next(model.parameters()).device)
         self.average = WeightAverage(self.parameters, config.average)
 
     # -- the run ---------------------------------------------------------------------------------
@@ -177,7 +179,7 @@ class Trainer:
         self.model.train()
         images = [sample.image.to(device) for sample in batch]
         targets = [{key: value.to(device) for key, value in sample.target.items()} for sample in batch]
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.config.mixed_precision):
+        with torch.autocast(device.type, torch.bfloat16, enabled=self._precision.bf16):
             losses = self.model(images, targets)
         total = torch.stack([value.float() for value in losses.values()]).sum()
         if not torch.isfinite(total):
@@ -293,8 +295,11 @@ class Trainer:
                 "people": sum(len(image.boxes) for image in self.images),
                 "val_images": self.held_out,
                 "resumed_at": self.progress.step,
+                "precision": "bf16" if self._precision.bf16 else "fp32",
             }
         )
+        if self._precision.warning:
+            self._warn(self._precision.warning)
 
     def _log_step(self, losses: dict[str, float], seconds: float) -> None:
         left = self.config.iterations - self.progress.step

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+import msarcnn  # noqa: F401  (decides how threads wait, before any test imports torch)
+
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"

@@ -83,7 +83,8 @@ class Recipe:
         self.rehearse: bool = options.rehearse
         # On a GPU single precision was faster, and loading cannot hide behind slow steps.
         on_cpu = options.device == "cpu"
-        self.machine = ["--mixed-precision", "--workers", 1] if on_cpu else ["--device", options.device, "--workers", 6]
+        on_gpu = ["--device", options.device, "--precision", "fp32", "--workers", 6]
+        self.machine = ["--workers", 1] if on_cpu else on_gpu
 
     @property
     def validation(self) -> list[object]:

@@ -29,12 +29,8 @@ _LAST_WORDS_SECONDS = 2.0
 
 
 def child_environment() -> dict[str, str]:
-    """The environment of a child that computes.
-
-    Threads that wait for work give their core away instead of spinning: engine and trainer share few cores, and
-    spinning ones slow each other down twenty times (docs/benchmarks.md).
-    """
-    return {"OMP_WAIT_POLICY": "PASSIVE", **os.environ, "PYTHONUNBUFFERED": "1"}
+    """The environment of a child. How its threads wait for one another is the library's own choice (`msarcnn`)."""
+    return {**os.environ, "PYTHONUNBUFFERED": "1"}
 
 
 def python_command(module: str, *arguments: str) -> list[str]:

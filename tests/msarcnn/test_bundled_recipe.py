@@ -119,7 +119,7 @@ def test_the_recipe_starts_from_the_backbone_and_fits_the_machine(monkeypatch, c
     where = ["--data", "data", "--weights", "weights", "--work", tmp_path, "--device", device]
     run(monkeypatch, train_bundled, *where)
     assert calls[0][calls[0].index("--backbone-weights") + 1] == str(Path("weights/mobilenet_v2_pose.safetensors"))
-    assert ("--mixed-precision" in calls[0]) == (device == "cpu")
+    assert ("--precision" in calls[0]) == (device == "cuda")
     assert ("--device" in calls[0]) == (device == "cuda")
 
 

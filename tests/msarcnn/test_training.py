@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from msarcnn import precision
 from msarcnn.checkpoint import CheckpointError, CheckpointInfo, load_checkpoint
 from msarcnn.config import TrainConfig
 from msarcnn.dataset import read_labelled_images
@@ -48,6 +49,18 @@ def test_sampling_multiplies_what_the_losses_see_of_an_image(tiny_config, people
     assert model.roi_heads.fg_bg_sampler.batch_size_per_image == 160
     assert model.roi_heads.keypoint_batch_per_image == 25
     assert model.roi_heads.keypoint_batch_per_person == 5
+
+
+@pytest.mark.parametrize("fast", [True, False])
+def test_a_run_says_what_it_computes_with(tiny_config, people, tmp_path, monkeypatch, fast):
+    monkeypatch.setattr(precision, "has_bf16", lambda device: fast)
+    run = trainer(tiny_config, people, tmp_path, settings(iterations=1, precision="bf16"))
+    autocast = []
+    run.model.register_forward_pre_hook(lambda *_: autocast.append(torch.is_autocast_enabled("cpu")))
+    run.train()
+    assert autocast == [True]
+    assert events(tmp_path, "start")[0]["precision"] == "bf16"
+    assert ["bf16 was asked for" in event["text"] for event in events(tmp_path, "message")] == [True] * (not fast)
 
 
 def events(folder, kind=None):

@@ -1,0 +1,46 @@
+"""Which numbers a training computes with: the one place that decides it, from what the hardware can."""
+
+from dataclasses import dataclass
+
+import torch
+
+_BF16_INSTRUCTIONS = ("avx512_bf16", "amx_bf16", "bf16")
+"""Names in `torch.cpu.get_capabilities()`: x86 vectors, x86 tiles, Arm."""
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """bf16: whether to compute under bfloat16 autocast. warning: what is wrong with that wish; "" when nothing is."""
+
+    bf16: bool
+    warning: str = ""
+
+
+def has_bf16(device: torch.device) -> bool:
+    """Whether bfloat16 is faster than single precision there.
+
+    Without instructions of its own it is emulated: on a processor with AVX2 only, a training step takes ten to seventy
+    times as long (docs/benchmarks.md).
+    """
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if device.type != "cpu":
+        return False
+    # oneDNN's word too: it honours ONEDNN_MAX_CPU_ISA, and it is what computes the convolutions.
+    capabilities = torch.cpu.get_capabilities()
+    told = any(capabilities.get(name) for name in _BF16_INSTRUCTIONS)
+    return told and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+
+
+def choose_precision(wanted: str, device: torch.device) -> Chosen:
+    """What a wish ("auto", "fp32" or "bf16") comes to on a device; a slow wish is obeyed, with a warning."""
+    if wanted == "fp32":
+        return Chosen(False)
+    fast = has_bf16(device)
+    if wanted == "auto" or fast:
+        return Chosen(fast)
+    return Chosen(
+        True,
+        f"bf16 was asked for, but this {device.type} has no instructions for it: a step may take ten times as long or "
+        "more. Leave --precision out, or choose fp32.",
+    )
