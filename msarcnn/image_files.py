@@ -8,8 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-SUPPORTED_SUFFIXES = (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-"""Lower-case endings of the files that `find_images` lists; the loader itself goes by content."""
+from msarcnn.image_formats import SUPPORTED_SUFFIXES, UnreadPhotos, unread_photos
 
 
 class ImageError(Exception):
@@ -37,10 +36,27 @@ class UnsafePathError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class FoundImages:
-    """What `scan_folder` found: relative "/"-separated paths, and a sentence for everything it left out."""
+    """What `scan_folder` found.
+
+    Attributes:
+        paths: Images that can be read by their names: relative, "/"-separated, sorted.
+        skipped: A sentence for every file or folder that was left out for a reason of its own.
+        unread: Photos of kinds that are not read here. One beside a readable one of the same name is not counted:
+            cameras write both.
+    """
 
     paths: tuple[str, ...]
     skipped: tuple[str, ...]
+    unread: tuple[UnreadPhotos, ...] = ()
+
+    @property
+    def summary(self) -> str:
+        """What was left out, with counts and cures; "" when nothing was."""
+        sentences = [f"{unread}." for unread in self.unread]
+        if self.skipped:
+            files = "1 file was" if len(self.skipped) == 1 else f"{len(self.skipped)} files were"
+            sentences.append(f"{files} left out. The first: {self.skipped[0]}.")
+        return " ".join(sentences)
 
 
 def printable_path(path: Path | PurePosixPath | str) -> str:
@@ -99,6 +115,7 @@ def scan_folder(folder: Path) -> FoundImages:
     """
     found: list[str] = []
     skipped: list[str] = []
+    others: list[str] = []
 
     def unreadable(error: OSError) -> None:
         place = Path(error.filename or folder)
@@ -110,15 +127,20 @@ def scan_folder(folder: Path) -> FoundImages:
     for current, folders, names in os.walk(folder, onerror=unreadable):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         for name in names:
-            if name.startswith(".") or Path(name).suffix.lower() not in SUPPORTED_SUFFIXES:
+            if name.startswith("."):
                 continue
             path = Path(current, name)
+            if path.suffix.lower() not in SUPPORTED_SUFFIXES:
+                others.append(path.relative_to(folder).as_posix())
+                continue
             problem = _why_not_listed(path, real_root)
             if problem:
                 skipped.append(f"{printable_path(path)}: {problem}")
             else:
                 found.append(path.relative_to(folder).as_posix())
-    return FoundImages(tuple(sorted(found)), tuple(skipped))
+    readable = {PurePosixPath(name).with_suffix("") for name in found}
+    alone = (name for name in sorted(others) if PurePosixPath(name).with_suffix("") not in readable)
+    return FoundImages(tuple(sorted(found)), tuple(skipped), unread_photos(alone))
 
 
 def _why_not_listed(path: Path, real_root: Path) -> str:

@@ -1,8 +1,8 @@
 """The single image loader: the decoder, the engine and the trainer all get their pixels here.
 
 Pillow behind a list of allowed formats. Every file is opened by descriptor and must be a regular file, its
-size is checked from the header before a pixel is decoded, and EXIF orientation is applied once. A file gives
-a whole picture or an `ImageError`, never half a picture.
+size is checked from the header before a pixel is decoded, and EXIF orientation is applied once (not at all to
+HEIC, whose reader turns the pixels). A file gives a whole picture or an `ImageError`, never half a picture.
 
 How pixels become 8-bit RGB:
 
@@ -17,11 +17,8 @@ How pixels become 8-bit RGB:
 
 import io
 import os
-import re
-import struct
 import threading
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,8 +28,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin
 
+from msarcnn.image_damage import refuse_damage, scan_png
 from msarcnn.image_files import (
-    SUPPORTED_SUFFIXES,
     FoundImages,
     ImageError,
     UnsafePathError,
@@ -42,6 +39,7 @@ from msarcnn.image_files import (
     safe_relative_path,
     scan_folder,
 )
+from msarcnn.image_formats import AVIF_IS_READ, READ_FORMATS, SUPPORTED_SUFFIXES, kind_of_content
 
 __all__ = [
     "MAX_PIXELS",
@@ -61,8 +59,19 @@ __all__ = [
 MAX_PIXELS = 200_000_000
 """Largest width x height that is decoded: 200 megapixels, 600 MB as RGB."""
 
+
+def _heic() -> tuple[str, ...]:
+    """Pillow's name of HEIC, where the plugin that reads it is installed."""
+    try:
+        import pillow_heif
+    except ImportError:
+        return ()
+    pillow_heif.register_heif_opener()
+    return ("HEIF",)
+
+
 # MPO is asked for as JPEG: Pillow's JPEG reader hands such files on by itself.
-_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+_FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", *(("AVIF",) if AVIF_IS_READ else ()), *_heic())
 _ORIENTATION = 0x0112
 _TIFF_WIDTH, _TIFF_HEIGHT = 256, 257
 _SIDEWAYS = (5, 6, 7, 8)
@@ -72,11 +81,6 @@ _INVERSE_TRANSPOSE = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_270,
 }
-_JPEG_MARK = re.compile(rb"\xff+([^\x00\xff])", re.DOTALL)
-"""A mark; 0xff 0x00 is a pixel byte of its own."""
-_JPEG_END = b"\xd9"
-_JPEG_LONE = {bytes([mark]) for mark in (0x01, *range(0xD0, 0xD9))}
-"""Marks without a segment behind them: restarts within the pixels, mostly."""
 _WHITE_LEVELS = (255, 1023, 4095, 16383, 65535)
 
 # Pillow's own limit is a process-wide number, and its message names no width and height: `_open` checks ours.
@@ -123,7 +127,7 @@ def load_image(
         width, height = _upright_size(image, file)
         orientation = _orientation(image)
         keep_stored = orientation in _SIDEWAYS and labelled_size == (height, width) and width != height
-        _refuse_damage(image, file)
+        refuse_damage(image, file)
         image.load()
         if _is_sequence(image):
             notes.append("holds several frames or pages: the first is used")
@@ -134,7 +138,7 @@ def load_image(
             notes.append("EXIF rotation ignored: the dataset's width and height are those of the stored picture")
             if turned_by_pillow:
                 picture = image.transpose(_INVERSE_TRANSPOSE[orientation])
-        else:
+        elif orientation != 1:
             ImageOps.exif_transpose(image, in_place=True)
         pixels = _to_rgb(picture, notes)
     return LoadedImage(pixels, tuple(notes))
@@ -176,8 +180,8 @@ def _reading(path: Path) -> Iterator[None]:
     except ImageError:
         raise
     except Image.UnidentifiedImageError as error:
-        formats = "JPEG, PNG, WebP, BMP, TIFF or GIF"
-        raise ImageError(path, f"not a {formats} image", "convert it to one of these formats") from error
+        reason = f"not an image that can be read here ({READ_FORMATS})"
+        raise ImageError(path, reason, "convert it to one of these formats") from error
     except FileNotFoundError as error:
         raise ImageError(path, "file not found", "restore it, or relocate the image folder") from error
     except PermissionError as error:
@@ -191,6 +195,17 @@ def _reading(path: Path) -> Iterator[None]:
         raise ImageError(path, f"damaged or truncated ({detail})", "replace it with an intact copy") from error
 
 
+def _identified(path: Path, file: BinaryIO) -> Image.Image:
+    try:
+        return Image.open(file, formats=_FORMATS)
+    except Image.UnidentifiedImageError:
+        file.seek(0)
+        kind = kind_of_content(file.read(12))
+        if kind is None:
+            raise
+        raise ImageError(path, f"a {kind.name} photo, which cannot be read here", kind.cure) from None
+
+
 @contextmanager
 def _open(path: Path, file: BinaryIO, max_pixels: int, notes: list[str]) -> Iterator[Image.Image]:
     """Opens the header; Pillow's warnings about it are added to the notes."""
@@ -199,7 +214,7 @@ def _open(path: Path, file: BinaryIO, max_pixels: int, notes: list[str]) -> Iter
     file.seek(0)
     with _header_lock, warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        image = Image.open(file, formats=_FORMATS)
+        image = _identified(path, file)
         if image.format != "PNG":  # a PNG without EXIF would be decoded by this; `_upright_size` looks after it
             image.getexif()
     notes.extend(dict.fromkeys(" ".join(str(warning.message).split()) for warning in caught))
@@ -223,6 +238,8 @@ def _orientation(image: Image.Image) -> int:
     """EXIF orientation 1..8 as the file states it; 1 where it states none or nonsense."""
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         value: object = _tiff_tag(image, _ORIENTATION, 1)
+    elif image.format == "HEIF":  # its reader follows what the container says, and EXIF is information only
+        value = 1
     else:
         value = image.getexif().get(_ORIENTATION, 1)
     return value if isinstance(value, int) and 1 <= value <= 8 else 1
@@ -234,87 +251,13 @@ def _upright_size(image: Image.Image, file: BinaryIO) -> tuple[int, int]:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
         # Recent versions of Pillow state the upright size already, so start from the stored one.
         width, height = _tiff_tag(image, _TIFF_WIDTH, width), _tiff_tag(image, _TIFF_HEIGHT, height)
-    elif image.format == "PNG" and not _png_metadata(image) and not _scan_png(file, check=False):
+    elif image.format == "PNG" and not _png_metadata(image) and not scan_png(file, check=False):
         return width, height
     return (height, width) if _orientation(image) in _SIDEWAYS else (width, height)
 
 
 def _png_metadata(image: Image.Image) -> bool:
     return any(key in image.info for key in ("exif", "Raw profile type exif", "XML:com.adobe.xmp", "xmp"))
-
-
-def _refuse_damage(image: Image.Image, file: BinaryIO) -> None:
-    """Finds damage that Pillow's decoders pass over.
-
-    They do not look at the checksums of a PNG's pixels, and take the zeros at the end of a JPEG whose copying
-    was broken off for pixels. (Wrong bits within the pixels of a JPEG cannot be told from right ones.)
-    """
-    if image.format == "PNG":
-        _scan_png(file, check=True)
-    elif image.format in ("JPEG", "MPO"):
-        place = file.tell()
-        file.seek(0)
-        data = file.read()
-        file.seek(place)
-        if not _jpeg_ends(data):
-            raise ValueError("JPEG without its end")
-
-
-def _jpeg_ends(data: bytes) -> bool:
-    """Walks over the segments of a JPEG to its end mark; what a camera appends behind it may hold anything."""
-    place = 2
-    while match := _JPEG_MARK.search(data, place):
-        place = match.end()
-        if match[1] == _JPEG_END:
-            return True
-        if match[1] not in _JPEG_LONE:
-            place += int.from_bytes(data[place : place + 2], "big")
-    return False
-
-
-def _scan_png(file: BinaryIO, check: bool) -> bool:
-    """Walks over the chunks of a PNG; returns whether metadata follows the pixels.
-
-    With check, raises ValueError at a wrong checksum or a missing end. The place in the file is kept.
-    """
-    place = file.tell()
-    end = file.seek(0, io.SEEK_END)
-    file.seek(8)
-    seen_pixels = late_metadata = False
-    try:
-        while True:
-            head = file.read(8)
-            if len(head) < 8:
-                if check:
-                    raise ValueError("PNG without its end")
-                return late_metadata
-            length, kind = struct.unpack(">I4s", head)
-            if file.tell() + length + 4 > end:
-                if check:
-                    raise ValueError(f"PNG chunk {kind!r} is cut off")
-                return late_metadata
-            if check:
-                _check_png_chunk(file, kind, length)
-            else:
-                file.seek(length + 4, io.SEEK_CUR)
-            seen_pixels = seen_pixels or kind == b"IDAT"
-            late_metadata = late_metadata or (seen_pixels and kind in (b"eXIf", b"iTXt", b"tEXt", b"zTXt"))
-            if kind == b"IEND":
-                return late_metadata
-    finally:
-        file.seek(place)
-
-
-def _check_png_chunk(file: BinaryIO, kind: bytes, length: int) -> None:
-    checksum = zlib.crc32(kind)
-    while length:
-        data = file.read(min(length, 1 << 20))
-        if not data:
-            raise ValueError(f"PNG chunk {kind!r} is cut off")
-        checksum = zlib.crc32(data, checksum)
-        length -= len(data)
-    if file.read(4) != checksum.to_bytes(4, "big"):
-        raise ValueError(f"PNG chunk {kind!r} has a wrong checksum")
 
 
 def _is_sequence(image: Image.Image) -> bool:

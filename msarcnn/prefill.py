@@ -12,7 +12,8 @@ import numpy as np
 from msarcnn.coco import read_coco, write_json_atomic
 from msarcnn.dataset import LabelledImage, labelled_images
 from msarcnn.evaluation import ImageResult, predict_images, to_coco_results
-from msarcnn.images import ImageError, find_images
+from msarcnn.image_formats import READ_FORMATS
+from msarcnn.images import ImageError, scan_folder
 from msarcnn.predictor import Predictor
 from msarcnn.skeleton import load_skeleton
 
@@ -22,33 +23,37 @@ Report = Callable[[int, int, float], None]
 
 @dataclass(frozen=True)
 class Prefilled:
-    """The outcome: what was written, and the files that could not be read."""
+    """The outcome: what was written, and sentences about the files that could not be read."""
 
     images: int
     people: int
     problems: tuple[str, ...]
 
 
-def images_to_label(paths: Iterable[Path]) -> list[LabelledImage]:
-    """Lists the images of files and folders (recursive), without labels.
+def images_to_label(paths: Iterable[Path]) -> tuple[list[LabelledImage], list[str]]:
+    """Lists the images of files and folders (recursive), without labels, and what was left out of folders.
 
     Names are relative to the folder given, or to the closest common folder of several arguments; ids are
     1..n in the order of the sorted names. Raises ImageError for a path that does not exist.
     """
     files: set[Path] = set()
+    left_out: list[str] = []
     given = [Path(path).resolve() for path in paths]
     for path in given:
         if path.is_dir():
-            files |= {path / name for name in find_images(path)}
+            found = scan_folder(path)
+            files |= {path / name for name in found.paths}
+            left_out += [f"{path}: {found.summary}"] if found.summary else []
         elif path.exists():
             files.add(path)
         else:
             raise ImageError(path, "no such file or folder", "check the path")
     if not files:
-        raise ImageError(given[0], "no image in it", "give a folder with JPEG, PNG, WebP, BMP, TIFF or GIF images")
+        reason = " ".join(["no image in it that can be read here", *left_out])
+        raise ImageError(given[0], reason, f"give a folder with images in one of {READ_FORMATS}")
     root = given[0] if len(given) == 1 and given[0].is_dir() else _common_folder(files)
     names = sorted(file.relative_to(root).as_posix() for file in files)
-    return [_unlabelled(index, root, name) for index, name in enumerate(names, start=1)]
+    return [_unlabelled(index, root, name) for index, name in enumerate(names, start=1)], left_out
 
 
 def _common_folder(files: Iterable[Path]) -> Path:
@@ -153,14 +158,15 @@ def prefill(
         CocoError, ImageError: the input cannot be used.
         OSError: the output cannot be written; an older file of that name is untouched.
     """
+    left_out: list[str] = []
     if annotations is not None and images is not None:
         chosen = labelled_images(read_coco(annotations, keep_raw=False), [images])
     else:
-        chosen = images_to_label(paths)
+        chosen, left_out = images_to_label(paths)
     if results_format:
         results, problems = predict_results(predictor, chosen, threshold, report)
         write_json_atomic(output, msgspec.json.encode(results))
-        return Prefilled(len(chosen) - len(problems), len(results), problems)
+        return Prefilled(len(chosen) - len(problems), len(results), (*left_out, *problems))
     dataset, problems = predict_dataset(predictor, chosen, threshold, report)
     write_json_atomic(output, msgspec.json.encode(dataset))
-    return Prefilled(len(dataset["images"]), len(dataset["annotations"]), problems)
+    return Prefilled(len(dataset["images"]), len(dataset["annotations"]), (*left_out, *problems))

@@ -16,9 +16,9 @@ from app.storage.folder_images import add_files
 from app.storage.project import Project
 from app.storage.settings import Settings
 from app.storage.shipped import sample_folder
-from app.workers.photo_files import is_photo, list_photos
+from app.workers.photo_files import PHOTO_PATTERNS, is_photo, list_photos, why_no_photo
 
-_IMAGES = "Images (*.jpg *.jpeg *.png *.webp *.bmp *.tif *.tiff *.gif);;All files (*)"
+_IMAGES = f"Images ({PHOTO_PATTERNS});;All files (*)"
 _COCO = "COCO annotations (*.json);;All files (*)"
 _YOLO = "YOLO-pose data set (*.yaml *.yml);;All files (*)"
 _YAML_SUFFIXES = (".yaml", ".yml")
@@ -223,7 +223,7 @@ class Opening(QObject):
             for folder in folders:
                 found = list_photos(folder)
                 add_files(opened, folder, found.paths)
-                skipped += found.skipped
+                skipped += [found.summary] if found.summary else []
             by_folder: dict[Path, list[str]] = {}
             for file in files:
                 by_folder.setdefault(file.parent, []).append(file.name)
@@ -243,9 +243,19 @@ class Opening(QObject):
     def _added(self, skipped: list[str]) -> None:
         self.progress_ended.emit()
         if skipped:
-            files = "1 file was" if len(skipped) == 1 else f"{len(skipped)} files were"
-            self._messages.post(f"{files} left out. The first: {skipped[0]}", "warning")
+            self._say_once_opened(" ".join(skipped))
         self._session.announce()
+
+    def _say_once_opened(self, text: str) -> None:
+        """Warns after what the window itself says of the opened project, "no images" for one: this is the reason."""
+        path = self._session.path
+
+        def say() -> None:
+            self._session.opened.disconnect(say)
+            if self._session.path == path:
+                self._messages.post(text, "warning")
+
+        self._session.opened.connect(say)
 
     def _add_failed(self, title: str, error: Exception) -> None:
         self.progress_ended.emit()
@@ -293,5 +303,7 @@ def _misfit(paths: Sequence[Path]) -> str:
             if len(files) > 1 or len(folders) > 1:
                 return f"{file.name}: a COCO file is opened alone, or together with the one folder of its photos."
         elif not is_photo(file):
+            if reason := why_no_photo(file):
+                return f"{reason}."
             return f"{file.name}: this is no photo, no COCO file, no data set and no project. Leave it out."
     return ""

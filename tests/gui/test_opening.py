@@ -64,6 +64,26 @@ def test_what_a_folder_holds_and_cannot_be_taken_is_named(
     assert any("link.jpg" in message.text and "1 file" in message.text for message in said)
 
 
+def test_photos_that_cannot_be_read_are_counted_with_the_cure(
+    make_window: WindowMaker, open_in: Opener, tmp_path: Path, photos: Path, qtbot: QtBot
+) -> None:
+    (tmp_path / "telephone").mkdir()
+    for index in range(3):
+        (tmp_path / f"telephone/IMG_{index}.HEIC").write_bytes(b"x")
+        (photos / f"scan_{index}.jp2").write_bytes(b"x")
+    window = make_window()
+    with qtbot.waitSignal(window.session.opened, timeout=20_000):
+        window.open_paths([tmp_path / "telephone"])
+    text = "3 HEIC photos are not read (the first: IMG_0.HEIC): convert them to JPEG, or install pillow-heif"
+    assert window.message_bar.text.startswith(text)
+    assert window.message_bar.property("message") == "warning", "it stays"
+    open_in(window, photos)
+    assert window.model.total == 5
+    assert window.message_bar.text.startswith("3 JPEG 2000 photos are not read (the first: scan_0.jp2)")
+    window.open_paths([tmp_path / "telephone/IMG_1.HEIC"])
+    assert window.message_bar.text.startswith("1 HEIC photo is not read (the first: IMG_1.HEIC): convert it to JPEG")
+
+
 def test_the_projects_opened_last_are_in_the_menu(
     make_window: WindowMaker, open_in: Opener, photos: Path, qtbot: QtBot
 ) -> None:

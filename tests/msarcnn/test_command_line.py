@@ -1,6 +1,7 @@
 """The commands as a script would call them."""
 
 import json
+import shutil
 
 import pytest
 from PIL import Image
@@ -56,6 +57,18 @@ def test_predict_writes_a_dataset_that_pycocotools_loads(capsys, people, tiny_ch
         assert len(annotation["keypoints"]) == 51
         assert annotation["num_keypoints"] == sum(v > 0 for v in annotation["keypoints"][2::3])
         assert 0 <= annotation["score"] <= 1
+
+
+def test_predict_says_what_it_leaves_out(capsys, people, tiny_checkpoint, tmp_path):
+    (tmp_path / "photos").mkdir()
+    (tmp_path / "photos/a.heic").write_bytes(b"x")
+    command = ("predict", tmp_path / "photos", "--output", tmp_path / "out.json", "--model", tiny_checkpoint, "--json")
+    status, _, errors = run(capsys, *command)
+    assert status != 0 and "1 HEIC photo is not read (the first: a.heic)" in errors and "pillow-heif" in errors
+    shutil.copy(people / "images/people_0001.jpg", tmp_path / "photos")
+    status, text, errors = run(capsys, *command)
+    assert status == 0 and json.loads(text)["images"] == 1
+    assert "1 HEIC photo is not read" in errors and "1 HEIC photo is not read" in json.loads(text)["problems"][0]
 
 
 def test_predict_keeps_the_ids_of_a_coco_file_and_writes_results(capsys, people, tiny_checkpoint, tmp_path):
