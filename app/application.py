@@ -163,7 +163,7 @@ def install_excepthook(window: "MainWindow") -> None:
             return
         _log.critical("unexpected error", exc_info=(kind, error, trace))
         text = f"Something unexpected went wrong ({kind.__name__}: {error}). Your labels are saved."
-        window.messages.post(f"{text} Details: {log_path()}", "error")
+        window.messages.post(f"{text} Details: {log_path()}", "error", of_window=True)
 
     sys.excepthook = hook
 

@@ -217,6 +217,7 @@ class MainWindow(QMainWindow):
         self.conditions.changed.connect(self._refresh_actions)
         self.messages.posted.connect(self._show_message)
         self.messages.settled.connect(self.message_bar.dismiss_topic)
+        self.messages.project_left.connect(self.message_bar.dismiss_project)
         self.opening.title_changed.connect(lambda title: self.setWindowTitle(f"{title} – {TITLE}"))
         self.engine.ready.connect(lambda info: self.scene.set_tau(info.tau))
         self.engine_status.changed.connect(self.status.model.setText)
@@ -275,7 +276,9 @@ class MainWindow(QMainWindow):
         self.view_panel.show_adjustments(shown.brightness, shown.contrast, shown.gamma)
 
     def _show_message(self, message: Message) -> None:
-        self.message_bar.show_message(message.text, message.level, message.choices, message.topic, message.dismissed)
+        self.message_bar.show_message(
+            message.text, message.level, message.choices, message.topic, message.dismissed, message.of_window
+        )
 
     def show_tour(self) -> None:
         """The five hints, with the keys as they are now."""

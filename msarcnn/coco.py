@@ -4,19 +4,23 @@
 that is wrong is repaired with a note where the right value is certain enough, else quarantined: left out of
 the clean records, listed with its reason, and kept as text so that an export can write it back.
 
-Repaired: missing area, iscrowd or num_keypoints; a wrong num_keypoints; a box of negative width or height
-(its corners are swapped); no box, or 0, 0, 0, 0, around labelled keypoints (theirs is used); keypoints in
-another order than the skeleton's (sorted, by the category's names); labelled keypoints outside the image
-(moved to its border within 2%, else taken as not labelled); unusable `keypoint_weights` or
-`keypoint_sources` (left out); an unknown image size.
-Quarantined: a file name that leads out of the image folder; keypoints that are not 3 * K finite numbers with
-v in 0, 1, 2; a box that is not four finite numbers, is empty, or lies outside the image; an unknown image or
-category. Segmentations, crowds' run lengths included, are never decoded.
+Repaired: missing area, iscrowd or num_keypoints; a wrong num_keypoints; numbers and flags written as text; a box of
+negative width or height (its corners are swapped); no box, or one of no size, around labelled keypoints (theirs is
+used); keypoints in another order than the skeleton's (sorted, by the category's names); joints without a number (not
+labelled), with a visibility that is none (0.5 is a confidence, 3 is visible), or outside the image (moved to its
+border within 2%, else not labelled); keypoints of another count (the box is kept); unusable `keypoint_weights` or
+`keypoint_sources` (left out); an unknown image size; and, with the photos at hand, file names and sizes that are not
+theirs (`coco_photos`).
+Quarantined: a record without usable ids; a file name of which nothing safe remains; a box that is not four finite
+numbers, is empty, or lies outside the image; an unknown image or category; labels that are for another photo.
+Segmentations, crowds' run lengths included, are never decoded.
 
-Coordinates are the file's: pixels, (0, 0) the top-left corner of the top-left pixel, boxes x, y, width, height.
+Coordinates are the file's, or the photo's where it was compared: pixels, (0, 0) the top-left corner of the top-left
+pixel, boxes x, y, width, height.
 """
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -24,6 +28,9 @@ from typing import Any, TypeVar
 import msgspec
 
 from msarcnn.atomic_files import atomic_writer, remove_stale_temporaries, write_json_atomic
+from msarcnn.coco_categories import Category, CocoQuestionError, Reading, people_categories
+from msarcnn.coco_photos import Photos
+from msarcnn.coco_reading import RecordReader, claim_id, read_annotations, read_images, record_text
 from msarcnn.coco_records import (
     CocoError,
     CocoImage,
@@ -36,8 +43,6 @@ from msarcnn.coco_records import (
     ReadLog,
     locate,
 )
-from msarcnn.coco_validation import RawAnnotation, RawImage, check_image, check_person
-from msarcnn.skeleton import load_skeleton
 
 __all__ = [
     "CocoDataset",
@@ -45,10 +50,12 @@ __all__ = [
     "CocoImage",
     "CocoOther",
     "CocoPerson",
+    "CocoQuestionError",
     "DuplicateIdError",
     "Note",
     "PersonCategory",
     "Quarantined",
+    "Reading",
     "atomic_writer",
     "read_coco",
     "remove_stale_temporaries",
@@ -57,21 +64,7 @@ __all__ = [
 
 T = TypeVar("T")
 
-_MAX_ID = 2**63 - 1
-"""Ids are stored in 64-bit columns."""
 _NOT_JSON = re.compile(rb"-?(NaN|Infinity)")
-
-
-class _AnnotationHead(msgspec.Struct, gc=False):
-    id: int
-    image_id: int
-    category_id: int
-
-
-class _Category(msgspec.Struct):
-    id: int
-    name: str
-    keypoints: list[str] | None = None
 
 
 class CocoDataset(msgspec.Struct):
@@ -81,9 +74,9 @@ class CocoDataset(msgspec.Struct):
         path: The file.
         header: Every top-level field but `images` and `annotations`, decoded.
         header_raw: The same fields as untouched JSON text.
-        person: The category whose annotations are people; None when the file has no such category.
+        categories: The categories whose annotations are people; the one for new people first.
         images: Usable images, in file order.
-        people: Usable annotations of the person category, in file order.
+        people: Usable annotations of people, in file order.
         others: Annotations of other categories, in file order; only their ids are checked.
         quarantined: Records that cannot be used, with reasons.
         notes: What was repaired or is odd, one note a kind of thing.
@@ -92,12 +85,22 @@ class CocoDataset(msgspec.Struct):
     path: Path
     header: dict[str, Any]
     header_raw: dict[str, str]
-    person: PersonCategory | None
+    categories: tuple[PersonCategory, ...]
     images: list[CocoImage]
     people: list[CocoPerson]
     others: list[CocoOther]
     quarantined: list[Quarantined]
     notes: list[Note]
+
+    @property
+    def person(self) -> PersonCategory | None:
+        """The category of new people; None when the file has none of people."""
+        return self.categories[0] if self.categories else None
+
+    @property
+    def lost_people(self) -> int:
+        """How many records in quarantine are people, or may be."""
+        return sum(record.person for record in self.quarantined)
 
     def people_by_image(self) -> dict[int, list[CocoPerson]]:
         """People of every usable image by image id; an empty list where there are none."""
@@ -107,35 +110,49 @@ class CocoDataset(msgspec.Struct):
         return groups
 
 
-def read_coco(path: Path, *, keep_raw: bool = True) -> CocoDataset:
+def read_coco(
+    path: Path, *, keep_raw: bool = True, roots: Sequence[Path] = (), reading: Reading | None = None
+) -> CocoDataset:
     """Reads and validates a COCO file: keypoints, detection-only, or a list of images only.
 
     Args:
         path: The JSON file, UTF-8 with or without a byte order mark.
         keep_raw: Whether the records carry their JSON text, which an importer wants and training does not.
+        roots: The image folders: what the file says about a photo is compared with the photo (`coco_photos`), and
+            labels are measured in its pixels. Without them the file is believed.
+        reading: What somebody has said about a file that leaves it open.
 
     Raises:
         CocoError: with file, place and cure, when the file cannot be read as COCO at all.
+        CocoQuestionError: when it leaves open who is a person, or in which order joints stand.
         DuplicateIdError: when two records of a kind have the same id.
     """
     top = _top_level(path)
-    raw_images = _records(path, top, "images", required=True)
-    raw_annotations = _records(path, top, "annotations", required=False)
+    log = ReadLog(path, keep_raw)
+    raw_images = _records(path, top, "images", log, required=True)
+    raw_annotations = _records(path, top, "annotations", log, required=False)
     header = {key: _decode(path, key, raw, Any) for key, raw in top.items()}
     categories = _categories(path, header, needed=bool(raw_annotations))
-    log = ReadLog(path, keep_raw)
-    person = _person_category(categories, log)
-    images = _read_images(path, raw_images, log)
-    people, others = _read_annotations(path, raw_annotations, images, categories, person, log)
+    annotations = read_annotations(path, raw_annotations, log)
+    used = Counter(one.fields.category_id for one in annotations)
+    people = people_categories(path, categories, used, reading or Reading(), log)
+    images = read_images(path, raw_images, log)
+    if raw_images and not images:
+        first = log.quarantined[-len(raw_images)]
+        raise CocoError(
+            path, f"images[{first.index}]", f"cannot be used ({first.reason})", "correct the images' entries"
+        )
+    reader = RecordReader(images, categories, people, Photos(roots, log) if roots else None, log)
+    reader.read(annotations)
     return CocoDataset(
         path=path,
         header=header,
-        header_raw={key: _text(path, key, raw) for key, raw in top.items()},
-        person=person,
-        images=[image for image in images.values() if image is not None],
-        people=people,
-        others=others,
-        quarantined=log.quarantined,
+        header_raw={key: record_text(path, key, raw) for key, raw in top.items()},
+        categories=people,
+        images=reader.images,
+        people=reader.people,
+        others=reader.others,
+        quarantined=sorted(log.quarantined, key=lambda one: (one.section == "annotations", one.index)),
         notes=log.notes(),
     )
 
@@ -196,142 +213,29 @@ def _decode(path: Path, place: str, raw: msgspec.Raw, kind: type[T] | Any) -> T 
         raise CocoError(path, place, "is nested too deeply", "remove it") from error
 
 
-def _text(path: Path, place: str, raw: msgspec.Raw) -> str:
-    try:
-        return bytes(raw).decode()
-    except UnicodeDecodeError as error:
-        raise CocoError(path, place, f"is not valid text ({error})", "save the file as UTF-8") from error
-
-
-def _records(path: Path, top: dict[str, msgspec.Raw], key: str, required: bool) -> list[msgspec.Raw]:
+def _records(path: Path, top: dict[str, msgspec.Raw], key: str, log: ReadLog, required: bool) -> list[msgspec.Raw]:
     raw = top.pop(key, None)
     if raw is None:
         if required:
             raise CocoError(path, key, "is missing", "give a COCO dataset, with images and annotations")
         return []
+    if bytes(raw) == b"null" and not required:
+        log.note("is null: taken as an empty list", key)
+        return []
     return _decode(path, key, raw, list[msgspec.Raw])
 
 
-def _categories(path: Path, header: dict[str, Any], needed: bool) -> dict[int, _Category]:
-    if "categories" not in header:
+def _categories(path: Path, header: dict[str, Any], needed: bool) -> dict[int, Category]:
+    if header.get("categories") is None:
         if needed:
             raise CocoError(path, "categories", "is missing", "add it: annotations refer to it")
         return {}
     try:
-        categories = msgspec.convert(header["categories"], list[_Category])
+        categories = msgspec.convert(header["categories"], list[Category], strict=False)
     except msgspec.ValidationError as error:
         reason, _, inner = str(error).partition(" - at `$")
         raise CocoError(path, f"categories{inner.rstrip('`')}", f"is wrong: {reason}", "correct it") from error
     found: dict[int, int] = {}
     for index, category in enumerate(categories):
-        _claim(path, "categories", found, category.id, index, header["categories"])
+        claim_id(path, "categories", found, category.id, index, header["categories"])
     return {category.id: category for category in categories}
-
-
-def _claim(path: Path, section: str, found: dict[int, int], key: int, index: int, records: Sequence[Any]) -> None:
-    """Notes that the record at index has this id; raises when another one has it already."""
-    if not -_MAX_ID <= key <= _MAX_ID:
-        raise CocoError(path, f"{section}[{index}].id", f"is {key}: beyond 64 bits", "renumber the records")
-    first = found.setdefault(key, index)
-    if first != index:
-        excerpts = [_excerpt(records[first]), _excerpt(records[index])]
-        raise DuplicateIdError(path, section, key, (first, index), (excerpts[0], excerpts[1]))
-
-
-def _excerpt(record: object) -> str:
-    text = bytes(record) if isinstance(record, msgspec.Raw) else msgspec.json.encode(record)
-    return text[:160].decode(errors="replace") + ("..." if len(text) > 160 else "")
-
-
-def _person_category(categories: dict[int, _Category], log: ReadLog) -> PersonCategory | None:
-    """The category named "person", else the first one with as many keypoints as the skeleton."""
-    names = load_skeleton().keypoints
-    fitting = [c for c in categories.values() if not c.keypoints or len(c.keypoints) == len(names)]
-    named = [category for category in fitting if category.name.strip().lower() == "person"]
-    chosen = [c for c in named if c.keypoints] or named or [c for c in fitting if c.keypoints]
-    if not chosen:
-        if categories:
-            log.note(
-                f"no category named person with {len(names)} keypoints: its annotations are kept, not shown",
-                "categories",
-            )
-        return None
-    person = chosen[0]
-    stated = tuple(person.keypoints or names)
-    order = keypoint_order(stated)
-    if order is not None:
-        log.note("the person category's keypoints are not in COCO's order: they are sorted on reading", "categories")
-    elif _plain(stated) != names:
-        log.note(
-            "the person category's keypoint names are not COCO's: they are taken to be in COCO's order", "categories"
-        )
-    return PersonCategory(person.id, person.name, stated, order)
-
-
-def keypoint_order(names: Sequence[str]) -> tuple[int, ...] | None:
-    """For each joint of the skeleton its place among `names`; None when they are in order, or other names."""
-    wanted, stated = load_skeleton().keypoints, _plain(names)
-    if stated == wanted or sorted(stated) != sorted(wanted):
-        return None
-    return tuple(stated.index(name) for name in wanted)
-
-
-def _plain(names: Sequence[str]) -> tuple[str, ...]:
-    return tuple(re.sub(r"[\s-]+", "_", name.strip().lower()) for name in names)
-
-
-def _read_images(path: Path, records: list[msgspec.Raw], log: ReadLog) -> dict[int, CocoImage | None]:
-    """Returns the images by id, in file order; None for those in quarantine."""
-    images: dict[int, CocoImage | None] = {}
-    found: dict[int, int] = {}
-    files: set[tuple[int, str]] = set()
-    for index, raw in enumerate(records):
-        fields: RawImage = _decode(path, f"images[{index}]", raw, RawImage)
-        _claim(path, "images", found, fields.id, index, records)
-        text = _text(path, f"images[{index}]", raw) if log.keep_raw else ""
-        image = check_image(index, fields, text, log)
-        images[fields.id] = image
-        if image is not None:
-            if (image.image_root, image.file_name) in files:
-                log.note("another image entry names the same file", f"images[{index}]")
-            files.add((image.image_root, image.file_name))
-    return images
-
-
-def _read_annotations(
-    path: Path,
-    records: list[msgspec.Raw],
-    images: dict[int, CocoImage | None],
-    categories: dict[int, _Category],
-    person: PersonCategory | None,
-    log: ReadLog,
-) -> tuple[list[CocoPerson], list[CocoOther]]:
-    people: list[CocoPerson] = []
-    others: list[CocoOther] = []
-    found: dict[int, int] = {}
-    decode_head = msgspec.json.Decoder(_AnnotationHead).decode
-    decode_person = msgspec.json.Decoder(RawAnnotation).decode
-    for index, raw in enumerate(records):
-        try:
-            head = decode_head(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-            head = _decode(path, f"annotations[{index}]", raw, _AnnotationHead)
-        _claim(path, "annotations", found, head.id, index, records)
-        text = _text(path, f"annotations[{index}]", raw) if log.keep_raw else ""
-        image = images.get(head.image_id)
-        if image is None:
-            state = "is in quarantine" if head.image_id in images else "does not exist"
-            log.quarantine("annotations", index, head.id, f"its image {head.image_id} {state}", text)
-        elif head.category_id not in categories:
-            log.quarantine("annotations", index, head.id, f"its category {head.category_id} does not exist", text)
-        elif person is None or head.category_id != person.id:
-            others.append(CocoOther(index, head.id, head.image_id, head.category_id, text))
-        else:
-            try:
-                fields = decode_person(raw)
-            except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
-                fields = _decode(path, f"annotations[{index}]", raw, RawAnnotation)
-            checked = check_person(index, fields, image, person, text, log)
-            if checked is not None:
-                people.append(checked)
-    return people, others

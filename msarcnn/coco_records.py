@@ -6,6 +6,8 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from msarcnn.joint_names import JointOrder
+
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]')
 _EXAMPLES = 20
 
@@ -73,12 +75,13 @@ class CocoImage(msgspec.Struct, frozen=True, gc=False):
 
 
 class CocoPerson(msgspec.Struct, frozen=True, eq=False, gc=False):
-    """An annotation of the person category.
+    """An annotation of a person.
 
     Attributes:
         index: Place in the file's `annotations`.
         id: The file's annotation id.
         image_id: Id of a usable image.
+        category_id: Its category, one of the dataset's `categories`.
         bbox: x, y, w, h in pixels; w and h are positive. It may reach over the image's border.
         keypoints: float64 [K, 3], x, y, v, read-only; v is 0 not labelled, 1 occluded, 2 visible. All zero for
             a person without keypoints; a joint with v = 0 keeps the place that the file gives it.
@@ -94,6 +97,7 @@ class CocoPerson(msgspec.Struct, frozen=True, eq=False, gc=False):
     index: int
     id: int
     image_id: int
+    category_id: int
     bbox: tuple[float, float, float, float]
     keypoints: np.ndarray
     num_keypoints: int
@@ -116,40 +120,49 @@ class CocoOther(msgspec.Struct, frozen=True, gc=False):
 
 
 class PersonCategory(msgspec.Struct, frozen=True):
-    """The category whose annotations are people.
+    """A category whose annotations are people.
 
     Attributes:
         id: The file's category id.
         name: Its name.
-        keypoints: The file's keypoint names, in the file's order.
-        order: For each joint of the skeleton its place in the file; None when the file has the skeleton's order.
+        keypoints: The file's keypoint names, in the file's order; empty where it names none.
+        order: Where the skeleton's joints stand among them.
     """
 
     id: int
     name: str
     keypoints: tuple[str, ...]
-    order: tuple[int, ...] | None = None
+    order: JointOrder
 
 
 class Quarantined(msgspec.Struct, frozen=True, gc=False):
-    """A record that cannot be used. section is "images" or "annotations", index its place there."""
+    """A record that cannot be used.
+
+    section is "images" or "annotations", index its place there; id is 0 where it has none that can be read; person
+    says that a person is lost with it, or may be.
+    """
 
     section: str
     index: int
     id: int
     reason: str
     raw: str
+    person: bool = False
 
     def __str__(self) -> str:
         return f"{self.section}[{self.index}] (id {self.id}): {self.reason}"
 
 
 class Note(msgspec.Struct, frozen=True):
-    """Something repaired or odd: the text, how many records it concerns, and the first places."""
+    """Something repaired or odd: the text, how many records it concerns, and the first places.
+
+    warns: something is lost, or may be wrong.
+    """
 
     text: str
     count: int
     places: tuple[str, ...]
+    warns: bool = False
 
     def __str__(self) -> str:
         more = f" and {self.count - 1} more" if self.count > 1 else ""
@@ -165,18 +178,23 @@ class ReadLog:
         self.quarantined: list[Quarantined] = []
         self._places: dict[str, list[str]] = {}
         self._counts: dict[str, int] = {}
+        self._warnings: set[str] = set()
 
-    def note(self, text: str, place: str) -> None:
+    def note(self, text: str, place: str, *, warns: bool = False) -> None:
+        if warns:
+            self._warnings.add(text)
         count = self._counts.get(text, 0)
         self._counts[text] = count + 1
         if count < _EXAMPLES:
             self._places.setdefault(text, []).append(place)
 
-    def quarantine(self, section: str, index: int, key: int, reason: str, raw: str) -> None:
-        self.quarantined.append(Quarantined(section, index, key, reason, raw))
+    def quarantine(self, section: str, index: int, key: int, reason: str, raw: str, *, person: bool = False) -> None:
+        self.quarantined.append(Quarantined(section, index, key, reason, raw, person))
 
     def notes(self) -> list[Note]:
-        return [Note(text, count, tuple(self._places[text])) for text, count in self._counts.items()]
+        return [
+            Note(text, count, tuple(self._places[text]), text in self._warnings) for text, count in self._counts.items()
+        ]
 
 
 def locate(data: bytes, offset: int) -> str:

@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 
 from msarcnn.coco_records import CocoImage, CocoPerson, PersonCategory, ReadLog
+from msarcnn.file_names import relative_end
 from msarcnn.images import UnsafePathError, safe_relative_path
 
 BORDER_TOLERANCE = 0.02
@@ -35,7 +36,7 @@ class RawAnnotation(msgspec.Struct):
     image_id: int
     category_id: int
     bbox: list[float] | None = None
-    keypoints: list[float] | None = None
+    keypoints: list[float | None] | None = None
     num_keypoints: Number | None = None
     area: float | None = None
     iscrowd: Number | bool | None = None
@@ -44,7 +45,7 @@ class RawAnnotation(msgspec.Struct):
     score: float | None = None
 
 
-class _Unusable(Exception):
+class UnusableError(Exception):
     """A record for the quarantine; the text is the reason."""
 
 
@@ -52,15 +53,15 @@ def check_image(index: int, fields: RawImage, raw: str, log: ReadLog) -> CocoIma
     """Returns the clean image, or None after putting it into quarantine."""
     place = f"images[{index}]"
     try:
-        file_name = str(safe_relative_path(fields.file_name))
+        file_name = _file_name(fields.file_name, place, log)
         regions = []
         for region in fields.ignore_regions or ():
             if len(region) != 4 or not _finite(region):
-                raise _Unusable("an ignore region is not four finite numbers")
+                raise UnusableError("an ignore region is not four finite numbers")
             regions.append(_upright_box(region, place, log))
         if fields.image_root < 0:
-            raise _Unusable("its image_root is negative")
-    except (UnsafePathError, _Unusable) as error:
+            raise UnusableError("its image_root is negative")
+    except (UnsafePathError, UnusableError) as error:
         log.quarantine("images", index, fields.id, str(error), raw)
         return None
     width, height = _side(fields.width), _side(fields.height)
@@ -75,13 +76,15 @@ def check_person(
 ) -> CocoPerson | None:
     """Returns the clean person with its keypoints in the skeleton's order, or None after putting it into quarantine."""
     place = f"annotations[{index}]"
-    joints = len(category.keypoints)
+    joints = category.order.count
     try:
         keypoints = _check_keypoints(fields.keypoints, image, joints, place, log)
+        if not category.keypoints and keypoints.any():
+            log.note("the category does not name its joints: they are taken to be in COCO's order", place, warns=True)
         box = _check_box(fields.bbox, keypoints, image, place, log)
         iscrowd = _check_crowd(fields.iscrowd, place, log)
-    except _Unusable as error:
-        log.quarantine("annotations", index, fields.id, str(error), raw)
+    except UnusableError as error:
+        log.quarantine("annotations", index, fields.id, str(error), raw, person=True)
         return None
     labelled = int(np.count_nonzero(keypoints[:, 2]))
     if fields.num_keypoints is None:
@@ -94,16 +97,18 @@ def check_person(
         log.note("area is missing or impossible: the box's is used", place)
         area = box[2] * box[3]
     weights, sources = _check_extras(fields, joints, place, log)
-    if category.order is not None:
-        keypoints = keypoints[list(category.order)]
-        keypoints.flags.writeable = False
-        weights = weights and tuple(weights[at] for at in category.order)
-        sources = sources and "".join(sources[at] for at in category.order)
+    if not category.order.is_own:
+        keypoints = np.array(category.order.read(list(keypoints), np.zeros(3)))
+        labelled = int(np.count_nonzero(keypoints[:, 2]))
+        weights = weights and tuple(category.order.read(weights, 0.0))
+        sources = sources and "".join(category.order.read(sources, "-"))
+    keypoints.flags.writeable = False
     score = fields.score if fields.score is not None and math.isfinite(fields.score) else None
     return CocoPerson(
         index,
         fields.id,
         fields.image_id,
+        category.id,
         box,
         keypoints,
         labelled,
@@ -114,6 +119,18 @@ def check_person(
         score,
         raw,
     )
+
+
+def _file_name(stated: str, place: str, log: ReadLog) -> str:
+    """A relative name that stays inside the image folder: of a name that leads elsewhere, its end."""
+    try:
+        return str(safe_relative_path(stated))
+    except UnsafePathError:
+        end = relative_end(stated)
+        if end is None:
+            raise
+        log.note("file names lead out of the image folder: only their ends are looked for in it", place)
+        return end
 
 
 def _finite(values: list[float]) -> bool:
@@ -140,46 +157,69 @@ def _upright_box(box: list[float], place: str, log: ReadLog) -> tuple[float, flo
 def _check_box(
     box: list[float] | None, keypoints: np.ndarray, image: CocoImage, place: str, log: ReadLog
 ) -> tuple[float, float, float, float]:
-    if box is None or box == [0, 0, 0, 0]:
-        # Some tools write no box for a person of whom only joints were labelled.
+    if box is None or (len(box) == 4 and (box[2] == 0 or box[3] == 0)):
+        # Some tools write no box, or one of no size, for a person of whom only joints were labelled.
         points = keypoints[keypoints[:, 2] > 0, :2]
-        if not len(points) or not (np.ptp(points, axis=0) > 0).all():
-            raise _Unusable("bbox is missing" if box is None else "bbox is empty")
+        if not len(points):
+            raise UnusableError("bbox is missing" if box is None else "bbox is empty")
         log.note("bbox is missing or empty: the one around the labelled keypoints is used", place)
-        box = [*points.min(axis=0).tolist(), *np.ptp(points, axis=0).tolist()]
+        box = _box_around(points)
     if len(box) != 4 or not _finite(box):
-        raise _Unusable("bbox is not four finite numbers")
+        raise UnusableError("bbox is not four finite numbers")
     x, y, width, height = _upright_box(box, place, log)
-    if not (width > 0 and height > 0):
-        raise _Unusable("bbox is empty")
     if not (math.isfinite(x + width) and math.isfinite(y + height) and math.isfinite(width * height)):
-        raise _Unusable("bbox is beyond all images")
+        raise UnusableError("bbox is beyond all images")
     if image.width and (x >= image.width or y >= image.height or x + width <= 0 or y + height <= 0):
-        raise _Unusable("bbox lies outside the image")
+        raise UnusableError("bbox lies outside the image")
     return x, y, width, height
 
 
-def _check_keypoints(values: list[float] | None, image: CocoImage, joints: int, place: str, log: ReadLog) -> np.ndarray:
-    """Returns float64 [joints, 3], read-only."""
+def _box_around(points: np.ndarray) -> list[float]:
+    """x, y, width, height around points [N, 2]; joints on a line have a narrow box, but have one."""
+    low, extent = points.min(axis=0), np.ptp(points, axis=0)
+    size = np.maximum(extent, max(0.1 * extent.max(), 1.0))
+    return [*(low - (size - extent) / 2).tolist(), *size.tolist()]
+
+
+def _check_keypoints(
+    values: list[float | None] | None, image: CocoImage, joints: int, place: str, log: ReadLog
+) -> np.ndarray:
+    """Returns float64 [joints, 3]."""
     if not values:
-        keypoints = np.zeros((joints, 3))
-    else:
-        if len(values) != 3 * joints:
-            raise _Unusable(f"keypoints has {len(values)} numbers instead of {3 * joints}")
-        if not _finite(values):
-            raise _Unusable("keypoints contains a number that is not finite")
-        if not _VISIBILITIES.issuperset(values[2::3]):
-            raise _Unusable("keypoints contains a visibility that is not 0, 1 or 2")
-        keypoints = np.array(values, dtype=np.float64).reshape(joints, 3)
-        if image.width and not _inside(values, image):
-            _repair_outside(keypoints, image, place, log)
-    keypoints.flags.writeable = False
+        return np.zeros((joints, 3))
+    if len(values) != 3 * joints:
+        text = f"keypoints are not the {3 * joints} numbers of {joints} joints: left out, the box is kept"
+        log.note(text, place, warns=True)
+        return np.zeros((joints, 3))
+    if None in values or not _VISIBILITIES.issuperset(values[2::3]) or not _finite(values):  # type: ignore[arg-type]
+        values = [n for at in range(0, len(values), 3) for n in _read_joint(values[at : at + 3], place, log)]
+    keypoints = np.array(values, dtype=np.float64).reshape(joints, 3)
+    if image.width and not _inside(keypoints, image):
+        _repair_outside(keypoints, image, place, log)
     return keypoints
 
 
-def _inside(values: list[float], image: CocoImage) -> bool:
-    xs, ys = values[0::3], values[1::3]
-    return min(xs) >= 0 and min(ys) >= 0 and max(xs) <= image.width and max(ys) <= image.height
+def _read_joint(triple: list[float | None], place: str, log: ReadLog) -> tuple[float, float, float]:
+    """A joint as it can be used; one that cannot is not labelled."""
+    x, y, v = triple
+    if x is None or y is None or v is None or not _finite([x, y, v]):
+        log.note("a joint without a number: taken as not labelled", place, warns=True)
+        return 0.0, 0.0, 0.0
+    if v in _VISIBILITIES:
+        return x, y, v
+    if 0 < v < 1:
+        log.note("visibilities between 0 and 1 are taken as confidences: visible from 0.5 on", place, warns=True)
+        return (x, y, 2.0) if v >= 0.5 else (x, y, 0.0)
+    if v > 2:
+        log.note("a visibility above 2: taken as visible", place, warns=True)
+        return x, y, 2.0
+    log.note("a visibility that is not 0, 1 or 2: the joint is taken as not labelled", place, warns=True)
+    return x, y, 0.0
+
+
+def _inside(keypoints: np.ndarray, image: CocoImage) -> bool:
+    places = keypoints[:, :2]
+    return bool(places.min() >= 0 and places[:, 0].max() <= image.width and places[:, 1].max() <= image.height)
 
 
 def _repair_outside(keypoints: np.ndarray, image: CocoImage, place: str, log: ReadLog) -> None:
@@ -204,7 +244,7 @@ def _check_crowd(value: Number | bool | None, place: str, log: ReadLog) -> bool:
         log.note("iscrowd is missing: taken as 0", place)
         return False
     if value not in (0, 1):
-        raise _Unusable("iscrowd is not 0 or 1")
+        raise UnusableError("iscrowd is not 0 or 1")
     return bool(value)
 
 

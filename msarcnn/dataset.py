@@ -64,6 +64,8 @@ class Sample:
     problem: str = ""
 
 
+PERSON_CATEGORY = 1
+"""The category of people in what pycocotools is given."""
 NINE_IN_MOSAICS = 0.25
 """Share of the mosaics with nine images; the others have four."""
 
@@ -161,26 +163,49 @@ def read_labelled_images(
 
 
 def ground_truth(data: CocoDataset, image_ids: Collection[int] | None = None) -> dict[str, Any]:
-    """The clean people of a COCO file (or of some of its images) for pycocotools; the person category is 1."""
+    """The clean people of a COCO file (or of some of its images) for pycocotools; the person category is 1.
+
+    An ignored region is a crowd: what is found there is neither right nor wrong, as the losses neither teach nor
+    punish it. A box is excused at a threshold when that share of it is covered; a pose when its joints lie within
+    the region with its width and height added on every side (pycocotools' bounds for crowds).
+    """
     images = [image for image in data.images if image_ids is None or image.id in image_ids]
     wanted = {image.id for image in images}
+    people = [person for person in data.people if person.image_id in wanted]
+    annotations = [
+        {
+            "id": person.index + 1,
+            "image_id": person.image_id,
+            "category_id": PERSON_CATEGORY,
+            "bbox": list(person.bbox),
+            "area": person.area,
+            "iscrowd": int(person.iscrowd),
+            "num_keypoints": person.num_keypoints,
+            "keypoints": person.keypoints.ravel().tolist(),
+        }
+        for person in people
+    ]
+    # pycocotools keeps one of two annotations with the same id, and takes 0 for no match.
+    first_free = max((person.index + 1 for person in people), default=0) + 1
+    regions = [(image.id, region) for image in images for region in image.ignore_regions]
+    annotations += [_ignored(key, *region) for key, region in enumerate(regions, start=first_free)]
     return {
         "images": [{"id": i.id, "width": i.width, "height": i.height, "file_name": i.file_name} for i in images],
-        "annotations": [
-            {
-                "id": person.index + 1,
-                "image_id": person.image_id,
-                "category_id": 1,
-                "bbox": list(person.bbox),
-                "area": person.area,
-                "iscrowd": int(person.iscrowd),
-                "num_keypoints": person.num_keypoints,
-                "keypoints": person.keypoints.ravel().tolist(),
-            }
-            for person in data.people
-            if person.image_id in wanted
-        ],
-        "categories": [{"id": 1, "name": "person"}],
+        "annotations": annotations,
+        "categories": [{"id": PERSON_CATEGORY, "name": "person"}],
+    }
+
+
+def _ignored(key: int, image_id: int, region: Sequence[float]) -> dict[str, Any]:
+    return {
+        "id": key,
+        "image_id": image_id,
+        "category_id": PERSON_CATEGORY,
+        "bbox": list(region),
+        "area": region[2] * region[3],
+        "iscrowd": 1,
+        "num_keypoints": 0,
+        "keypoints": [0.0] * (3 * len(load_skeleton().keypoints)),
     }
 
 

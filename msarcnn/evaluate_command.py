@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from msarcnn.coco import keypoint_order, read_coco
+from msarcnn.coco import read_coco
 from msarcnn.dataset import DataError, ground_truth, labelled_images
 from msarcnn.effort import Effort, Estimate, Shown
 from msarcnn.evaluation import (
@@ -20,6 +20,7 @@ from msarcnn.evaluation import (
     evaluate_results,
     to_coco_results,
 )
+from msarcnn.joint_names import joint_order
 from msarcnn.predictor import Features, Predictor
 from msarcnn.skeleton import load_skeleton
 
@@ -151,5 +152,8 @@ def _read_results(path: Path, truth: dict[str, Any]) -> list[dict[str, Any]]:
 def _in_order(entry: dict[str, Any]) -> list[float]:
     """An entry's keypoints in the skeleton's order, where `keypoint_names` says that they are in another one."""
     keypoints, names = entry["keypoints"], entry.get("keypoint_names")
-    order = keypoint_order(names) if isinstance(names, list) else None
-    return keypoints if order is None else [value for place in order for value in keypoints[3 * place : 3 * place + 3]]
+    order = joint_order(names) if isinstance(names, list) else None
+    if order is None:
+        return keypoints
+    triples = [keypoints[at : at + 3] for at in range(0, len(keypoints), 3)]
+    return [value for triple in order.read(triples, [0, 0, 0]) for value in triple]

@@ -12,14 +12,13 @@ from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
 from msarcnn.checkpoint import Calibration
-from msarcnn.dataset import LabelledImage
+from msarcnn.dataset import PERSON_CATEGORY, LabelledImage
 from msarcnn.images import ImageError
 from msarcnn.oks import box_overlaps, oks_terms
 from msarcnn.predictor import Features, Predictor
 
 KEYPOINT_FIGURES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")
 BOX_FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl")
-PERSON_CATEGORY = 1
 
 
 @dataclass(frozen=True)
@@ -132,7 +131,7 @@ def evaluate_results(ground_truth: dict[str, Any], results: Sequence[dict[str, A
 def _run(truth: COCO, results: Sequence[dict[str, Any]], kind: str, names: tuple[str, ...]) -> dict[str, float]:
     if not results:
         # pycocotools cannot load an empty list of results; nothing found is an AP of 0.
-        has_truth = any(not a.get("iscrowd") for a in truth.dataset["annotations"])
+        has_truth = any(_is_judged(annotation, kind) for annotation in truth.dataset["annotations"])
         return dict.fromkeys(names, 0.0 if has_truth else -1.0)
     # loadRes adds areas from the keypoints' extent, which are not the boxes': each kind gets its own copy.
     entries = [{k: v for k, v in entry.items() if k in ("image_id", "category_id", "score", kind)} for entry in results]
@@ -142,6 +141,11 @@ def _run(truth: COCO, results: Sequence[dict[str, Any]], kind: str, names: tuple
     evaluation.accumulate()
     evaluation.summarize()
     return {name: round(float(value), 4) for name, value in zip(names, evaluation.stats, strict=False)}
+
+
+def _is_judged(annotation: dict[str, Any], kind: str) -> bool:
+    """Whether somebody has to be found: crowds, and for keypoints people without any, are ignored."""
+    return not annotation.get("iscrowd") and (kind != "keypoints" or annotation["num_keypoints"] > 0)
 
 
 def calibrate(ground_truth: dict[str, Any], results: Sequence[ImageResult], peaks: Calibration) -> Calibration:

@@ -42,6 +42,7 @@ class Closing(QObject):
         self._close = close
         self._training_decided = self._loss_accepted = False
         self._finished = False
+        session.closed.connect(self._forget_answers)
 
     def may_close(self) -> bool:
         """Returns whether the window may close now; if not, a message asks, and its answer closes."""
@@ -56,6 +57,10 @@ class Closing(QObject):
             self._messages.post(text, "error", [("Close and lose them", self._accept_loss)], topic="closing")
             return False
         return True
+
+    def _forget_answers(self) -> None:
+        """They were given about the project that is closed."""
+        self._training_decided = self._loss_accepted = False
 
     def finish(self) -> None:
         """Ends everything. Idempotent."""

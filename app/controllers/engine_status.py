@@ -29,12 +29,12 @@ class EngineStatus(QObject):
 
     def _failed(self, text: str) -> None:
         self.changed.emit("model: restarting…")
-        self._messages.post(text, "warning", topic=_TOPIC)
+        self._messages.post(text, "warning", topic=_TOPIC, of_window=True)
 
     def _gave_up(self, text: str) -> None:
         self.changed.emit("no model")
         choices = [("Start it again", self._fine_tuning.start_engine)]
-        self._messages.post(f"{text} Labelling by hand goes on.", "error", choices, topic=_TOPIC)
+        self._messages.post(f"{text} Labelling by hand goes on.", "error", choices, topic=_TOPIC, of_window=True)
 
 
 def _describe(info: EngineInfo) -> str:

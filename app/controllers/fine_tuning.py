@@ -245,7 +245,7 @@ class FineTuning(QObject):
 
     def _refused(self, model: str, reason: str) -> None:
         text = f"{model or 'The bundled model'} cannot be used: {reason}"
-        self._messages.post(text, "error", topic="model")
+        self._messages.post(text, "error", topic="model", of_window=True)
 
     # The end of a run
 

@@ -1,37 +1,65 @@
 """Importing labels into the open project: a child prepares them, the writer attaches them in batches."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
 from app.storage.attach import AttachProgress
+from app.storage.import_report import ReadReport, report_from_result
 from app.storage.writer import ProjectStore
 from app.workers.jobs import CANCELLED_CODE, ChildJob, run_child
+
+Choice = tuple[str, list[str]]
+"""An answer to what a file leaves open: its words, and the arguments that say it to the child."""
+
+
+@dataclass(frozen=True)
+class ImportOutcome:
+    """How an import ended.
+
+    Attributes:
+        text: A sentence for the user; "" when there is nothing to say but the report.
+        level: "info", "warning" or "error".
+        report: What was read; None when nothing was taken over.
+        choices: The file leaves something open: these are the answers, and nothing was taken over.
+    """
+
+    text: str = ""
+    level: str = "info"
+    report: ReadReport | None = None
+    choices: tuple[Choice, ...] = ()
 
 
 class LabelImport(QObject):
     """One import of a COCO file, or of a YOLO-pose data set. Nothing that is labelled already is overwritten."""
 
     progress = Signal(str, int, int)
-    finished = Signal(str, str)
-    """A sentence for the user ("" when there is nothing to say) and its level."""
+    finished = Signal(object)
+    """An ImportOutcome; once."""
 
-    def __init__(self, store: ProjectStore, source: Path, root: Path | None, parent: QObject) -> None:
-        """source: a COCO file with its image folder `root`, or a data set's .yaml, which names its folders itself."""
+    def __init__(
+        self, store: ProjectStore, source: Path, root: Path | None, parent: QObject, said: Sequence[str] = ()
+    ) -> None:
+        """source: a COCO file with its image folder `root`, or a data set's .yaml, which names its folders itself.
+
+        said: arguments of a `Choice` that somebody has made.
+        """
         super().__init__(parent)
         self._store, self._name = store, source.name
         self._folder = tempfile.TemporaryDirectory(prefix="msarcnn-import-", ignore_cleanup_errors=True)
         self._staging = Path(self._folder.name) / "staging.db"
-        self._report: dict[str, Any] = {}
+        self._report: ReadReport | None = None
+        self._choices: tuple[Choice, ...] = ()
         self._stop: Callable[[], None] | None = None
         arguments = [str(source.absolute()), str(self._staging)]
         if root is None:
-            self._job: ChildJob = run_child("app.storage.yolo_import", arguments, self)
+            self._job: ChildJob = run_child("app.storage.yolo_import", [*arguments, *said], self)
         else:
-            self._job = run_child("app.storage.coco_import", [*arguments, "--images", str(root)], self)
+            self._job = run_child("app.storage.coco_import", [*arguments, "--images", str(root), *said], self)
         self._job.progress.connect(self._heard)
         self._job.finished.connect(self._prepared)
 
@@ -50,42 +78,37 @@ class LabelImport(QObject):
     def _heard(self, line: dict[str, Any]) -> None:
         if line.get("event") == "progress":
             self.progress.emit(f"Reading {self._name}", int(line["done"]), int(line["total"]))
+        elif line.get("event") == "question":
+            self._choices = tuple((text, arguments) for text, arguments in line["choices"])
         elif line.get("event") == "result":
-            self._report = line
+            self._report = report_from_result(line["report"])
 
     def _prepared(self, code: int, message: str) -> None:
         if code == CANCELLED_CODE:
-            self._end(f"The import of {self._name} was cancelled; nothing was taken over.", "info")
+            self._end(ImportOutcome(f"The import of {self._name} was cancelled; nothing was taken over."))
             return
         if code != 0:
-            self._end(f"{self._name} was not imported: {message}", "error")
+            text = f"{self._name} was not imported: {message}"
+            self._end(ImportOutcome(text, "error", choices=self._choices))
             return
         self._stop = self._store.run_batches(
             lambda project: project.attach_staging(self._staging),
             self._attaching,
             self._attached,
-            lambda error: self._end(str(error), "error"),
+            lambda error: self._end(ImportOutcome(str(error), "error")),
         )
 
     def _attaching(self, state: AttachProgress) -> None:
         self.progress.emit(f"Importing {self._name}", state.done, state.total)
 
     def _attached(self, complete: bool) -> None:
-        if not complete:
-            text = f"The import of {self._name} was cancelled: only a part of it is here."
-            self._end(f"{text} Open the file again to import the rest.", "warning")
+        if complete:
+            self._end(ImportOutcome(report=self._report))
             return
-        left_out, notes = int(self._report.get("quarantined", 0)), self._report.get("notes", [])
-        if left_out:
-            first = self._report["problems"][0]
-            text = f"{self._name}: {left_out} records cannot be used and are kept for export only. The first: {first}"
-            self._end(text, "warning")
-        elif notes:
-            self._end(f"{self._name} was imported with {len(notes)} notes. The first: {notes[0]}", "info")
-        else:
-            self._end("", "info")
+        text = f"The import of {self._name} was cancelled: only a part of it is here."
+        self._end(ImportOutcome(f"{text} Open the file again to import the rest.", "warning"))
 
-    def _end(self, text: str, level: str) -> None:
+    def _end(self, outcome: ImportOutcome) -> None:
         self._folder.cleanup()
-        self.finished.emit(text, level)
+        self.finished.emit(outcome)
         self.deleteLater()

@@ -19,6 +19,7 @@ class Message:
         choices: Button texts and what they do.
         topic: What it is about; a message is taken away with `Messages.settled(topic)`.
         dismissed: Called when the user takes it away without an answer.
+        of_window: It is about the window, its engine or a file elsewhere; any other goes with the open project.
     """
 
     text: str
@@ -26,6 +27,7 @@ class Message:
     choices: tuple[tuple[str, Callable[[], None]], ...] = ()
     topic: str = ""
     dismissed: Callable[[], None] | None = None
+    of_window: bool = False
 
 
 class Messages(QObject):
@@ -33,6 +35,8 @@ class Messages(QObject):
 
     posted = Signal(object)
     settled = Signal(str)
+    project_left = Signal()
+    """What was asked or said about the project that was open does not hold any more."""
 
     def post(
         self,
@@ -41,11 +45,16 @@ class Messages(QObject):
         choices: Sequence[tuple[str, Callable[[], None]]] = (),
         topic: str = "",
         dismissed: Callable[[], None] | None = None,
+        of_window: bool = False,
     ) -> None:
         """Shows a sentence; see `Message`."""
         _log.log(_LEVELS[level], "%s", text)
-        self.posted.emit(Message(text, level, tuple(choices), topic, dismissed))
+        self.posted.emit(Message(text, level, tuple(choices), topic, dismissed, of_window))
 
     def settle(self, topic: str) -> None:
         """Takes a message away that no longer holds."""
         self.settled.emit(topic)
+
+    def leave_project(self) -> None:
+        """Takes away what is about the project that was open: an answer to it would be given to the next one."""
+        self.project_left.emit()

@@ -52,6 +52,7 @@ class Opening(QObject):
         self._asked: Path | None = None
         session.open_failed.connect(self._open_failed)
         session.opened.connect(self._check_roots)
+        session.closed.connect(messages.leave_project)
 
     # Asking
 
@@ -124,14 +125,15 @@ class Opening(QObject):
         except OSError as error:
             self._messages.post(f"{annotations}: it cannot be read ({error.strerror}). Check its permissions.", "error")
             return
-        if root is None:
-            root = annotations.absolute().parent
-            text = f"{annotations.name}: its images were not found near it. Name their folder with --images DIR."
-            self._messages.post(text, "warning", [("Choose folder…", self.ask_root)], topic="roots")
+        found = root is not None
+        root = root or annotations.absolute().parent
         project = places.project_of(annotations)
         known = project.exists() and project.stat().st_mtime >= changed
 
         def ready() -> None:
+            if not found:
+                text = f"{annotations.name}: its images were not found near it. Name their folder with --images DIR."
+                self._messages.post(text, "warning", [("Choose folder…", self.ask_root)], topic="roots")
             self._session.store.submit(Project.sources, decide)
 
         def decide(sources: list[tuple[int, str, bool]]) -> None:
@@ -183,10 +185,10 @@ class Opening(QObject):
             return
         gone = [item for item in roots.items() if not item[1].is_dir()]
         key, old = gone[0] if gone else list(roots.items())[-1]
-        folder = self._asker.folder(f"Folder of the images that were expected in {old.name}")
         path = self._session.path
-        if folder is None or path is None:
-            return
+        folder = self._asker.folder(f"Folder of the images that were expected in {old.name}")
+        if folder is None or path is None or path != self._session.path:
+            return  # also where another project was opened while the dialog asked
 
         def moved(_: None) -> None:
             self._messages.settle("roots")
@@ -286,7 +288,7 @@ class Opening(QObject):
         choices: list[tuple[str, Callable[[], None]]] = []
         if isinstance(error, ProjectLockedError):
             choices = [("Open read-only", lambda: self.open_project(error.path, read_only=True))]
-        self._messages.post(str(error), "error", choices)
+        self._messages.post(str(error), "error", choices, topic="opening")
 
 
 def _misfit(paths: Sequence[Path]) -> str:

@@ -1,13 +1,16 @@
 """Where things are: the project file of what was opened, a COCO file's image folder, a project's runs."""
 
 import hashlib
+import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import chain
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from PySide6.QtCore import QStandardPaths
+
+from app.workers.photo_files import has_photo
 
 SUFFIX = ".poseproj"
 _FILE_NAME = re.compile(rb'"file_name"\s*:\s*"((?:[^"\\]|\\.)+)"')
@@ -52,21 +55,38 @@ def runs_newest_first(project: Path) -> list[Path]:
     return sorted((run for run in folder.iterdir() if run.is_dir()), reverse=True) if folder.is_dir() else []
 
 
-def coco_image_root(annotations: Path, known: Iterable[Path] = ()) -> Path | None:
-    """Guesses the image folder of a COCO file: the first place that has most of its first images.
+def coco_image_roots(annotations: Path, known: Iterable[Path] = ()) -> list[Path]:
+    """Guesses the image folder of a COCO file: the places that have most of its first images.
 
-    Looks in `known` folders, then beside the file and one folder up, in `images` and the other folders there. None
-    when no place has any of them.
+    Looks in `known` folders, then beside the file and one folder up, in `images` and the other folders there. Several
+    places where several have as many, as folders of numbered photos do: which one is meant is to be asked then,
+    unless one of them is called as the file is.
 
     Raises:
         OSError: the file cannot be read.
     """
     names = first_file_names(annotations)
-    if not names:
-        return None
-    tried = chain(known, _candidates(annotations.absolute()))
-    best = max(tried, key=lambda folder: _found(folder, names), default=None)
-    return best if best is not None and _found(best, names) else None
+    tried = list({folder.resolve(): folder for folder in chain(known, _candidates(annotations.absolute()))}.values())
+    for has in (_has_just_so, has_photo):
+        found = [sum(has(folder, name) for name in names) for folder in tried]
+        if most := max(found, default=0):
+            best = [folder for folder, count in zip(tried, found, strict=True) if count == most]
+            return _called_alike(best, annotations.stem) or best
+    return []
+
+
+def _has_just_so(folder: Path, name: str) -> bool:
+    path = PurePosixPath(name)
+    return not path.is_absolute() and ".." not in path.parts and "\0" not in name and (folder / path).is_file()
+
+
+def _called_alike(folders: list[Path], stem: str) -> list[Path]:
+    """The one folder that is called as a file is: "session 2" of "session 2.json" and "labels_session 2.json"."""
+    alike = [folder for folder in folders if folder.name == stem]
+    alike = alike or [
+        folder for folder in folders if re.search(rf"(^|[^\w]|_){re.escape(folder.name)}($|[^\w]|_)", stem)
+    ]
+    return alike if len(alike) == 1 else []
 
 
 def first_file_names(annotations: Path) -> list[str]:
@@ -79,9 +99,17 @@ def first_file_names(annotations: Path) -> list[str]:
             if not chunk or len(names) >= _TRIED_NAMES:
                 break
             text = rest + chunk
-            names += [match.group(1).decode("utf-8", "replace") for match in _FILE_NAME.finditer(text)]
+            names += [_text(match.group(1)) for match in _FILE_NAME.finditer(text)]
             rest = text[-512:]
     return list(dict.fromkeys(names))[:_TRIED_NAMES]
+
+
+def _text(inside_quotes: bytes) -> str:
+    """A JSON string's text, escapes such as \\u00e4 decoded."""
+    try:
+        return str(json.loads(b'"' + inside_quotes + b'"'))
+    except ValueError:
+        return inside_quotes.decode("utf-8", "replace")
 
 
 def _candidates(annotations: Path) -> Iterator[Path]:
@@ -101,13 +129,3 @@ def _folders_in(folder: Path) -> Sequence[Path]:
     except OSError:
         return ()
     return sorted(found)[:_MOST_SIBLINGS]
-
-
-def _found(folder: Path, names: Sequence[str]) -> int:
-    def exists(name: str) -> bool:
-        path = Path(name.replace("\\/", "/"))
-        if path.is_absolute() or ".." in path.parts or "\0" in name:
-            return False
-        return (folder / path).is_file()
-
-    return sum(map(exists, names))

@@ -76,5 +76,5 @@ class Videos(QObject):
             message = f"{count} of {of} frames are photos in {folder} now."
             # Not by itself: somebody may be in the middle of labelling something else.
             self._messages.post(
-                message, "success", [("Open them", lambda: self._opening.open_paths([folder]))], "video"
+                message, "success", [("Open them", lambda: self._opening.open_paths([folder]))], "video", of_window=True
             )

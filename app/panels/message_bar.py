@@ -16,6 +16,12 @@ class _Shown:
     choices: tuple[tuple[str, Callable[[], None]], ...]
     topic: str
     dismissed: Callable[[], None] | None
+    of_window: bool
+
+    @property
+    def stays(self) -> bool:
+        """Whether it waits for somebody, instead of going by itself."""
+        return bool(self.choices) or self.level not in ("info", "success")
 
 
 class MessageBar(QFrame):
@@ -73,6 +79,7 @@ class MessageBar(QFrame):
         choices: Sequence[tuple[str, Callable[[], None]]] = (),
         topic: str = "",
         dismissed: Callable[[], None] | None = None,
+        of_window: bool = False,
     ) -> None:
         """Shows one sentence. Questions (with choices) wait for their answers: a later one lies over them.
 
@@ -83,8 +90,9 @@ class MessageBar(QFrame):
             topic: Names what the message is about, so that `dismiss_topic` can take just that away; a question about
                 the same is replaced.
             dismissed: Called when the user takes the message away without an answer.
+            of_window: `dismiss_project` leaves it.
         """
-        message = _Shown(text, level, tuple(choices), topic, dismissed)
+        message = _Shown(text, level, tuple(choices), topic, dismissed, of_window)
         if topic:
             self._questions = [question for question in self._questions if question.topic != topic]
         if choices:
@@ -106,7 +114,7 @@ class MessageBar(QFrame):
         for button in self._buttons:
             self._row.insertWidget(self._row.count() - 1, button)
         self._timer.stop()
-        if message.level in ("info", "success") and not message.choices:
+        if not message.stays:
             self._timer.start(_STAY_MS)
         self.show()
         self.raise_()
@@ -132,6 +140,12 @@ class MessageBar(QFrame):
         """Takes away what is about `topic`, also a question that is covered; nobody is told."""
         self._questions = [question for question in self._questions if question.topic != topic]
         if self._shown and self._shown.topic == topic:
+            self._take_away()
+
+    def dismiss_project(self) -> None:
+        """Takes away what asks or warns about the project that was open, covered or not; nobody is told."""
+        self._questions = [question for question in self._questions if question.of_window]
+        if self._shown and self._shown.stays and not self._shown.of_window:
             self._take_away()
 
     def clear(self) -> None:

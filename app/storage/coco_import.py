@@ -1,8 +1,9 @@
 """Reads a COCO file into a staging file: `python -P -m app.storage.coco_import SOURCE.json STAGING.db --images DIR`.
 
 Parsing holds the interpreter for seconds, hence a process of its own. Progress and result are JSON lines on
-stdout: {"event": "progress", "done": n, "total": n, "stage": s}, at the end {"event": "result", ...}, or
-{"error": s} and exit status 1.
+stdout: {"event": "progress", "done": n, "total": n, "stage": s}, at the end {"event": "result", "report": ...}, or
+{"error": s} and exit status 1; where somebody can answer what the file leaves open, {"event": "question", "choices":
+[[text, arguments], ...]} stands before that.
 """
 
 import argparse
@@ -21,36 +22,18 @@ from app.storage.child_lines import NOT_PREPARED, print_line, run_child_work
 from app.storage.coco_person import decode_annotation, make_joints
 from app.storage.rows import person_to_json
 from app.storage.staging import create_staging, finish_staging
-from msarcnn.coco import CocoDataset, CocoError, CocoPerson, read_coco
+from msarcnn.coco import CocoDataset, CocoError, CocoPerson, CocoQuestionError, Reading, read_coco
+from msarcnn.coco_report import ReadReport, report_of
 
 Progress = Callable[[str, int, int], None]
 """stage, done, total."""
 
 _BATCH = 5000
-_SHOWN = 100
 
 
-class ImportReport(msgspec.Struct):
-    """What was found; the lists hold the first hundred sentences, the counts all.
-
-    Attributes:
-        images: Usable image entries.
-        people: Usable annotations of people.
-        others: Annotations of other categories, kept for export.
-        quarantined: Records that cannot be used, kept for export.
-        problems: Sentences about quarantined records.
-        notes: Sentences about what was repaired or is odd.
-    """
-
-    images: int
-    people: int
-    others: int
-    quarantined: int
-    problems: list[str]
-    notes: list[str]
-
-
-def stage_coco(source: Path, staging: Path, roots: Sequence[Path], progress: Progress) -> ImportReport:
+def stage_coco(
+    source: Path, staging: Path, roots: Sequence[Path], progress: Progress, reading: Reading | None = None
+) -> ReadReport:
     """Validates a COCO file and writes its records, texts untouched, to a staging file.
 
     Args:
@@ -58,13 +41,15 @@ def stage_coco(source: Path, staging: Path, roots: Sequence[Path], progress: Pro
         staging: The file to write; replaced when it exists.
         roots: The image folders: entry `image_root` (0 when an image has none) of them holds the image.
         progress: Called between batches.
+        reading: What somebody has said about a file that leaves it open.
 
     Raises:
         CocoError: the file cannot be used as a whole; nothing is left at `staging`.
+        CocoQuestionError: it leaves something open.
         OSError, sqlite3.Error: a file cannot be read or written.
     """
     progress("reading", 0, 0)
-    dataset = read_coco(source)
+    dataset = read_coco(source, roots=roots, reading=reading)
     highest = max((image.image_root for image in dataset.images), default=0)
     if highest >= len(roots):
         reason = f"uses {highest + 1} image folders, {len(roots)} given"
@@ -80,14 +65,7 @@ def stage_coco(source: Path, staging: Path, roots: Sequence[Path], progress: Pro
         connection.close()
         staging.unlink(missing_ok=True)
         raise
-    return ImportReport(
-        len(dataset.images),
-        len(dataset.people),
-        len(dataset.others),
-        len(dataset.quarantined),
-        [str(record) for record in dataset.quarantined[:_SHOWN]],
-        [str(note) for note in dataset.notes[:_SHOWN]],
-    )
+    return report_of(dataset)
 
 
 def _source_row(source: Path, dataset: CocoDataset) -> tuple[Any, ...]:
@@ -181,20 +159,32 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("source", type=Path)
     parser.add_argument("staging", type=Path)
     parser.add_argument("--images", type=Path, nargs="+", help="image folders (default: the folder of SOURCE)")
+    parser.add_argument("--people", nargs="+", default=(), help="names of the categories that are people")
+    parser.add_argument("--joints-in-coco-order", action="store_true", help="whatever their names say")
     options = parser.parse_args(arguments)
     roots = options.images or [options.source.absolute().parent]
+    reading = Reading(tuple(options.people), options.joints_in_coco_order)
 
     def work() -> dict[str, Any]:
-        return msgspec.structs.asdict(
-            stage_coco(
-                options.source,
-                options.staging,
-                roots,
-                lambda stage, done, total: print_line("progress", stage=stage, done=done, total=total),
-            )
-        )
+        try:
+            report = stage_coco(options.source, options.staging, roots, print_progress, reading)
+        except CocoQuestionError as error:
+            # The window asks, and starts this again with the answer.
+            print_line("question", choices=[(text, arguments_of(answer)) for text, answer in error.choices])
+            raise
+        return {"report": report}
 
     return run_child_work(options.source, work, CocoError, problem=NOT_PREPARED)
+
+
+def arguments_of(reading: Reading) -> list[str]:
+    """The arguments that say it to this process."""
+    people = ["--people", *reading.people] if reading.people else []
+    return [*people, *(["--joints-in-coco-order"] if reading.coco_order else [])]
+
+
+def print_progress(stage: str, done: int, total: int) -> None:
+    print_line("progress", stage=stage, done=done, total=total)
 
 
 if __name__ == "__main__":

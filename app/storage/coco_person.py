@@ -3,10 +3,15 @@
 Coordinates are COCO's pixels, taken over as they are.
 """
 
+import math
+from typing import Any
+
 import msgspec
 
 from app.document.records import HUMAN, IMPORTED, Box, Joint, Person
 from app.storage.rows import person_from_json
+from msarcnn.coco_photos import SAME_SHAPE
+from msarcnn.joint_names import JointOrder
 
 JOINTS = 17
 """Joints of the one skeleton that projects have so far."""
@@ -79,70 +84,98 @@ def source_letters(joints: tuple[Joint, ...]) -> str:
     return "".join(letters.get(joint.origin, "p") if joint.v else "-" for joint in joints)
 
 
-def edited_raw(raw: str, before: Person, after: Person) -> str:
+def edited_raw(
+    raw: str, before: Person, after: Person, order: JointOrder, scale: tuple[float, float] = (1.0, 1.0)
+) -> str:
     """An annotation's text with what differs between `before`, as imported, and `after` replaced in it.
 
-    All other values stay byte for byte, single keypoints that did not move included.
+    All other values stay byte for byte, single keypoints that did not move included; but a joint that could not be
+    used as it stood is written as it was read, so that the record agrees with itself.
+
+    Args:
+        raw: The text.
+        before: The person as imported.
+        after: The person as it is.
+        order: Where the skeleton's joints stand in the text.
+        scale: The text's pixels to one of the photo's, in x and in y.
     """
     fields = _decode_fields(raw)
-    if after.box != before.box:
-        box = after.box
-        fields["bbox"] = _raw((box.x, box.y, box.w, box.h))
+    moved = after.joints != before.joints
+    if after.box != before.box or (moved and not _says(fields.get("bbox"), _box_values(before.box, scale))):
+        fields["bbox"] = _raw(_box_values(after.box, scale))
     if after.area != before.area or (after.area is None and after.box != before.box):
-        fields["area"] = _raw(after.box.area if after.area is None else after.area)
+        area = after.box.area if after.area is None else after.area
+        fields["area"] = _raw(area * scale[0] * scale[1])
     if after.is_crowd != before.is_crowd:
         fields["iscrowd"] = _raw(int(after.is_crowd))
-    if after.joints != before.joints:
-        fields["keypoints"] = _keypoints(fields.get("keypoints"), before, after)
-        fields["num_keypoints"] = _raw(after.labelled_joints)
-        fields["keypoint_sources"] = _raw(source_letters(after.joints))
+    if moved:
+        numbers = _keypoints(fields.get("keypoints"), after, order, scale)
+        fields["keypoints"] = _raw(numbers)
+        labelled = [msgspec.json.decode(number) > 0 for number in numbers[2::3]]
+        fields["num_keypoints"] = _raw(sum(labelled))
+        fields["keypoint_sources"] = _raw(_letters(fields.get("keypoint_sources"), after, order, labelled))
         if "keypoint_weights" in fields:
-            fields["keypoint_weights"] = _weights(fields["keypoint_weights"], before, after)
+            fields["keypoint_weights"] = _weights(fields["keypoint_weights"], before, after, order)
     return msgspec.json.encode(fields).decode()
 
 
-def new_annotation(person: Person, key: int, image_id: int, category_id: int) -> str:
-    """The annotation text of a person made here: COCO's fields and `keypoint_sources`."""
-    box = person.box
+def new_annotation(
+    person: Person,
+    key: int,
+    image_id: int,
+    category_id: int,
+    order: JointOrder,
+    scale: tuple[float, float] = (1.0, 1.0),
+) -> str:
+    """The annotation text of a person made here: COCO's fields and `keypoint_sources`, in the category's order."""
+    numbers = _keypoints(None, person, order, scale)
+    labelled = [msgspec.json.decode(number) > 0 for number in numbers[2::3]]
+    area = person.box.area if person.area is None else person.area
     fields = {
         "id": key,
         "image_id": image_id,
         "category_id": category_id,
-        "bbox": (box.x, box.y, box.w, box.h),
-        "area": box.area if person.area is None else person.area,
+        "bbox": _box_values(person.box, scale),
+        "area": area * scale[0] * scale[1],
         "iscrowd": int(person.is_crowd),
         "segmentation": [],
-        "keypoints": [value for joint in person.joints for value in _triple(joint)],
-        "num_keypoints": person.labelled_joints,
-        "keypoint_sources": source_letters(person.joints),
+        "keypoints": numbers,
+        "num_keypoints": sum(labelled),
+        "keypoint_sources": _letters(None, person, order, labelled),
     }
     return msgspec.json.encode(fields).decode()
 
 
-def reordered(raw: str, read: tuple[int, ...] | None, written: tuple[int, ...] | None) -> str:
-    """An annotation's text with its joints in another order.
-
-    Args:
-        raw: The text; what it says of a joint stays byte for byte.
-        read: Place of each of the skeleton's joints in the text, None for the skeleton's order.
-        written: The same for the result.
-    """
+def reordered(raw: str, read: JointOrder, written: JointOrder) -> str:
+    """An annotation's text with its joints in another category's order; what it says of a joint stays byte for byte."""
     if read == written:
         return raw
     fields = _decode_fields(raw)
-    places = range(JOINTS)
-    target = dict(zip(written or places, read or places, strict=True))
-    order = [target[place] for place in places]
-    keypoints = msgspec.json.decode(fields.get("keypoints", b"null"), type=list[msgspec.Raw] | None)
-    if keypoints and len(keypoints) == 3 * JOINTS:
-        fields["keypoints"] = _raw([value for place in order for value in keypoints[3 * place : 3 * place + 3]])
-    weights = msgspec.json.decode(fields.get("keypoint_weights", b"null"))
-    if isinstance(weights, list) and len(weights) == JOINTS:
-        fields["keypoint_weights"] = _raw([weights[place] for place in order])
-    letters = msgspec.json.decode(fields.get("keypoint_sources", b"null"))
-    if isinstance(letters, str) and len(letters) == JOINTS:
-        fields["keypoint_sources"] = _raw("".join(letters[place] for place in order))
+    keypoints = _list(fields.get("keypoints"))
+    if keypoints and len(keypoints) == 3 * read.count:
+        triples = read.read([keypoints[at : at + 3] for at in range(0, len(keypoints), 3)], [_ZERO] * 3)
+        fields["keypoints"] = _raw(
+            [n for triple in written.write(triples, [[_ZERO] * 3] * written.count) for n in triple]
+        )
+    weights = _list(fields.get("keypoint_weights"))
+    if weights and len(weights) == read.count:
+        fields["keypoint_weights"] = _raw(written.write(read.read(weights, _ZERO), [_ZERO] * written.count))
+    letters = _text(fields.get("keypoint_sources"))
+    if letters and len(letters) == read.count:
+        fields["keypoint_sources"] = _raw("".join(written.write(read.read(letters, "-"), "-" * written.count)))
     return msgspec.json.encode(fields).decode()
+
+
+def copy_scale(stated: tuple[Any, Any], photo: tuple[int, int]) -> tuple[float, float] | None:
+    """How a record that states another size than its photo's is measured: its pixels to one of the photo's, x and y.
+
+    None when it is measured in the photo's own pixels: the sizes are equal, exchanged, or not of one shape.
+    """
+    numbers = all(isinstance(side, int | float) and side > 0 for side in (*stated, *photo))
+    if not numbers or stated == photo or stated == photo[::-1]:
+        return None
+    scale = (stated[0] / photo[0], stated[1] / photo[1])
+    return scale if abs(scale[0] / scale[1] - 1) <= SAME_SHAPE else None
 
 
 def with_fields(raw: str, **values: int) -> str:
@@ -153,32 +186,75 @@ def with_fields(raw: str, **values: int) -> str:
     return msgspec.json.encode(fields).decode()
 
 
-def _keypoints(raw: msgspec.Raw | None, before: Person, after: Person) -> msgspec.Raw:
-    numbers = msgspec.json.decode(raw, type=list[msgspec.Raw] | None) if raw is not None else None
-    if not numbers or len(numbers) != 3 * len(after.joints):
-        return _raw([value for joint in after.joints for value in _triple(joint)])
-    for index, (old, new) in enumerate(zip(before.joints, after.joints, strict=True)):
-        if (old.x, old.y, old.v) != (new.x, new.y, new.v):
-            numbers[3 * index : 3 * index + 3] = [_raw(value) for value in _triple(new)]
-    return _raw(numbers)
+def _keypoints(
+    raw: msgspec.Raw | None, after: Person, order: JointOrder, scale: tuple[float, float]
+) -> list[msgspec.Raw]:
+    """The numbers of all joints of the category; those that are right as they stand keep their text."""
+    numbers = _list(raw)
+    if numbers is None or len(numbers) != 3 * order.count:
+        numbers = [_ZERO] * (3 * order.count)
+    for joint, place in zip(after.joints, order.places, strict=True):
+        if place is None:
+            continue
+        triple = slice(3 * place, 3 * place + 3)
+        hidden = joint.v == 0 and _says(numbers[3 * place + 2], 0.0)
+        wanted = (joint.x * scale[0], joint.y * scale[1], joint.v) if joint.v else (0, 0, 0)
+        if not hidden and not all(map(_says, numbers[triple], wanted)):
+            numbers[triple] = map(_raw, wanted)
+    # What belongs to no joint of ours may be null as well; a written record has numbers only.
+    return [_ZERO if number == b"null" else number for number in numbers]
 
 
-def _weights(raw: msgspec.Raw, before: Person, after: Person) -> msgspec.Raw:
+def _letters(raw: msgspec.Raw | None, after: Person, order: JointOrder, labelled: list[bool]) -> str:
+    """`keypoint_sources` of all joints of the category."""
+    letters = _text(raw)
+    if letters is None or len(letters) != order.count:
+        letters = "i" * order.count
+    written = order.write(source_letters(after.joints), letters)
+    return "".join(letter if there else "-" for letter, there in zip(written, labelled, strict=True))
+
+
+def _weights(raw: msgspec.Raw, before: Person, after: Person, order: JointOrder) -> msgspec.Raw:
     """Training weights of the joints: 1 for what a person has placed since, whatever the import thought of it."""
-    numbers = msgspec.json.decode(raw)
-    if not isinstance(numbers, list) or len(numbers) != len(after.joints):
+    weights = _list(raw)
+    if weights is None or len(weights) != order.count:
         return raw  # unusable anyway
-    weights = msgspec.json.decode(raw, type=list[msgspec.Raw])
-    for index, (old, new) in enumerate(zip(before.joints, after.joints, strict=True)):
-        if new != old and new.origin == HUMAN and new.v:
-            weights[index] = _raw(1)
+    for place, old, new in zip(order.places, before.joints, after.joints, strict=True):
+        if place is not None and new != old and new.origin == HUMAN and new.v:
+            weights[place] = _raw(1)
     return _raw(weights)
 
 
-def _triple(joint: Joint) -> tuple[float, float, int]:
-    """COCO has no hints: a joint that is not labelled is 0, 0, 0."""
-    return (joint.x, joint.y, joint.v) if joint.v else (0, 0, 0)
+def _box_values(box: Box, scale: tuple[float, float]) -> tuple[float, ...]:
+    if scale == (1.0, 1.0):
+        return box.x, box.y, box.w, box.h
+    return box.x * scale[0], box.y * scale[1], box.w * scale[0], box.h * scale[1]
+
+
+def _says(raw: msgspec.Raw | None, wanted: float | tuple[float, ...]) -> bool:
+    """Whether a text says these numbers, but for the rounding of a scale."""
+    try:
+        stated = msgspec.json.decode(raw or b"null")
+        pairs = zip(stated, wanted, strict=True) if isinstance(wanted, tuple) else [(stated, wanted)]
+        return all(math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-6) for one, other in pairs)
+    except (TypeError, ValueError):
+        return False
+
+
+def _list(raw: msgspec.Raw | None) -> list[msgspec.Raw] | None:
+    try:
+        return msgspec.json.decode(raw or b"null", type=list[msgspec.Raw] | None)
+    except msgspec.ValidationError:
+        return None
+
+
+def _text(raw: msgspec.Raw | None) -> str | None:
+    text = msgspec.json.decode(raw or b"null")
+    return text if isinstance(text, str) else None
 
 
 def _raw(value: object) -> msgspec.Raw:
     return msgspec.Raw(msgspec.json.encode(value))
+
+
+_ZERO = _raw(0)

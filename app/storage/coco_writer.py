@@ -9,22 +9,33 @@ from typing import Any, BinaryIO, Literal
 
 import msgspec
 
-from app.storage.coco_person import edited_raw, new_annotation, read_person, reordered, with_fields
-from app.storage.export_plan import IdAllocator, Source, complete_plan, merge_headers, order_of_keypoints
+from app.storage.coco_person import copy_scale, edited_raw, new_annotation, read_person, reordered, with_fields
+from app.storage.export_plan import (
+    IdAllocator,
+    Source,
+    complete_plan,
+    keep_people_only,
+    merge_headers,
+    orders_of_joints,
+)
 from app.storage.rows import person_from_json
 from app.storage.snapshot import CONDITIONS, FINISHED, Only
 from msarcnn.images import ImageError, image_size
+from msarcnn.joint_names import own_order
 
 Purpose = Literal["export", "training"]
 Progress = Callable[[int, int], None]
 """done, total."""
 
 _STEP = 2000
+_NO_SCALE = (1.0, 1.0)
 
 
 class _ImageIds(msgspec.Struct):
     id: int
     license: Any = None
+    width: Any = None
+    height: Any = None
 
 
 class _AnnotationIds(msgspec.Struct):
@@ -33,8 +44,8 @@ class _AnnotationIds(msgspec.Struct):
     category_id: int
 
 
-_decode_image = msgspec.json.Decoder(_ImageIds).decode
-_decode_annotation = msgspec.json.Decoder(_AnnotationIds).decode
+_decode_image = msgspec.json.Decoder(_ImageIds, strict=False).decode
+_decode_annotation = msgspec.json.Decoder(_AnnotationIds, strict=False).decode
 
 
 class CocoWriter:
@@ -74,6 +85,8 @@ class CocoWriter:
         self._annotation_ids = IdAllocator(max((s.max_annotation_id for s in sources), default=0))
         self._written: dict[int, int] = {}
         """Image key -> id in the file."""
+        self._scales: dict[int, tuple[float, float]] = {}
+        """Image key -> pixels of its record to one of the photo's, where the record is about a copy of another size."""
 
     def write(self, file: BinaryIO) -> None:
         """Streams the file. The images are listed first, since the header depends on which people there are."""
@@ -100,6 +113,10 @@ class CocoWriter:
             pass
         return dict(self._written)
 
+    def scale(self, image: int) -> tuple[float, float]:
+        """The file's pixels to one of the photo's, in x and in y, of an image that has been gone through."""
+        return self._scales.get(image, _NO_SCALE)
+
     def _write_list(self, file: BinaryIO, records: Iterator[str]) -> None:
         file.write(b"[")
         for index, record in enumerate(records):
@@ -116,7 +133,18 @@ class CocoWriter:
             if image in self._written:
                 own = own or source is None
                 new_keypoints = new_keypoints or person_from_json(key, data, "").labelled_joints > 0
-        return complete_plan(self._plan, own, new_keypoints)
+        category = complete_plan(self._plan, own, new_keypoints)
+        if self._training and "categories" in self._plan.header:
+            keep_people_only(self._plan, {category, *self._people_categories()})
+        return category
+
+    def _people_categories(self) -> Iterator[int]:
+        for source in self._sources:
+            rows = self._connection.execute(
+                "SELECT DISTINCT json_extract(raw, '$.category_id') FROM person WHERE source_id = ?", (source.key,)
+            )
+            for (key,) in rows:
+                yield source.categories.get(int(key), int(key))
 
     # Images
 
@@ -136,14 +164,20 @@ class CocoWriter:
 
     def _source_images(self, source: Source) -> Iterator[str]:
         rows = self._connection.execute(
-            "SELECT s.raw, s.image_id, i.root_id FROM source_image s LEFT JOIN image i ON i.id = s.image_id "
+            "SELECT s.raw, s.image_id, i.root_id, i.width, i.height "
+            "FROM source_image s LEFT JOIN image i ON i.id = s.image_id "
             f"WHERE s.source_id = ? AND (({self._choice}) OR (s.image_id IS NULL AND ?)) ORDER BY s.position",
             (source.key, self._everything),
         )
         here: set[int] = set()
-        for raw, key, root in rows:
+        for raw, key, root, width, height in rows:
             self._advance()
-            ids = _decode_image(raw)
+            try:
+                ids = _decode_image(raw)
+            except msgspec.ValidationError:  # one that could not be read has no id that could collide
+                self.image_count += 1
+                yield raw
+                continue
             if key is not None and key in self._written and key not in here:
                 source.images[ids.id] = self._written[key]  # an earlier source has the same image
                 continue
@@ -158,6 +192,8 @@ class CocoWriter:
             if key is not None:
                 here.add(key)
                 self._written.setdefault(key, new)
+                if scale := copy_scale((ids.width, ids.height), (width, height)):
+                    self._scales[key] = scale
             self.image_count += 1
             yield with_fields(raw, **changes) if changes else raw
 
@@ -188,15 +224,15 @@ class CocoWriter:
         people = self._connection.execute(
             "SELECT id, image_id, data FROM person WHERE source_id IS NULL AND deleted = 0 ORDER BY id"
         )
-        order = order_of_keypoints(self._plan.header, category)
-        for key, image, data in people:
+        order = orders_of_joints(self._plan.header).get(category, own_order())
+        for person_key, image, data in people:
             self._advance()
             if image in self._written:
                 self.annotation_count += 1
                 self.people_count += 1
-                person = person_from_json(key, data, "")
-                text = new_annotation(person, self._annotation_ids.new(), self._written[image], category)
-                yield reordered(text, None, order)
+                person = person_from_json(person_key, data, "")
+                key = self._annotation_ids.new()
+                yield new_annotation(person, key, self._written[image], category, order, self.scale(image))
 
     def _source_annotations(self, source: Source) -> Iterator[str]:
         people = self._connection.execute(
@@ -206,25 +242,30 @@ class CocoWriter:
         )
         others = self._connection.execute(
             "SELECT position, 0, image_id, raw, 0, NULL, NULL FROM other_annotation WHERE source_id = ? "
-            "AND (image_id IS NOT NULL OR ?) AND NOT (? AND reason != 'category') ORDER BY position",
+            "AND (image_id IS NOT NULL OR ?) AND NOT ? ORDER BY position",
             (source.key, self._everything, self._training),
         )
         for _, is_person, image, raw, key, data, imported in heapq.merge(people, others, key=lambda row: row[0]):
             self._advance()
             if image is not None and image not in self._written:
                 continue
-            text, order = raw, source.order
-            if data is not None:
-                base = read_person(key, None, imported, raw)
-                text, order = edited_raw(reordered(raw, order, None), base, person_from_json(key, data, raw)), None
-            if is_person:
-                text = reordered(text, order, source.written_order)
             self.annotation_count += 1
             self.people_count += is_person
+            text = raw
+            if is_person:
+                category = _decode_annotation(raw).category_id
+                order = source.orders.get(category, own_order())
+                if data is not None:
+                    before, after = read_person(key, None, imported, raw), person_from_json(key, data, raw)
+                    text = edited_raw(raw, before, after, order, self.scale(image))
+                text = reordered(text, order, source.written_orders.get(category, order))
             yield self._renumbered(source, text)
 
     def _renumbered(self, source: Source, text: str) -> str:
-        ids = _decode_annotation(text)
+        try:
+            ids = _decode_annotation(text)
+        except msgspec.ValidationError:  # one that could not be read is kept as it is
+            return text
         changes: dict[str, int] = {}
         new = self._annotation_ids.claim(ids.id)
         if new != ids.id:

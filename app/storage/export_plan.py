@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from msarcnn.coco import keypoint_order
+from msarcnn.joint_names import JointOrder, joint_order, own_order
 from msarcnn.skeleton import load_skeleton
 
 _SECTIONS = ("info", "images", "annotations", "categories")
@@ -18,8 +18,7 @@ Fields = dict[str, msgspec.Raw]
 class Source:
     """An imported file as the export sees it; the maps hold only ids that had to change.
 
-    `order` is the place of each of the skeleton's joints in the file's keypoints, `written_order` the same in the file
-    to be written; None for the skeleton's own.
+    `orders` says by category how its joints stand in the file, `written_orders` how in the file to be written.
     """
 
     key: int
@@ -29,8 +28,8 @@ class Source:
     category_id: int | None
     max_image_id: int
     max_annotation_id: int
-    order: tuple[int, ...] | None = None
-    written_order: tuple[int, ...] | None = None
+    orders: dict[int, JointOrder] = field(default_factory=dict)
+    written_orders: dict[int, JointOrder] = field(default_factory=dict)
     categories: dict[int, int] = field(default_factory=dict)
     licenses: dict[int, int] = field(default_factory=dict)
     images: dict[int, int] = field(default_factory=dict)
@@ -77,16 +76,23 @@ def read_sources(connection: sqlite3.Connection, only: int | None) -> list[Sourc
         for key, name, header, layout, category, max_image, max_annotation in rows
     ]
     for source in sources:
-        source.order = order_of_keypoints(source.header, source.category_id)
+        source.orders = orders_of_joints(source.header)
     return sources
 
 
-def order_of_keypoints(header: Fields, category_id: int | None) -> tuple[int, ...] | None:
-    """The place of each of the skeleton's joints in a category's keypoints; None for the skeleton's own order."""
-    for record in _records(header.get("categories")):
-        if _id(record) == category_id:
-            return keypoint_order(msgspec.json.decode(record.get("keypoints", _raw(None)), type=list[str] | None) or ())
-    return None
+def orders_of_joints(header: Fields) -> dict[int, JointOrder]:
+    """How the joints of each category stand; one whose names say nothing has the skeleton's own order."""
+    records = _records(header.get("categories"))
+    return {_id(record): joint_order(_joint_names(record)) or own_order() for record in records}
+
+
+def joint_names(header: Fields, category: int) -> list[str]:
+    """The names of a category's joints, as the file spells and orders them."""
+    return next((_joint_names(one) for one in _records(header.get("categories")) if _id(one) == category), [])
+
+
+def _joint_names(record: Fields) -> list[str]:
+    return msgspec.json.decode(record.get("keypoints", _raw(None)), type=list[str] | None) or []
 
 
 @dataclass
@@ -120,10 +126,11 @@ def merge_headers(sources: list[Source]) -> Plan:
                 _add(plan, name, source.header[name])
             elif name not in plan.layout:
                 plan.layout.append(name)
+    written = orders_of_joints(plan.header)
     for source in sources:
-        if source.category_id is not None:
-            written = source.categories.get(source.category_id, source.category_id)
-            source.written_order = order_of_keypoints(plan.header, written)
+        source.written_orders = {
+            key: written.get(source.categories.get(key, key), order) for key, order in source.orders.items()
+        }
     return plan
 
 
@@ -140,6 +147,16 @@ def complete_plan(plan: Plan, has_own_people: bool, has_new_keypoints: bool) -> 
     if has_own_people and "annotations" not in plan.layout:
         plan.layout.append("annotations")
     return plan.category_id or 0
+
+
+def keep_people_only(plan: Plan, people: set[int]) -> None:
+    """For a file to train on: categories of people alone, named so that nobody has to be asked again."""
+    kept = [record for record in _records(plan.header.get("categories")) if _id(record) in people]
+    for record in kept:
+        record["name"] = _raw("person")
+        if not joint_order(_joint_names(record)):
+            record.update(_skeleton_fields())
+    plan.header["categories"] = _raw(kept)
 
 
 def _merge_records(plan: Plan, source: Source, section: str) -> dict[int, int]:
@@ -200,13 +217,21 @@ def _add(plan: Plan, name: str, value: msgspec.Raw) -> None:
 def _records(raw: msgspec.Raw | None) -> list[Fields]:
     """The section's records that are objects with an id; anything else has no id that could collide."""
     content = msgspec.json.decode(raw, type=Any) if raw is not None else None
-    if not isinstance(content, list) or not all(isinstance(r, dict) and isinstance(r.get("id"), int) for r in content):
+    if not isinstance(content, list) or not all(isinstance(record, dict) and _has_id(record) for record in content):
         return []
     return msgspec.json.decode(raw or b"[]", type=list[Fields])
 
 
+def _has_id(record: dict[str, Any]) -> bool:
+    try:
+        msgspec.convert(record.get("id"), int, strict=False)
+    except msgspec.ValidationError:
+        return False
+    return True
+
+
 def _id(record: Fields) -> int:
-    return msgspec.json.decode(record["id"], type=int)
+    return msgspec.json.decode(record["id"], type=int, strict=False)
 
 
 def _name(record: Fields) -> str:

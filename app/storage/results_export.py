@@ -18,11 +18,13 @@ import msgspec
 from app.storage.child_lines import run_child_work
 from app.storage.coco_writer import CocoWriter
 from app.storage.export_arguments import export_parser
-from app.storage.export_plan import complete_plan, merge_headers, order_of_keypoints, read_sources
+from app.storage.export_plan import complete_plan, joint_names, merge_headers, orders_of_joints, read_sources
 from app.storage.rows import PREDICTION_COLUMNS, prediction_from_columns
 from app.storage.snapshot import CONDITIONS, Only, count_images, snapshot
 from msarcnn.atomic_files import atomic_writer
-from msarcnn.skeleton import load_skeleton
+from msarcnn.joint_names import JointOrder, own_order
+
+_NOTHING = (0, 0, 0)
 
 
 def export_results(project: Path, out: Path, *, only: Only = "all", listed: Sequence[int] = ()) -> dict[str, Any]:
@@ -45,7 +47,8 @@ def export_results(project: Path, out: Path, *, only: Only = "all", listed: Sequ
 
 
 def _records(connection: sqlite3.Connection, only: Only) -> Iterator[dict[str, Any]]:
-    ids = CocoWriter(connection, read_sources(connection, None), None, "all", "export", _silent).image_ids()
+    written = CocoWriter(connection, read_sources(connection, None), None, "all", "export", _silent)
+    ids = written.image_ids()
     common, order = _frame(connection)
     roots = [root for (root,) in connection.execute("SELECT DISTINCT root_id FROM image ORDER BY root_id")]
     columns = ", ".join(f"p.{name}" for name in PREDICTION_COLUMNS.split(", "))
@@ -55,28 +58,28 @@ def _records(connection: sqlite3.Connection, only: Only) -> Iterator[dict[str, A
     )
     for image, root, path, *values in rows:
         found = prediction_from_columns(tuple(values))
-        box, joints = found.box, [found.joints[index] for index in order]
+        sx, sy = written.scale(image)
+        box, joints = found.box, found.joints
+        triples = [(round(one.x * sx, 2), round(one.y * sy, 2), round(one.confidence, 4)) for one in joints]
         yield {
             "image_id": ids[image],
             "file_name": path,
             **({"image_root": roots.index(root)} if len(roots) > 1 else {}),
             **common,
-            "bbox": [round(number, 2) for number in (box.x, box.y, box.w, box.h)],
-            "keypoints": [n for j in joints for n in (round(j.x, 2), round(j.y, 2), round(j.confidence, 4))],
+            "bbox": [round(number, 2) for number in (box.x * sx, box.y * sy, box.w * sx, box.h * sy)],
+            "keypoints": [number for triple in order.write(triples, [_NOTHING] * order.count) for number in triple],
             "score": round(found.score, 5),
         }
 
 
-def _frame(connection: sqlite3.Connection) -> tuple[dict[str, Any], Sequence[int]]:
-    """What all people have in common, and the skeleton's joints in the order in which the COCO export has them."""
+def _frame(connection: sqlite3.Connection) -> tuple[dict[str, Any], JointOrder]:
+    """What all people have in common, and how their joints stand: as in the COCO export."""
     plan = merge_headers(read_sources(connection, None))
     category = complete_plan(plan, has_own_people=True, has_new_keypoints=True)
-    names = load_skeleton().keypoints
-    places = order_of_keypoints(plan.header, category)
-    if places is None:
-        return {"category_id": category}, range(len(names))
-    order = sorted(range(len(names)), key=places.__getitem__)
-    return {"category_id": category, "keypoint_names": [names[index] for index in order]}, order
+    order = orders_of_joints(plan.header).get(category, own_order())
+    if order.is_own:
+        return {"category_id": category}, order
+    return {"category_id": category, "keypoint_names": joint_names(plan.header, category)}, order
 
 
 def _silent(done: int, total: int) -> None:

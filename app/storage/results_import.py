@@ -25,7 +25,8 @@ from app.storage import schema
 from app.storage.child_lines import NOT_PREPARED, run_child_work
 from app.storage.rows import prediction_columns
 from app.storage.staging import write_results
-from msarcnn.coco import keypoint_order
+from msarcnn.joint_names import JointOrder, joint_order, own_order
+from msarcnn.person_names import is_person_name
 from msarcnn.skeleton import load_skeleton
 
 _MARGIN = 0.1
@@ -163,10 +164,9 @@ def _people_of(results: Path, dataset: _Dataset) -> list[_Found]:
 
 
 def _people_categories(results: Path, categories: Sequence[_Category]) -> list[_Category]:
-    """Those called person, else those with the skeleton's number of keypoints; none where there are no categories."""
-    named = [category for category in categories if category.name.strip().lower() == "person"]
-    count = len(load_skeleton().keypoints)
-    people = named or [category for category in categories if len(category.keypoints or ()) == count]
+    """Those called as people are, else those with all of the skeleton's joints; none where there are no categories."""
+    named = [category for category in categories if is_person_name(category.name)]
+    people = named or [category for category in categories if joint_order(category.keypoints or ())]
     if categories and not people:
         listed = ", ".join(category.name for category in categories[:5])
         raise ResultsError(f"{results}: none of its categories ({listed}) is called person. Rename the one of people.")
@@ -238,20 +238,32 @@ def _score_scale(found: Sequence[_Found]) -> float:
 
 
 def _prediction(results: Path, index: int, person: _Found, model: str, scale: float) -> Prediction:
-    count = len(load_skeleton().keypoints)
-    values = person.keypoints or [0.0] * (3 * count)
-    if len(values) != 3 * count:
+    order = _order(results, index, person)
+    values = person.keypoints or [0.0] * (3 * order.count)
+    if len(values) != 3 * order.count:
         raise ResultsError(
-            f"{results}: entry {index} has {len(values) / 3:g} keypoints, this program's skeleton has {count}. "
-            "Only results for COCO's 17 keypoints can be opened."
+            f"{results}: entry {index} has {len(values) / 3:g} keypoints instead of {order.count}. "
+            "Say what they are in keypoint_names, or in the category of a data set."
         )
     score = person.rank or 0.0
     if not all(map(math.isfinite, [*values, *(person.bbox or ()), score])):
         raise ValueError("a number is not finite")
     placed = list(map(PredictedJoint, values[::3], values[1::3], _confidences(person, values)))
-    order = keypoint_order(person.keypoint_names or ()) or range(count)
-    joints = tuple(placed[place] for place in order)
+    joints = tuple(order.read(placed, PredictedJoint(0.0, 0.0, 0.0)))
     return Prediction(0, model, _box(person, joints), min(max(score * scale, 0.0), 1.0), joints)
+
+
+def _order(results: Path, index: int, person: _Found) -> JointOrder:
+    if not person.keypoint_names:
+        return own_order()
+    order = joint_order(person.keypoint_names)
+    if order is None:
+        names = ", ".join(person.keypoint_names[:4])
+        raise ResultsError(
+            f"{results}: entry {index} names its keypoints {names}, ...: their order is not known. Name them as COCO "
+            f"does ({', '.join(load_skeleton().keypoints[:3])}, ...)."
+        )
+    return order
 
 
 def _confidences(person: _Found, values: Sequence[float]) -> list[float]:

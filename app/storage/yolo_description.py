@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from msarcnn.coco import keypoint_order
+from msarcnn.joint_names import joint_order
 from msarcnn.skeleton import load_skeleton
 
 _SPLITS = ("train", "val", "test")
@@ -112,7 +112,8 @@ def _order(content: dict[str, Any], person: int) -> tuple[int, ...] | None:
         names = next((value for key, value in names.items() if _whole(key) == person), None)
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         return None
-    return keypoint_order(names)
+    order = joint_order(names)
+    return None if order is None or order.is_own or None in order.places else order.places  # type: ignore[return-value]
 
 
 def _folders(path: Path, content: dict[str, Any]) -> list[Path]:

@@ -15,10 +15,11 @@ from typing import Any
 
 import msgspec
 
-from app.storage.child_lines import NOT_PREPARED, print_line, run_child_work
-from app.storage.coco_import import ImportReport, Progress, stage_coco
+from app.storage.child_lines import NOT_PREPARED, run_child_work
+from app.storage.coco_import import Progress, print_progress, stage_coco
 from app.storage.yolo_description import YoloDataset, YoloError, read_description
 from msarcnn.coco import CocoError
+from msarcnn.coco_report import ReadReport, ReportLine
 from msarcnn.images import ImageError, find_images, image_size
 from msarcnn.skeleton import load_skeleton
 
@@ -134,7 +135,7 @@ def _in_pixels(person: dict[str, Any], width: int, height: int) -> dict[str, Any
     return annotation
 
 
-def stage_yolo(description: Path, staging: Path, progress: Progress) -> ImportReport:
+def stage_yolo(description: Path, staging: Path, progress: Progress) -> ReadReport:
     """Prepares a data set for a project.
 
     Raises:
@@ -154,9 +155,9 @@ def stage_yolo(description: Path, staging: Path, progress: Progress) -> ImportRe
         coco = Path(folder) / PurePath(description.absolute().parent.name or "dataset").with_suffix(".json")
         coco.write_bytes(msgspec.json.encode(content))
         report = stage_coco(coco, staging, dataset.folders, progress)
-    report.notes = [*converted.problems[:100], *report.notes][:100]
-    if converted.others:
-        report.notes.append(f"{converted.others} objects of other classes than people were left out")
+    for problem in converted.problems:
+        report.lines.insert(0, ReportLine("left out", problem, 1, [], warns=True))
+    report.source, report.others = description.name, converted.others
     return report
 
 
@@ -168,13 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     def work() -> dict[str, Any]:
-        return msgspec.structs.asdict(
-            stage_yolo(
-                options.source,
-                options.staging,
-                lambda stage, done, total: print_line("progress", stage=stage, done=done, total=total),
-            )
-        )
+        return {"report": stage_yolo(options.source, options.staging, print_progress)}
 
     return run_child_work(options.source, work, YoloError, CocoError, ImageError, problem=NOT_PREPARED)
 

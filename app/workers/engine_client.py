@@ -48,7 +48,8 @@ class EngineClient(QObject):
         image_done(int batch, int image_key, PrefillResult)
         image_failed(int batch, int image_key, str): damaged file, or the engine died of it; the text names it.
         progress(int batch, int done, int total, float eta_seconds): after every image; -1 = not known yet.
-        batch_finished(int batch, str status): COMPLETED, CANCELLED or FAILED; the last signal of a batch.
+        batch_finished(int batch, str status): COMPLETED, CANCELLED or FAILED; the last signal of a batch. What was
+            cancelled is CANCELLED, whatever else comes to its end meanwhile.
     """
 
     ready = Signal(object)
@@ -124,8 +125,8 @@ class EngineClient(QObject):
         """Asks for the joints in any boxes of an image (it is encoded first unless it still is).
 
         Runs beside a batch, which pauses meanwhile. Exactly one of the callbacks is called, later, in this
-        object's thread; none after `cancel` or `close`. To supersede a request (a box still being dragged),
-        cancel it and ask again. While the engine starts, requests wait for it.
+        object's thread; none after `cancel_request` or `close`. To supersede a request (a box still being dragged),
+        take it back and ask again. While the engine starts, requests wait for it.
 
         Args:
             image: Whose boxes.
@@ -135,7 +136,7 @@ class EngineClient(QObject):
             failed: Gets a sentence for the user.
 
         Returns:
-            The request, for `cancel`.
+            The request, for `cancel_request`.
         """
         request = self._link.new_request()
         if reason := self._link.problem:
@@ -282,7 +283,7 @@ class EngineClient(QObject):
     def _finish(self, batch: Batch, status: str) -> None:
         if self._batches.get(batch.id) is batch:
             self._batches.remove(batch)
-            self.batch_finished.emit(batch.id, status)
+            self.batch_finished.emit(batch.id, CANCELLED if batch.cancelled else status)
             self._pump()
 
     # -- life and death

@@ -7,8 +7,9 @@ from typing import Any
 from app.document.document import Document
 from app.document.records import Box, ImageRecord, Joint, PredictedJoint, Prediction
 from app.storage.attach import AttachProgress
-from app.storage.coco_import import ImportReport, stage_coco
+from app.storage.coco_import import stage_coco
 from app.storage.project import Project
+from msarcnn.coco_report import ReadReport
 from msarcnn.skeleton import load_skeleton
 
 MODEL = "0123456789ab"
@@ -81,7 +82,7 @@ def write_coco(path: Path, content: dict[str, Any]) -> Path:
     return path
 
 
-def import_coco(project: Project, source: Path, root: Path, batch: int = 2) -> tuple[ImportReport, AttachProgress]:
+def import_coco(project: Project, source: Path, root: Path, batch: int = 2) -> tuple[ReadReport, AttachProgress]:
     """Stages and attaches a COCO file; returns the report and the last AttachProgress."""
     staging = source.with_suffix(".staging")
     report = stage_coco(source, staging, [root], lambda stage, done, total: None)

@@ -293,7 +293,7 @@ def test_filters(project: Project) -> None:
 
 
 def test_training_export(project: Project, tmp_path: Path) -> None:
-    bad = make_coco()["annotations"][0] | {"id": 77, "keypoints": [1, 2, 3]}
+    bad = make_coco()["annotations"][0] | {"id": 77, "bbox": [1, 2, 3]}
     imported(project, make_coco(annotations=[*make_coco()["annotations"], bad]))
     other = project.add_root(tmp_path / "second root")
     project.add_images(other, ["x.jpg", "unlabelled.jpg", "damaged.jpg"])
@@ -312,7 +312,7 @@ def test_training_export(project: Project, tmp_path: Path) -> None:
     assert result.roots == [str(tmp_path), str(tmp_path / "second root")] == load(tmp_path / "train.roots.json")
     assert [a["id"] for a in content["annotations"] if a["category_id"] == 9] == [5, 6, 4, 902]
     assert len(result.skipped) == 1 and "damaged.jpg" in result.skipped[0]
-    assert len(COCO(out).getAnnIds()) == 5
+    assert len(COCO(out).getAnnIds()) == 4 and [one["name"] for one in content["categories"]] == ["person"]
 
 
 def test_several_sources_are_combined_with_a_map(project: Project, tmp_path: Path) -> None:
@@ -375,7 +375,7 @@ def run(module: str, *arguments: object) -> tuple[int, list[dict[str, Any]]]:
 def test_the_children_speak_json_lines(project: Project, tmp_path: Path) -> None:
     source = write_coco(tmp_path / "s.json", make_coco())
     code, lines = run("app.storage.coco_import", source, tmp_path / "st.db", "--images", tmp_path)
-    assert code == 0 and lines[-1]["event"] == "result" and lines[-1]["people"] == 3
+    assert code == 0 and lines[-1]["event"] == "result" and lines[-1]["report"]["people"] == 3
     assert lines[-2] == {"event": "progress", "stage": "preparing", "done": 6, "total": 6}
     list(project.attach_staging(tmp_path / "st.db"))
     code, lines = run("app.storage.coco_export", project.path, tmp_path / "o.json")

@@ -269,6 +269,19 @@ def test_cancelled_batch_says_so_promptly(qtbot: QtBot, engine: EngineClient, ph
     assert ask(qtbot, engine, files(photos, 0)[0], BOXES).done
 
 
+@pytest.mark.parametrize("images", [0, 3])
+def test_a_batch_cancelled_at_once_is_not_complete(
+    qtbot: QtBot, engine: EngineClient, photos: Path, images: int
+) -> None:
+    log = BatchLog(engine)
+    batch = engine.prefill(files(photos, *range(images)) if images else [])
+    engine.cancel(batch)
+    qtbot.waitUntil(lambda: log.status(batch) is not None, timeout=TIMEOUT)
+    qtbot.wait(100)
+    assert log.status(batch) == CANCELLED
+    assert log.of("image_done", batch) == []
+
+
 def test_paused_batch_waits_and_goes_on(qtbot: QtBot, engine: EngineClient, photos: Path) -> None:
     log = BatchLog(engine)
     batch = engine.prefill(files(photos))
@@ -453,6 +466,15 @@ def test_engine_without_a_model_fails_requests_until_it_gets_one_and_closes_whil
         assert not alive(pid)
     finally:
         client.close()
+
+
+def test_a_batch_cancelled_without_an_engine_is_cancelled_and_not_failed(qtbot: QtBot, photos: Path) -> None:
+    client = EngineClient(policy=PATIENT)
+    log = BatchLog(client)
+    batch = client.prefill(files(photos, 0))
+    client.cancel(batch)
+    qtbot.waitUntil(lambda: log.status(batch) == CANCELLED)
+    client.close()
 
 
 def test_gives_up_after_many_deaths_and_fails_the_batch(

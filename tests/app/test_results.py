@@ -92,7 +92,7 @@ def test_flags_and_high_scores_are_understood(project: Project, tmp_path: Path) 
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        ([result(42, keypoints=[0.0] * 42)], "14 keypoints, this program's skeleton has 17"),
+        ([result(42, keypoints=[0.0] * 42)], "14 keypoints instead of 17"),
         ([result(1)], "none of its 1 detections"),
         ([], "nobody is in it"),
         ([{"image_id": 42, "category_id": 1, "bbox": [0, 0, 5, 5]}], "no scores, so they are labels"),

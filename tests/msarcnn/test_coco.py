@@ -142,12 +142,12 @@ def test_unknown_fields_survive(
         (b'{"images": [{"id": 1, "file_name": "\xff"}]}', "images[0]", "not valid text"),
         (b'{"images": {"id": 1}}', "images", "expected `array`, got `object`"),
         (b'{"images": [3]}', "images[0]", "expected `object`, got `int`"),
-        (b'{"images": [{"file_name": "a.jpg"}]}', "images[0].id", "is missing"),
-        (b'{"images": [{"id": 1}]}', "images[0].file_name", "is missing"),
-        (b'{"images": [{"id": "1", "file_name": "a.jpg"}]}', "images[0].id", "expected `int`, got `str`"),
-        (b'{"images": [{"id": 1.5, "file_name": "a.jpg"}]}', "images[0].id", "expected `int`"),
+        (b'{"images": [{"file_name": "a.jpg"}]}', "images[0]", "id is missing"),
+        (b'{"images": [{"id": 1}, 4]}', "images[0]", "file_name is missing"),
+        (b'{"images": [{"id": "one", "file_name": "a.jpg"}]}', "images[0]", "id is wrong: expected `int`, got `str`"),
+        (b'{"images": [{"id": 1.5, "file_name": "a.jpg"}]}', "images[0]", "expected `int`"),
         (b'{"images": [{"id": 9%s, "file_name": "a.jpg"}]}' % (b"9" * 40), "images[0].id", "beyond 64 bits"),
-        (b'{"images": [{"id": 1, "file_name": null}]}', "images[0].file_name", "expected `str`"),
+        (b'{"images": [{"id": 1, "file_name": null}]}', "images[0]", "file_name is wrong: expected `str`"),
         (json.dumps(document(categories=...), default=str).replace('"Ellipsis"', "3").encode(), "categories", "wrong"),
         (
             json.dumps(document(categories=[{"name": "person"}])).encode(),
@@ -174,21 +174,97 @@ def test_numbers_that_json_does_not_have(tmp_path: Path, value: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "place"),
+    ("changes", "reason"),
     [
-        ({"bbox": "1,2,3,4"}, "annotations[0].bbox"),
-        ({"bbox": [1, 2, None, 4]}, "annotations[0].bbox"),
-        ({"keypoints": {"nose": 1}}, "annotations[0].keypoints"),
-        ({"image_id": ...}, "annotations[0].image_id"),
-        ({"category_id": None}, "annotations[0].category_id"),
-        ({"iscrowd": "no"}, "annotations[0].iscrowd"),
-        ({"id": 10**30}, "annotations[0].id"),
+        ({"bbox": "1,2,3,4"}, "bbox is wrong"),
+        ({"bbox": [1, 2, None, 4]}, "bbox[2] is wrong"),
+        ({"keypoints": {"nose": 1}}, "keypoints is wrong"),
+        ({"image_id": ...}, "image_id is missing"),
+        ({"category_id": None}, "category_id is wrong"),
+        ({"iscrowd": "maybe"}, "iscrowd is wrong"),
+        ({"id": "three"}, "id is wrong"),
+        ({"area": []}, "area is wrong"),
     ],
 )
-def test_wrong_types_name_their_place(tmp_path: Path, changes: dict[str, Any], place: str) -> None:
-    with pytest.raises(CocoError) as caught:
-        read(tmp_path, document(annotations=[annotation(**changes)]))
-    assert caught.value.place.startswith(place)
+def test_one_bad_record_costs_no_other(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
+    content = document(annotations=[annotation(id=3), annotation(**{"id": 5, **changes}), annotation(id=4)])
+    dataset = read(tmp_path, content)
+    assert [person.id for person in dataset.people] == [3, 4]
+    (record,) = dataset.quarantined
+    assert record.reason.startswith(reason) and record.index == 1 and dataset.lost_people == 1
+    assert json.loads(record.raw) == content["annotations"][1]
+
+
+def test_one_bad_image_costs_its_own_people_only(tmp_path: Path) -> None:
+    content = document(annotations=[annotation(id=1), annotation(id=2, image_id="x9"), annotation(id=3, image_id=9)])
+    content["images"] += [{"id": "x9", "file_name": "b.jpg"}, {"id": 9, "file_name": 5}]
+    dataset = read(tmp_path, content)
+    assert [image.id for image in dataset.images] == [7] and [person.id for person in dataset.people] == [1]
+    assert [(one.section, one.index) for one in dataset.quarantined] == [
+        ("images", 1), ("images", 2), ("annotations", 1), ("annotations", 2)
+    ]  # fmt: skip
+    assert dataset.lost_people == 2
+
+
+def test_ids_beyond_64_bits_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(CocoError, match=r"annotations\[0\].id is 1000.*beyond 64 bits"):
+        read(tmp_path, document(annotations=[annotation(id=10**30)]))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"id": 3.0},
+        {"id": "3", "image_id": "7", "category_id": "1"},
+        {"iscrowd": "0", "num_keypoints": "17"},
+        {"bbox": ["5", "6", "50.5", 60]},
+        {"keypoints": [str(value) for value in POINTS]},
+    ],
+)
+def test_numbers_written_as_text_are_read(tmp_path: Path, changes: dict[str, Any]) -> None:
+    dataset = read(tmp_path, document(annotations=[annotation(**{"id": 3, **changes})]))
+    (person,) = dataset.people
+    assert (person.id, person.image_id, person.category_id, person.bbox) == (3, 7, 1, (5.0, 6.0, 50.5, 60.0))
+    assert not person.iscrowd and person.keypoints.ravel().tolist() == POINTS
+    assert dataset.quarantined == []
+
+
+@pytest.mark.parametrize(
+    ("triple", "read_as", "text"),
+    [
+        ([None, None, 2], [0, 0, 0], "a joint without a number"),
+        ([1, 2, None], [0, 0, 0], "a joint without a number"),
+        ([1, 2, 3], [1, 2, 2], "a visibility above 2"),
+        ([1, 2, 0.9], [1, 2, 2], "taken as confidences"),
+        ([1, 2, 0.2], [1, 2, 0], "taken as confidences"),
+        ([1, 2, -1], [1, 2, 0], "not 0, 1 or 2"),
+        ([1, 2, 1.5], [1, 2, 0], "not 0, 1 or 2"),
+    ],
+)
+def test_one_bad_joint_costs_no_other(tmp_path: Path, triple: list[Any], read_as: list[float], text: str) -> None:
+    dataset = read(tmp_path, document(annotations=[annotation(keypoints=[*triple, *POINTS[3:]])]))
+    (person,) = dataset.people
+    assert person.keypoints[0].tolist() == read_as and person.keypoints[1:].ravel().tolist() == POINTS[3:]
+    assert text in notes(dataset) and any(note.warns for note in dataset.notes)
+
+
+@pytest.mark.parametrize("keypoints", [POINTS[:-1], POINTS * 2])
+def test_joints_of_another_count_cost_the_joints_and_not_the_person(tmp_path: Path, keypoints: list[float]) -> None:
+    dataset = read(tmp_path, document(annotations=[annotation(keypoints=keypoints)]))
+    (person,) = dataset.people
+    assert person.bbox == (5.0, 6.0, 50.5, 60.0) and not person.keypoints.any()
+    assert "not the 51 numbers of 17 joints" in notes(dataset)
+
+
+@pytest.mark.parametrize("box", [[20, 30, 0, 0], [20, 30, 5, 0], [20, 30, 0, 5]])
+def test_a_box_of_no_size_becomes_that_of_the_joints(tmp_path: Path, box: list[float]) -> None:
+    dataset = read(tmp_path, document(annotations=[annotation(bbox=box)]))
+    assert dataset.people[0].bbox == (POINTS[0], POINTS[1] - 0.8, 16.0, 1.6)
+
+
+def test_annotations_of_null_are_none(tmp_path: Path) -> None:
+    dataset = read(tmp_path, document(annotations=None))
+    assert dataset.people == [] and len(dataset.images) == 1 and "is null" in notes(dataset)
 
 
 def test_missing_file_and_folder(tmp_path: Path) -> None:
@@ -239,15 +315,11 @@ def test_repairable_records_are_repaired_with_a_note(tmp_path: Path, changes: di
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"keypoints": POINTS[:-1]}, "keypoints has 50 numbers instead of 51"),
-        ({"keypoints": POINTS * 2}, "102 numbers"),
-        ({"keypoints": [1, 2, 0.9, *POINTS[3:]]}, "visibility"),
-        ({"keypoints": [1, 2, 3, *POINTS[3:]]}, "visibility"),
-        ({"bbox": ...}, "bbox is missing"),
-        ({"bbox": None}, "bbox is missing"),
+        ({"bbox": ..., "keypoints": []}, "bbox is missing"),
+        ({"bbox": None, "keypoints": []}, "bbox is missing"),
         ({"bbox": [1, 2, 3]}, "four finite numbers"),
         ({"bbox": []}, "four finite numbers"),
-        ({"bbox": [1, 2, 0, 4]}, "empty"),
+        ({"bbox": [1, 2, 0, 4], "keypoints": [], "num_keypoints": 0}, "empty"),
         ({"bbox": [1e308, 2, 1e308, 4]}, "beyond"),
         ({"bbox": [200, 2, 10, 4]}, "outside the image"),
         ({"iscrowd": 2}, "iscrowd"),
@@ -268,11 +340,8 @@ def test_other_records_are_quarantined_and_kept(tmp_path: Path, changes: dict[st
 @pytest.mark.parametrize(
     "changes",
     [
-        {"file_name": "../a.jpg"},
-        {"file_name": "/etc/passwd"},
-        {"file_name": "http://host/a.jpg"},
-        {"file_name": "C:\\a.jpg"},
         {"file_name": ""},
+        {"file_name": "../"},
         {"file_name": "a\0.jpg"},
         {"image_root": -1},
         {"ignore_regions": [[1, 2, 3]]},
@@ -334,15 +403,6 @@ def test_other_categories_are_kept_apart(tmp_path: Path) -> None:
     assert json.loads(dataset.others[0].raw) == dog and len(dataset.people) == 1
 
 
-def test_person_category_by_its_keypoints(tmp_path: Path) -> None:
-    athlete = {"id": 1, "name": "athlete", "keypoints": [f"k{index}" for index in range(17)]}
-    dataset = read(tmp_path, document(categories=[{"id": 2, "name": "ball"}, athlete]))
-    assert dataset.person is not None and dataset.person.id == 1 and "taken to be in COCO's order" in notes(dataset)
-    short = {"id": 1, "name": "person", "keypoints": ["a", "b"]}
-    dataset = read(tmp_path, document(categories=[short]))
-    assert dataset.person is None and len(dataset.others) == 1 and "no category named person" in notes(dataset)
-
-
 def test_a_person_without_a_box_gets_that_of_the_labelled_joints(tmp_path: Path) -> None:
     points = [0.0, 0.0, 0, 30.0, 20.0, 2, 50.5, 60.0, 1, *[0] * 42]
     for box in (None, [0, 0, 0, 0]):
@@ -360,7 +420,7 @@ def test_joints_in_another_order_are_sorted_by_name(tmp_path: Path) -> None:
     (person,) = dataset.people
     assert person.keypoints[16].tolist() == POINTS[:3] and person.keypoints[0].tolist() == POINTS[3:6]
     assert person.keypoint_weights == (*[1.0] * 16, 0.5) and person.keypoint_sources == "h" * 16 + "p"
-    assert "sorted on reading" in notes(dataset)
+    assert "sorted by their names" in notes(dataset)
 
 
 def test_equal_notes_are_counted(tmp_path: Path) -> None:

@@ -86,6 +86,23 @@ def test_pycocotools_gets_the_clean_people(folder):
     assert len(truth["annotations"][1]["keypoints"]) == 51
 
 
+def test_pycocotools_gets_ignored_regions_as_crowds_with_ids_of_their_own(folder):
+    truth = ground_truth(read_coco(folder / "labels.json"))
+    ids = [annotation["id"] for annotation in truth["annotations"]]
+    assert ids == [1, 2, 3, 4], "pycocotools takes an id of 0 for no match, and forgets one of two with the same id"
+    assert truth["annotations"][3] == {
+        "id": 4,
+        "image_id": 12,
+        "category_id": 1,
+        "bbox": [0.0, 0.0, 10.0, 10.0],
+        "area": 100.0,
+        "iscrowd": 1,
+        "num_keypoints": 0,
+        "keypoints": [0.0] * 51,
+    }
+    assert len(ground_truth(read_coco(folder / "labels.json"), {10, 11})["annotations"]) == 3
+
+
 def test_a_sample_depends_on_seed_step_and_image_only(folder):
     images, _ = read_labelled_images([folder / "labels.json"], [folder])
     dataset = PoseDataset(images, TrainConfig(sizes=(64,), seed=5), LIGHT)

@@ -6,6 +6,9 @@ import numpy as np
 import pytest
 
 from msarcnn.checkpoint import Calibration
+from msarcnn.coco import read_coco
+from msarcnn.dataset import ground_truth
+from msarcnn.effort import Effort, Shown
 from msarcnn.evaluate_command import evaluate_predictions
 from msarcnn.evaluation import (
     BOX_FIGURES,
@@ -152,3 +155,85 @@ def test_results_in_another_order_of_joints_are_sorted_by_their_names(tmp_path):
     (tmp_path / "results.json").write_text(json.dumps(results))
     judged = evaluate_predictions(tmp_path / "truth.json", tmp_path / "results.json")
     assert judged.figures["keypoints"]["AP"] == pytest.approx(1.0)
+
+
+def labelled_person(key, left, top):
+    """A person of 100 x 200 pixels, whose joints stand in a grid inside the box."""
+    spots = [[left + 10 + 20 * (k % 5), top + 10 + 50 * (k // 5), 2] for k in range(17)]
+    return {
+        "id": key, "image_id": 1, "category_id": 1, "iscrowd": 0, "bbox": [left, top, 100, 200], "area": 20000,
+        "num_keypoints": 17, "keypoints": [value for spot in spots for value in spot],
+    }  # fmt: skip
+
+
+def file_with(folder, annotations, regions=()):
+    """A COCO file with one image of 1000 x 400 pixels."""
+    image = {"id": 1, "file_name": "1.jpg", "width": 1000, "height": 400, "ignore_regions": list(regions)}
+    categories = [{"id": 1, "name": "person", "keypoints": list(load_skeleton().keypoints), "skeleton": []}]
+    path = folder / "labels.json"
+    path.write_text(json.dumps({"images": [image], "annotations": annotations, "categories": categories}))
+    return path
+
+
+# Two people are found, the one at the right with the better score; only the one at the left is labelled.
+LEFT, RIGHT = labelled_person(1, 50, 100), labelled_person(2, 800, 100)
+FOUND = [{**LEFT, "score": 0.8}, {**RIGHT, "score": 0.9}]
+CROWD = {"id": 9, "image_id": 1, "category_id": 1, "iscrowd": 1, "bbox": [790, 90, 120, 220], "area": 26400}
+
+
+@pytest.mark.parametrize(
+    ("more", "regions", "ap"),
+    [
+        ([], [], 0.5),  # the better result is nobody: precision 1 / 2 at every recall
+        ([], [[790, 90, 120, 220]], 1.0),  # nothing is known about it
+        ([CROWD], [], 1.0),  # a crowd says the same
+        ([], [[500, 90, 120, 220]], 0.5),  # a region elsewhere excuses nothing
+    ],
+)
+def test_a_person_found_in_an_ignored_region_is_neither_right_nor_wrong(tmp_path, more, regions, ap):
+    truth = ground_truth(read_coco(file_with(tmp_path, [LEFT, *more], regions)))
+    figures = evaluate_results(truth, FOUND)
+    assert figures["bbox"]["AP"] == pytest.approx(ap)
+    assert figures["bbox"]["AP50"] == pytest.approx(ap)
+    assert figures["keypoints"]["AP"] == pytest.approx(ap)
+
+
+def test_an_ignored_region_excuses_what_pycocotools_measures_for_a_crowd(tmp_path):
+    """Boxes by the share that is covered; joints by their distance to the region with its size added on every side."""
+    half = [800, 100, 65, 200]  # covers 65 % of the box: four of the ten thresholds, 0.50 to 0.65
+    figures = evaluate_results(ground_truth(read_coco(file_with(tmp_path, [LEFT], [half]))), FOUND)
+    assert figures["bbox"]["AP50"] == pytest.approx(1.0) and figures["bbox"]["AP75"] == pytest.approx(0.5)
+    assert figures["bbox"]["AP"] == pytest.approx(0.4 * 1.0 + 0.6 * 0.5)
+    assert figures["keypoints"]["AP"] == pytest.approx(1.0), "joints up to 65 px beside the region are in its bounds"
+    far = [500, 100, 90, 200]  # with its width added it ends at 680, 120 px before the first joint
+    figures = evaluate_results(ground_truth(read_coco(file_with(tmp_path, [LEFT], [far]))), FOUND)
+    assert figures["keypoints"]["AP50"] == pytest.approx(0.5)
+
+
+def test_a_labelled_person_in_an_ignored_region_still_counts(tmp_path):
+    everything = [[0, 0, 1000, 400]]
+    truth = ground_truth(read_coco(file_with(tmp_path, [LEFT, RIGHT], everything)))
+    figures = evaluate_results(truth, FOUND[:1])
+    assert figures["keypoints"]["AR"] == pytest.approx(0.5) and figures["bbox"]["AP50"] == pytest.approx(0.5, abs=0.01)
+    figures = evaluate_results(truth, FOUND)
+    assert figures["keypoints"]["AP"] == pytest.approx(1.0) and figures["bbox"]["AP"] == pytest.approx(1.0)
+
+
+def test_the_annotator_deletes_nobody_in_an_ignored_region_and_confidences_are_not_fitted_on_it(tmp_path):
+    truth = ground_truth(read_coco(file_with(tmp_path, [LEFT], [[790, 90, 120, 220]])))
+    boxes = np.array([[50, 100, 150, 300], [800, 100, 900, 300]], dtype=float)
+    joints = np.array([entry["keypoints"] for entry in (LEFT, RIGHT)], dtype=float).reshape(2, 17, 3)[..., :2]
+    effort = Effort()
+    effort.add(truth["annotations"], Shown(boxes, joints, np.ones((2, 17), dtype=bool)), None)
+    assert {name: count for name, count in effort.actions.items() if count} == {"accept": 1}
+    assert effort.people == 1
+    scores, confidences = np.array([0.8, 0.9]), np.tile(np.linspace(0.1, 0.9, 17), (2, 1))
+    results = [ImageResult(1, (1000, 400), boxes, scores, joints, confidences, scores) for _ in range(10)]
+    without = ground_truth(read_coco(file_with(tmp_path, [LEFT])))
+    assert calibrate(truth, results, Calibration()) == calibrate(without, results, Calibration())
+
+
+def test_nothing_found_of_people_without_keypoints_says_nothing_about_keypoints(tmp_path):
+    boxed = {key: value for key, value in LEFT.items() if key not in ("keypoints", "num_keypoints")}
+    figures = evaluate_results(ground_truth(read_coco(file_with(tmp_path, [boxed]))), [])
+    assert figures["bbox"]["AP"] == 0 and figures["keypoints"]["AP"] == -1

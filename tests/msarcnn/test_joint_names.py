@@ -48,9 +48,7 @@ def test_right_before_left_is_another_order():
 
 
 def test_fewer_and_other_joints_are_placed_where_they_are_known():
-    crowdpose = ["left_shoulder", "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip",
-                 "right_hip", "left_knee", "right_knee", "left_ankle", "right_ankle", "top_head", "neck"]  # fmt: skip
-    order = joint_order(crowdpose)
+    order = joint_order([*COCO[5:], "top_head", "neck"])
     assert order == JointOrder((None,) * 5 + tuple(range(12)), 14)
     assert order.read(list("abcdefghijklmn"), "-") == list("-----abcdefghijkl")
     assert order.write(list("01234ABCDEFGHIJKL"), list("abcdefghijklmn")) == list("ABCDEFGHIJKLmn")

@@ -1,0 +1,54 @@
+"""What an import has taken, repaired and left out: said once, kept, and shown again."""
+
+from pathlib import Path
+
+from PySide6.QtCore import QObject, Signal
+
+from app.controllers.asker import Asker
+from app.controllers.messages import Messages
+from app.controllers.session import Session
+from app.storage.import_report import ReadReport, report_to_json
+
+
+class ImportReports(QObject):
+    """`shown` carries a ReadReport for a dialog."""
+
+    shown = Signal(object)
+
+    def __init__(self, session: Session, messages: Messages, asker: Asker) -> None:
+        super().__init__(session)
+        self._session, self._messages, self._asker = session, messages, asker
+        self._shown: ReadReport | None = None
+
+    def take(self, report: ReadReport) -> None:
+        """Keeps the report of an import that is here, and says what somebody should know."""
+        if not self._session.read_only:
+            self._session.store.submit(lambda project: project.keep_report(report))
+        choices = [("Show report…", lambda: self._show(report))]
+        if report.warns:
+            self._messages.post(f"{report.summary()}.", "warning", choices, topic="import")
+        elif report.lines:
+            self._messages.post(f"{report.summary()}, with {len(report.lines)} notes: File, Import report.", "info")
+
+    def show(self) -> None:
+        """Shows the newest report of the open project."""
+        self._session.store.submit(lambda project: project.kept_report(), self._show)
+
+    def save(self) -> None:
+        """Asks where to, and writes the report that is shown as JSON."""
+        report = self._shown
+        if report is None:
+            return
+        start = Path.home() / f"{Path(report.source).stem} import report.json"
+        if out := self._asker.save("Save the import report", start, "JSON (*.json)"):
+            try:
+                out.write_text(report_to_json(report), encoding="utf-8")
+            except OSError as error:
+                self._messages.post(f"{out}: it cannot be written ({error.strerror}). Choose another folder.", "error")
+
+    def _show(self, report: ReadReport | None) -> None:
+        if report is None:
+            self._messages.post("Nothing was imported into this project: there is no report.", "info")
+            return
+        self._shown = report
+        self.shown.emit(report)

@@ -1,0 +1,167 @@
+"""Which categories of a COCO file are people, and in which order their joints stand; asked where it is unclear."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from msarcnn.coco_records import CocoError, PersonCategory, ReadLog
+from msarcnn.joint_names import joint_named, joint_order, own_order
+from msarcnn.person_names import is_person_name
+from msarcnn.skeleton import load_skeleton
+
+_THINGS = """
+    bicycle car motorcycle airplane bus train truck boat traffic_light fire_hydrant stop_sign parking_meter
+    bench bird cat dog horse sheep cow elephant bear zebra giraffe backpack umbrella handbag tie suitcase
+    frisbee skis snowboard sports_ball kite baseball_bat baseball_glove skateboard surfboard tennis_racket
+    bottle wine_glass cup fork knife spoon bowl banana apple sandwich orange broccoli carrot hot_dog pizza donut
+    cake chair couch potted_plant bed dining_table toilet tv laptop mouse remote keyboard cell_phone microwave
+    oven toaster sink refrigerator book clock vase scissors teddy_bear hair_drier toothbrush motorbike aeroplane
+    sofa tvmonitor diningtable pottedplant animal vehicle van ball head face hand helmet
+"""
+"""Names that certainly are not people's: COCO's and Pascal's, and some more."""
+
+
+class Reading(msgspec.Struct, frozen=True):
+    """What somebody has said about a file that leaves it open.
+
+    Attributes:
+        people: Names of the categories that are people; empty: by their names and joints.
+        coco_order: Joints whose names are not understood stand in COCO's order.
+    """
+
+    people: tuple[str, ...] = ()
+    coco_order: bool = False
+
+
+class CocoQuestionError(CocoError):
+    """A file that can be read once somebody answers; `choices` are the answers in words, and what each means."""
+
+    def __init__(
+        self,
+        path: Path,
+        about: Literal["people", "joints"],
+        reason: str,
+        cure: str,
+        choices: tuple[tuple[str, Reading], ...],
+    ) -> None:
+        super().__init__(path, "categories", reason, cure)
+        self.about = about
+        self.choices = choices
+
+
+class Category(msgspec.Struct):
+    """A category of the file, as far as it is read."""
+
+    id: int
+    name: str = ""
+    keypoints: list[str] | None = None
+
+
+def people_categories(
+    path: Path, categories: Mapping[int, Category], used: Mapping[int, int], reading: Reading, log: ReadLog
+) -> tuple[PersonCategory, ...]:
+    """The categories whose annotations are people; the one for new people first.
+
+    A category is people by its name (`person_names`), or since it has all of the skeleton's joints and no name of
+    another thing.
+
+    Args:
+        path: The file; for errors.
+        categories: By id.
+        used: How many annotations each category has.
+        reading: Answers to earlier questions.
+        log: For notes.
+
+    Raises:
+        CocoError: `reading` names a category that is not there.
+        CocoQuestionError: nothing says which category is people, or in which order their joints stand.
+    """
+    if reading.people:
+        missing = [name for name in reading.people if name not in {one.name for one in categories.values()}]
+        if missing:
+            listed = ", ".join(one.name for one in categories.values())
+            raise CocoError(path, "categories", f"has none called {missing[0]!r}", f"choose among: {listed}")
+        chosen = [one for one in categories.values() if one.name in reading.people]
+    else:
+        chosen = [one for one in categories.values() if _is_people(one)]
+        if not chosen:
+            _ask_who_is_a_person(path, categories, used)
+    # A category that nobody uses, as Roboflow's root, is not asked about its joints.
+    in_use = [one for one in chosen if used.get(one.id)] or chosen
+    people = [_person_category(path, one, reading, log) for one in in_use]
+    people.sort(key=lambda one: (-bool(one.keypoints), -used.get(one.id, 0)))
+    if len(people) > 1:
+        names = ", ".join(f"{one.name} ({used.get(one.id, 0)})" for one in people)
+        log.note(f"several categories are people: {names}; new people come into {people[0].name}", "categories")
+    return tuple(people)
+
+
+def _is_people(category: Category) -> bool:
+    if is_person_name(category.name):
+        return True
+    order = joint_order(category.keypoints or ())
+    return order is not None and None not in order.places and _plain(category.name) not in _THINGS.split()
+
+
+def _ask_who_is_a_person(path: Path, categories: Mapping[int, Category], used: Mapping[int, int]) -> None:
+    """Raises CocoQuestionError when there are annotations that may be people."""
+    doubtful = [
+        one
+        for key, one in categories.items()
+        if used.get(key) and _plain(one.name) not in _THINGS.split() and joint_named(one.name) is None
+    ]
+    if not doubtful:
+        return
+    listed = ", ".join(f"{one.name or one.id} ({used[one.id]})" for one in doubtful)
+    choices = tuple((one.name, Reading(people=(one.name,))) for one in doubtful if one.name)
+    raise CocoQuestionError(
+        path,
+        "people",
+        f"do not say who is a person: {listed}",
+        "say it with --people NAME, or rename the category to person",
+        choices,
+    )
+
+
+def _person_category(path: Path, category: Category, reading: Reading, log: ReadLog) -> PersonCategory:
+    names = tuple(category.keypoints or ())
+    own = load_skeleton().keypoints
+    if not names:
+        return PersonCategory(category.id, category.name, (), own_order())
+    order = joint_order(names)
+    if order is None:
+        if not (reading.coco_order and len(names) == len(own)):
+            raise _unknown_joints(path, category, reading)
+        log.note(f"the joints of {category.name} are taken to be in COCO's order, as was said", "categories")
+        return PersonCategory(category.id, category.name, names, own_order())
+    absent = [joint for joint, place in zip(own, order.places, strict=True) if place is None]
+    unknown = [name for name in names if joint_named(name) is None]
+    if absent:
+        text = f"{category.name} has no {', '.join(absent)}: these joints stay not labelled, and are not exported there"
+        log.note(text, "categories", warns=True)
+    if unknown:
+        log.note(f"joints of {category.name} kept for export, not shown: {', '.join(unknown)}", "categories")
+    if not absent and not order.is_own:
+        log.note(f"the joints of {category.name} are sorted by their names; exports follow the file", "categories")
+    return PersonCategory(category.id, category.name, names, order)
+
+
+def _unknown_joints(path: Path, category: Category, reading: Reading) -> CocoQuestionError:
+    own = load_skeleton().keypoints
+    names = ", ".join((category.keypoints or ())[:6])
+    fits = len(category.keypoints or ()) == len(own)
+    cure = f"name them as COCO does ({', '.join(own[:3])}, ...)"
+    choices: tuple[tuple[str, Reading], ...] = ()
+    if fits:
+        cure += ", or say --joints-in-coco-order if that is their order"
+        choices = (("They are in COCO's order", Reading(reading.people, coco_order=True)),)
+    reason = (
+        f"has {len(category.keypoints or ())} joints of {category.name} in an order that is not known: {names}, ..."
+    )
+    return CocoQuestionError(path, "joints", reason, cure, choices)
+
+
+def _plain(name: str) -> str:
+    return "_".join(name.strip().lower().replace("-", " ").split())

@@ -1,0 +1,148 @@
+"""What a COCO file says about its photos, compared with the photos: which file, which size, which way up.
+
+Labels are measured in the photo's own pixels from here on: those made for a larger or smaller copy are scaled.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import msgspec
+
+from msarcnn.coco_records import CocoImage, ReadLog
+from msarcnn.coco_validation import BORDER_TOLERANCE, RawAnnotation, UnusableError
+from msarcnn.file_names import find_file
+from msarcnn.images import ImageError, PhotoSize, photo_size
+
+SAME_SHAPE = 0.01
+"""Copies of a photo in other sizes have the same ratio of sides but for rounding, relative."""
+
+
+@dataclass
+class Extent:
+    """How far an image's labels reach to the right and down, in the file's pixels."""
+
+    right: float = 0.0
+    bottom: float = 0.0
+
+    def add(self, fields: RawAnnotation) -> None:
+        """Takes in a person: its box and its labelled joints."""
+        box = fields.bbox or []
+        if len(box) == 4:
+            self._reach(max(box[0], box[0] + box[2]), max(box[1], box[1] + box[3]))
+        values = fields.keypoints or []
+        for x, y, v in zip(values[0::3], values[1::3], values[2::3], strict=False):
+            if x is not None and y is not None and v:
+                self._reach(x, y)
+
+    def _reach(self, x: float, y: float) -> None:
+        self.right, self.bottom = max(self.right, x), max(self.bottom, y)
+
+    def fits(self, width: float, height: float) -> bool:
+        room = BORDER_TOLERANCE * max(width, height)
+        return self.right <= width + room and self.bottom <= height + room
+
+
+@dataclass(frozen=True)
+class Frame:
+    """A photo's true entry, and what its labels are multiplied by in x and in y to be in its pixels.
+
+    problem: why its labels cannot be used; "" when they can.
+    """
+
+    image: CocoImage
+    scale: tuple[float, float] = (1.0, 1.0)
+    problem: str = ""
+
+    def scaled(self, fields: RawAnnotation) -> RawAnnotation:
+        if self.scale == (1.0, 1.0):
+            return fields
+        sx, sy = self.scale
+        box = fields.bbox
+        if box is not None and len(box) == 4:
+            box = [box[0] * sx, box[1] * sy, box[2] * sx, box[3] * sy]
+        joints = fields.keypoints
+        if joints is not None:
+            factors = (sx, sy, 1.0)
+            joints = [value if value is None else value * factors[at % 3] for at, value in enumerate(joints)]
+        area = None if fields.area is None else fields.area * sx * sy
+        return msgspec.structs.replace(fields, bbox=box, keypoints=joints, area=area)
+
+
+class Photos:
+    """The image folders of a file; finds and measures its photos.
+
+    Args:
+        roots: The folders; an image's `image_root` picks one. An image whose number is too high stays as it is.
+        log: Told what was decided.
+    """
+
+    def __init__(self, roots: Sequence[Path], log: ReadLog) -> None:
+        self._roots = [root.resolve() for root in roots]
+        self._log = log
+        self._owners: dict[tuple[int, str], int] = {}
+
+    def frame(self, image: CocoImage, stated: str, extent: Extent) -> Frame:
+        """Compares one entry with its photo; a photo that is not there, or damaged, leaves the entry as it is.
+
+        Args:
+            image: The entry, checked by itself.
+            stated: Its file name as the file has it.
+            extent: How far its labels reach.
+
+        Raises:
+            UnusableError: another entry means the same photo, as far as the end of its name tells.
+        """
+        if not 0 <= image.image_root < len(self._roots):
+            return Frame(image)
+        root, place = self._roots[image.image_root], f"images[{image.index}]"
+        found = find_file(root, stated)
+        if found is None:
+            self._log.note("photos that are not in the image folder", place, warns=True)
+            return Frame(image)
+        image = self._named(image, found.name, found.by_end, place)
+        try:
+            size = photo_size(root / found.name, root)
+        except ImageError:
+            return Frame(image)  # said where the photo is read
+        return self._measured(image, size, extent, place)
+
+    def _named(self, image: CocoImage, name: str, by_end: bool, place: str) -> CocoImage:
+        owner = self._owners.setdefault((image.image_root, name), image.index)
+        if owner != image.index and by_end:
+            raise UnusableError(f"by the end of its name it is {name}, as images[{owner}] is")
+        if by_end:
+            self._log.note(
+                "photos found by the ends of their names: check that they are the right ones", place, warns=True
+            )
+        elif name != image.file_name:
+            self._log.note("file names of another spelling than the photos'", place)
+        return image if name == image.file_name else msgspec.structs.replace(image, file_name=name)
+
+    def _measured(self, image: CocoImage, size: PhotoSize, extent: Extent, place: str) -> Frame:
+        true, stated = (size.width, size.height), (image.width, image.height)
+        upright = Frame(msgspec.structs.replace(image, width=size.width, height=size.height))
+        if stated in (true, (0, 0)):
+            return upright
+        if stated == true[::-1]:
+            return self._turned(image, upright, size, extent, place)
+        if abs(stated[0] * true[1] / (stated[1] * true[0]) - 1) <= SAME_SHAPE:
+            self._log.note("labels made for a larger or smaller copy of the photo: scaled to it", place, warns=True)
+            return replace(upright, scale=(true[0] / stated[0], true[1] / stated[1]))
+        if not extent.right and not extent.bottom:
+            self._log.note("another size than the photo's: the photo's is used", place)
+            return upright
+        sizes = f"{stated[0]} x {stated[1]} pixels, the photo has {true[0]} x {true[1]}"
+        return replace(upright, problem=f"its labels are for {sizes}: is {image.file_name} the right photo?")
+
+    def _turned(self, image: CocoImage, upright: Frame, size: PhotoSize, extent: Extent, place: str) -> Frame:
+        """Width and height are the other way round: as the picture is stored, or by mistake. The labels tell."""
+        fits_photo, fits_stated = extent.fits(size.width, size.height), extent.fits(image.width, image.height)
+        if size.sideways and fits_stated:
+            self._log.note("labels measured on the photo as it is stored, before EXIF turns it: shown so", place)
+            return Frame(image)
+        if fits_photo:
+            self._log.note("width and height are exchanged: the labels fit the upright photo", place)
+            return upright
+        sides = f"{image.width} x {image.height}"
+        return replace(upright, problem=f"its labels fit neither {sides} nor {image.file_name}: is it the right photo?")

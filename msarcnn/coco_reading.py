@@ -1,0 +1,230 @@
+"""From the records of a COCO file to images and people; a record that is wrong costs no other one."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Generic, NamedTuple, TypeVar
+
+import msgspec
+
+from msarcnn.coco_categories import Category
+from msarcnn.coco_photos import Extent, Frame, Photos
+from msarcnn.coco_records import CocoError, CocoImage, CocoOther, CocoPerson, DuplicateIdError, PersonCategory, ReadLog
+from msarcnn.coco_twins import without_twins
+from msarcnn.coco_validation import RawAnnotation, RawImage, UnusableError, check_image, check_person
+
+T = TypeVar("T")
+
+_UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+_MAX_ID = 2**63 - 1
+"""Ids are stored in 64-bit columns."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadAnnotation:
+    """problem: why the other fields than the ids cannot be used; "" when they can."""
+
+    index: int
+    fields: RawAnnotation
+    text: str
+    problem: str = ""
+
+
+class ReadImage(NamedTuple):
+    """image: checked, None when it is in quarantine; stated: its file name as the file has it."""
+
+    image: CocoImage | None
+    stated: str
+
+
+class _Ids(msgspec.Struct):
+    id: int
+    image_id: int
+    category_id: int
+
+
+class _Id(msgspec.Struct):
+    id: int = 0
+
+
+class _Decoder(Generic[T]):
+    """Decodes records of one kind: strictly, else leniently with a note."""
+
+    def __init__(self, kind: type[T], section: str, log: ReadLog) -> None:
+        self._strict = msgspec.json.Decoder(kind).decode
+        self._lenient = msgspec.json.Decoder(kind, strict=False).decode
+        self._section, self._log = section, log
+
+    def decode(self, index: int, raw: msgspec.Raw) -> T:
+        """Raises UnusableError with the reason."""
+        try:
+            return self._strict(raw)
+        except _UNDECODABLE:
+            pass
+        try:
+            fields = self._lenient(raw)
+        except RecursionError:
+            raise UnusableError("it is nested too deeply") from None
+        except _UNDECODABLE as error:
+            raise UnusableError(_reason(error)) from error
+        self._log.note("numbers that are written as text: read as numbers", f"{self._section}[{index}]")
+        return fields
+
+
+def _decoded_id(raw: msgspec.Raw) -> int:
+    try:
+        return msgspec.json.decode(raw, type=_Id, strict=False).id
+    except _UNDECODABLE:
+        return 0
+
+
+def _reason(error: Exception) -> str:
+    reason, _, inner = str(error).partition(" - at `$")
+    if missing := re.fullmatch(r"Object missing required field `(.+)`", reason):
+        return f"{missing[1]} is missing"
+    reason = reason[:1].lower() + reason[1:]
+    field = inner.strip("`.")
+    return f"{field} is wrong: {reason}" if field else reason
+
+
+def record_text(path: Path, place: str, raw: msgspec.Raw) -> str:
+    """A record's JSON text; raises CocoError when it is no UTF-8."""
+    try:
+        return bytes(raw).decode()
+    except UnicodeDecodeError as error:
+        raise CocoError(path, place, f"is not valid text ({error})", "save the file as UTF-8") from error
+
+
+def claim_id(path: Path, section: str, found: dict[int, int], key: int, index: int, records: Sequence[object]) -> None:
+    """Notes that the record at index has this id; raises when another one has it already."""
+    if not -_MAX_ID <= key <= _MAX_ID:
+        raise CocoError(path, f"{section}[{index}].id", f"is {key}: beyond 64 bits", "renumber the records")
+    first = found.setdefault(key, index)
+    if first != index:
+        excerpts = [_excerpt(records[first]), _excerpt(records[index])]
+        raise DuplicateIdError(path, section, key, (first, index), (excerpts[0], excerpts[1]))
+
+
+def _excerpt(record: object) -> str:
+    text = bytes(record) if isinstance(record, msgspec.Raw) else msgspec.json.encode(record)
+    return text[:160].decode(errors="replace") + ("..." if len(text) > 160 else "")
+
+
+def read_annotations(path: Path, records: Sequence[msgspec.Raw], log: ReadLog) -> list[ReadAnnotation]:
+    """The annotations that say what they belong to, in file order; the others are in the log's quarantine."""
+    decoder, found = _Decoder(RawAnnotation, "annotations", log), dict[int, int]()
+    decode_ids = msgspec.json.Decoder(_Ids, strict=False).decode
+    read = []
+    for index, raw in enumerate(records):
+        text = record_text(path, f"annotations[{index}]", raw) if log.keep_raw else ""
+        try:
+            one = ReadAnnotation(index, decoder.decode(index, raw), text)
+        except UnusableError as error:
+            try:
+                ids = decode_ids(raw)
+            except _UNDECODABLE:
+                log.quarantine("annotations", index, _decoded_id(raw), str(error), text, person=True)
+                continue
+            one = ReadAnnotation(index, RawAnnotation(ids.id, ids.image_id, ids.category_id), text, str(error))
+        claim_id(path, "annotations", found, one.fields.id, index, records)
+        read.append(one)
+    return read
+
+
+def read_images(path: Path, records: Sequence[msgspec.Raw], log: ReadLog) -> dict[int, ReadImage]:
+    """The images by id, in file order."""
+    decoder, found = _Decoder(RawImage, "images", log), dict[int, int]()
+    images: dict[int, ReadImage] = {}
+    for index, raw in enumerate(records):
+        text = record_text(path, f"images[{index}]", raw) if log.keep_raw else ""
+        try:
+            fields = decoder.decode(index, raw)
+        except UnusableError as error:
+            log.quarantine("images", index, _decoded_id(raw), str(error), text)
+            continue
+        claim_id(path, "images", found, fields.id, index, records)
+        images[fields.id] = ReadImage(check_image(index, fields, text, log), fields.file_name)
+    return images
+
+
+class RecordReader:
+    """Sorts annotations into people, others and the quarantine, once their images have been compared with the photos.
+
+    Args:
+        images: By id, in file order.
+        categories: By id.
+        people: Those of people.
+        photos: The image folders; None: the file is believed.
+        log: For notes and the quarantine.
+
+    Attributes:
+        images, people, others: What can be used, in file order, after `read`.
+    """
+
+    def __init__(
+        self,
+        images: Mapping[int, ReadImage],
+        categories: Mapping[int, Category],
+        people: Sequence[PersonCategory],
+        photos: Photos | None,
+        log: ReadLog,
+    ) -> None:
+        self._read_images, self._categories, self._photos, self._log = images, categories, photos, log
+        self._people_categories = {category.id: category for category in people}
+        self._frames: dict[int, Frame] = {}
+        self.images: list[CocoImage] = []
+        self.people: list[CocoPerson] = []
+        self.others: list[CocoOther] = []
+
+    def read(self, annotations: Sequence[ReadAnnotation]) -> None:
+        self._compare_photos(annotations)
+        for one in annotations:
+            self._sort(one)
+        self.people, twins = without_twins(self.people, self._people_categories, self._log)
+        self.others = sorted([*self.others, *twins], key=lambda other: other.index)
+
+    def _compare_photos(self, annotations: Sequence[ReadAnnotation]) -> None:
+        extents: dict[int, Extent] = {}
+        if self._photos is not None:
+            for one in annotations:
+                if one.fields.category_id in self._people_categories:
+                    extents.setdefault(one.fields.image_id, Extent()).add(one.fields)
+        files: set[tuple[int, str]] = set()
+        for key, (image, stated) in self._read_images.items():
+            if image is None:
+                continue
+            frame = Frame(image)
+            if self._photos is not None:
+                try:
+                    frame = self._photos.frame(image, stated, extents.get(key, Extent()))
+                except UnusableError as error:
+                    self._log.quarantine("images", image.index, key, str(error), image.raw)
+                    continue
+            name = (frame.image.image_root, frame.image.file_name)
+            if name in files:
+                self._log.note("another image entry names the same file", f"images[{image.index}]")
+            files.add(name)
+            self._frames[key] = frame
+            self.images.append(frame.image)
+
+    def _sort(self, one: ReadAnnotation) -> None:
+        index, fields, text, problem = one.index, one.fields, one.text, one.problem
+        category = self._people_categories.get(fields.category_id)
+        lost = category is not None
+        frame = self._frames.get(fields.image_id)
+        if frame is None:
+            state = "is in quarantine" if fields.image_id in self._read_images else "does not exist"
+            reason = f"its image {fields.image_id} {state}"
+            self._log.quarantine("annotations", index, fields.id, reason, text, person=lost)
+        elif fields.category_id not in self._categories:
+            reason = f"its category {fields.category_id} does not exist"
+            self._log.quarantine("annotations", index, fields.id, reason, text, person=True)
+        elif category is None:
+            self.others.append(CocoOther(index, fields.id, fields.image_id, fields.category_id, text))
+        elif problem or frame.problem:
+            self._log.quarantine("annotations", index, fields.id, problem or frame.problem, text, person=True)
+        else:
+            person = check_person(index, frame.scaled(fields), frame.image, category, text, self._log)
+            if person is not None:
+                self.people.append(person)

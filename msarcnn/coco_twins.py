@@ -1,0 +1,49 @@
+"""One person, two annotations: some tools keep the box in one category and the joints in another."""
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+
+from msarcnn.coco_records import CocoOther, CocoPerson, PersonCategory, ReadLog
+
+_SHARE_INSIDE = 0.8
+"""Of the labelled joints inside a box of the same person."""
+
+
+def without_twins(
+    people: Sequence[CocoPerson], categories: Mapping[int, PersonCategory], log: ReadLog
+) -> tuple[list[CocoPerson], list[CocoOther]]:
+    """Takes away boxes of people whose joints are annotations of another category.
+
+    Only where a category has boxes alone and another one joints: in one category nobody is labelled twice on purpose.
+    Who has joints is the person; a box around nobody's joints stays, as a person without joints.
+
+    Returns:
+        The people, and the boxes that were taken away: kept for export.
+    """
+    with_joints = {person.category_id for person in people if person.num_keypoints}
+    boxes_only = {person.category_id for person in people} - with_joints
+    if not with_joints or not boxes_only:
+        return list(people), []
+    boxes: dict[int, list[CocoPerson]] = defaultdict(list)
+    for person in people:
+        if person.category_id in boxes_only and not person.iscrowd:
+            boxes[person.image_id].append(person)
+    taken: dict[int, CocoPerson] = {}
+    for person in people:
+        if person.category_id in with_joints and person.num_keypoints:
+            free = [box for box in boxes[person.image_id] if box.index not in taken and _share_inside(person, box)]
+            if free:
+                twin = min(free, key=lambda box: box.bbox[2] * box.bbox[3])
+                taken[twin.index] = twin
+    for index, twin in taken.items():
+        name = categories[twin.category_id].name
+        log.note(f"boxes of {name} around people whose joints are in another category", f"annotations[{index}]")
+    others = [CocoOther(one.index, one.id, one.image_id, one.category_id, one.raw) for one in taken.values()]
+    return [person for person in people if person.index not in taken], others
+
+
+def _share_inside(person: CocoPerson, box: CocoPerson) -> bool:
+    x, y, w, h = box.bbox
+    labelled = person.keypoints[person.keypoints[:, 2] > 0]
+    inside = (labelled[:, 0] >= x) & (labelled[:, 0] <= x + w) & (labelled[:, 1] >= y) & (labelled[:, 1] <= y + h)
+    return bool(inside.mean() >= _SHARE_INSIDE)

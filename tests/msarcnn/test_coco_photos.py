@@ -1,0 +1,174 @@
+"""What a COCO file says about its photos, compared with the photos before anything is judged or taught."""
+
+import json
+import unicodedata
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from msarcnn.coco import CocoDataset, read_coco
+from msarcnn.file_names import find_file, relative_end
+from msarcnn.images import photo_size
+from msarcnn.skeleton import load_skeleton
+
+NAMES = list(load_skeleton().keypoints)
+SIDEWAYS = 6
+
+
+def photo(path: Path, width: int, height: int, orientation: int = 1) -> None:
+    """A stored picture of that size."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.new("RGB", (width, height), "teal").save(path, exif=exif)
+
+
+def read(
+    folder: Path, images: list[dict[str, Any]], people: list[dict[str, Any]], root: Path | None = None
+) -> CocoDataset:
+    path = folder / "labels.json"
+    categories = [{"id": 1, "name": "person", "keypoints": NAMES}]
+    path.write_text(json.dumps({"images": images, "annotations": people, "categories": categories}))
+    return read_coco(path, roots=[root or folder])
+
+
+def image(key: int = 1, name: str = "a.jpg", width: int = 0, height: int = 0) -> dict[str, Any]:
+    return {"id": key, "file_name": name, "width": width, "height": height}
+
+
+def person(key: int, box: list[float], image_id: int = 1) -> dict[str, Any]:
+    x, y, w, h = box
+    joints = [value for _ in range(17) for value in (x + w / 2, y + h, 2)]
+    return {"id": key, "image_id": image_id, "category_id": 1, "bbox": box, "area": w * h, "iscrowd": 0,
+            "keypoints": joints, "num_keypoints": 17}  # fmt: skip
+
+
+def size(dataset: CocoDataset) -> tuple[int, int]:
+    (one,) = dataset.images
+    return one.width, one.height
+
+
+def notes(dataset: CocoDataset) -> str:
+    return "\n".join(map(str, dataset.notes))
+
+
+def test_what_fits_is_left_alone(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg", 60, 40)
+    dataset = read(tmp_path, [image(width=60, height=40)], [person(1, [5, 6, 20, 30])])
+    assert size(dataset) == (60, 40) and dataset.people[0].bbox == (5, 6, 20, 30) and not dataset.notes
+
+
+def test_labels_of_a_phone_photo_that_fit_it_upright_only_are_upright(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg", 60, 40, SIDEWAYS)
+    assert photo_size(tmp_path / "a.jpg").sideways
+    # Its stored size, 60 x 40, stands beside a box that reaches down to 58.
+    dataset = read(tmp_path, [image(width=60, height=40)], [person(1, [5, 6, 20, 52])])
+    assert size(dataset) == (40, 60) and dataset.people[0].bbox == (5, 6, 20, 52)
+    assert dataset.people[0].num_keypoints == 17 and "the labels fit the upright photo" in notes(dataset)
+
+
+def test_labels_of_a_phone_photo_as_it_is_stored_stay_there(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg", 60, 40, SIDEWAYS)
+    dataset = read(tmp_path, [image(width=60, height=40)], [person(1, [5, 6, 50, 30])])
+    assert size(dataset) == (60, 40) and "as it is stored" in notes(dataset)
+
+
+def test_exchanged_sides_are_put_right(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg", 60, 40)
+    dataset = read(tmp_path, [image(width=40, height=60)], [person(1, [5, 6, 50, 30])])
+    assert size(dataset) == (60, 40) and dataset.people[0].bbox == (5, 6, 50, 30)
+    assert "exchanged" in notes(dataset)
+
+
+def test_labels_of_a_turned_copy_are_not_used(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg", 60, 40)
+    dataset = read(tmp_path, [image(width=40, height=60)], [person(1, [5, 6, 20, 52])])
+    assert size(dataset) == (60, 40) and not dataset.people and dataset.lost_people == 1
+    assert "is it the right photo?" in dataset.quarantined[0].reason
+
+
+def test_labels_of_a_copy_twice_as_large_are_scaled(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg", 60, 40)
+    dataset = read(tmp_path, [image(width=121, height=80)], [person(1, [11, 12, 40, 60])])
+    assert size(dataset) == (60, 40)
+    (one,) = dataset.people
+    assert one.bbox == pytest.approx((11 * 60 / 121, 6, 40 * 60 / 121, 30))
+    assert one.keypoints[0].tolist() == pytest.approx([31 * 60 / 121, 36, 2])
+    assert one.area == pytest.approx(2400 * 60 / 121 / 2) and "scaled to it" in notes(dataset)
+
+
+def test_labels_of_another_photo_are_not_used(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg", 60, 40)
+    photo(tmp_path / "b.jpg", 60, 40)
+    images = [image(width=60, height=50), image(2, "b.jpg", 60, 50)]
+    dataset = read(tmp_path, images, [person(1, [5, 6, 20, 30])])
+    assert [(one.width, one.height) for one in dataset.images] == [(60, 40)] * 2
+    assert not dataset.people and "60 x 50 pixels, the photo has 60 x 40" in dataset.quarantined[0].reason
+    assert "images[1]: another size than the photo's" in notes(dataset)
+
+
+def test_photos_that_are_missing_or_damaged_leave_the_entry_as_it_is(tmp_path: Path) -> None:
+    (tmp_path / "b.jpg").write_bytes(b"no picture")
+    dataset = read(tmp_path, [image(width=9, height=8), image(2, "b.jpg", 7, 6)], [person(1, [1, 1, 4, 4])])
+    assert [(one.width, one.height) for one in dataset.images] == [(9, 8), (7, 6)] and len(dataset.people) == 1
+    (note,) = dataset.notes
+    assert note.text == "photos that are not in the image folder" and note.places == ("images[0]",) and note.warns
+
+
+@pytest.mark.parametrize(
+    ("stated", "there"),
+    [
+        ("K\\u00e4fer.jpg", "Käfer.jpg"),
+        ("K%C3%A4fer%20a.jpg", "Käfer a.jpg"),
+        (unicodedata.normalize("NFD", "Käfer.jpg"), "Käfer.jpg"),
+        ("Käfer.jpg", unicodedata.normalize("NFD", "Käfer.jpg")),
+        ("day 1\\a.jpg", "day 1/a.jpg"),
+        ("C:\\data\\day 1\\a.jpg", "day 1/a.jpg"),
+        ("/home/somebody/photos/day 1/a.jpg", "day 1/a.jpg"),
+        ("../images/a.jpg", "a.jpg"),
+        ("https://host/bucket/day%201/a.jpg", "day 1/a.jpg"),
+        ("file:///home/somebody/a.jpg", "a.jpg"),
+    ],
+)
+def test_names_of_other_spellings_and_places(tmp_path: Path, stated: str, there: str) -> None:
+    photo(tmp_path / there, 30, 20)
+    dataset = read(tmp_path, [image(name=stated)], [person(1, [1, 1, 4, 4])])
+    (one,) = dataset.images
+    assert one.file_name == there and (one.width, one.height) == (30, 20)
+    assert len(dataset.people) == 1
+
+
+def test_a_photo_found_by_the_end_of_its_name_warns_unless_the_folder_is_called_the_same(tmp_path: Path) -> None:
+    photo(tmp_path / "images" / "a.jpg", 30, 20)
+    photo(tmp_path / "photos" / "a.jpg", 30, 20)
+    for name, warned in (("/x/images/a.jpg", False), ("images/a.jpg", False), ("/x/session 2/a.jpg", True)):
+        dataset = read(tmp_path, [image(name=name)], [], tmp_path / "images")
+        assert any(note.warns for note in dataset.notes) is warned, name
+    # A folder of a relative name that is not there is no other machine's: it may be another session's.
+    assert find_file(tmp_path / "photos", "session 2/a.jpg") is None
+
+
+def test_two_sessions_photos_of_one_name_are_not_mixed_up(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg", 30, 20)
+    images = [image(1, "/x/session 1/a.jpg", 30, 20), image(2, "/x/session 2/a.jpg", 30, 20)]
+    dataset = read(tmp_path, images, [person(1, [1, 1, 4, 4]), person(2, [9, 1, 4, 4], 2)])
+    assert [one.id for one in dataset.images] == [1] and [one.id for one in dataset.people] == [1]
+    assert "it is a.jpg, as images[0] is" in dataset.quarantined[0].reason and dataset.lost_people == 1
+
+
+@pytest.mark.parametrize("name", ["", "..", "/", "C:\\", "http://host", "a\0b.jpg", "../..", "a/../.."])
+def test_names_of_which_nothing_remains(name: str) -> None:
+    assert relative_end(name) is None
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["../secret.jpg", "/etc/secret.jpg", "x/../../secret.jpg", "%2e%2e/secret.jpg", "..\\secret.jpg",
+     "\\u002e\\u002e/secret.jpg", "file://../secret.jpg"],
+)  # fmt: skip
+def test_nothing_outside_the_folder_is_found(tmp_path: Path, name: str) -> None:
+    photo(tmp_path / "secret.jpg", 30, 20)
+    (tmp_path / "photos").mkdir()
+    assert find_file(tmp_path / "photos", name) is None
