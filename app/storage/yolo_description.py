@@ -1,6 +1,5 @@
 """Reads and checks the dataset.yaml of a YOLO-pose data set."""
 
-import os
 import re
 import stat
 from collections.abc import Sequence
@@ -10,16 +9,19 @@ from typing import Any
 
 import yaml
 
-from msarcnn.joint_names import joint_order
+from app.storage.yolo_places import YoloError, YoloPhotos, find_photos, shown
+from app.storage.yolo_report import YoloReport
+from msarcnn.joint_names import JointOrder, joint_order, own_order
+from msarcnn.person_names import is_person_name
 from msarcnn.skeleton import load_skeleton
 
-_SPLITS = ("train", "val", "test")
 _MOST_BYTES = 1 << 20
 _NOTHING = ("", "~", "null", "Null", "NULL")
-
-
-class YoloError(ValueError):
-    """The data set cannot be used as a whole; the message names the file and the cure."""
+_OTHER_THINGS = """
+    animal bear bird bus bicycle car cat chicken cow deer dog donkey elephant face fish foot giraffe goat hand head
+    horse lion lizard macaque monkey motorcycle mouse panda pig rabbit rat sheep tiger truck vehicle wolf zebra
+"""
+"""What a data set with seventeen joints may be about instead, when it has one class only."""
 
 
 @dataclass
@@ -27,20 +29,29 @@ class YoloDataset:
     """What a dataset.yaml says, checked.
 
     Attributes:
-        folders: Image folders in the order of train, val, test.
-        person: Class index of people.
+        folder: The folder that it lies in.
+        photos: The photos that it names.
+        orders: For each class of people how its joints stand in a line of labels.
+        classes: The names of all classes.
+        joints: How many joints a line of labels has.
         dimensions: Numbers a joint: 2 (x, y) or 3 (x, y, v).
-        order: For each joint of the skeleton its place in a line of labels; None for the skeleton's order.
     """
 
-    folders: list[Path]
-    person: int
+    folder: Path
+    photos: YoloPhotos
+    orders: dict[int, JointOrder]
+    classes: dict[int, str]
+    joints: int
     dimensions: int
-    order: tuple[int, ...] | None
 
 
-def read_description(path: Path) -> YoloDataset:
-    """Reads and checks a dataset.yaml. Raises YoloError."""
+def read_description(path: Path, report: YoloReport) -> YoloDataset:
+    """Reads and checks a dataset.yaml, and finds its photos; what was decided, or is missing, goes to the report.
+
+    Raises:
+        YoloError: it cannot be used as a whole.
+        ImageError: a folder of images cannot be listed.
+    """
     text = _read(path)
     try:
         # Lists, mappings and texts alone: nothing else is needed, and what a number or a date is does not matter.
@@ -54,8 +65,12 @@ def read_description(path: Path) -> YoloDataset:
     if not isinstance(content, dict):
         raise YoloError(f"{path}: it describes no data set: names, train and kpt_shape are missing.")
     content = {name: value for name, value in content.items() if value not in _NOTHING}
-    person = _person_class(path, content)
-    return YoloDataset(_folders(path, content), person, _dimensions(path, content), _order(content, person))
+    classes = _classes(path, content)
+    people = _people(path, classes, report)
+    joints, dimensions = _shape(path, content)
+    orders = {kind: _order(path, content, kind, joints, report) for kind in people}
+    photos = find_photos(path, content, report)
+    return YoloDataset(path.absolute().parent, photos, orders, classes, joints, dimensions)
 
 
 def _read(path: Path) -> str:
@@ -65,30 +80,19 @@ def _read(path: Path) -> str:
             raise YoloError(f"{path}: this is no regular file. Choose the data set's dataset.yaml.")
         if state.st_size > _MOST_BYTES:
             raise YoloError(f"{path}: this is no description of a data set, it is too large. Choose its dataset.yaml.")
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except OSError as error:
         raise YoloError(f"{path}: it cannot be read ({error.strerror}). Check its permissions.") from error
     except UnicodeDecodeError as error:
         raise YoloError(f"{path}: this is no YAML. Choose the data set's dataset.yaml.") from error
 
 
-def _dimensions(path: Path, content: dict[str, Any]) -> int:
-    joints, shape = len(load_skeleton().keypoints), content.get("kpt_shape")
-    if shape is None:
-        raise YoloError(f"{path}: it has no kpt_shape, so it is no pose data set. Only pose data sets can be opened.")
-    stated, dimensions = map(_whole, shape) if isinstance(shape, list) and len(shape) == 2 else (None, None)
-    if stated is None or dimensions is None or dimensions not in (2, 3):
-        raise YoloError(f"{path}: kpt_shape is neither [{joints}, 3] nor [{joints}, 2]. Correct it.")
-    if stated != joints:
-        raise YoloError(
-            f"{path}: its people have {stated} keypoints, this program's skeleton has {joints}. "
-            "Convert the data set to COCO's keypoints first."
-        )
-    return dimensions
-
-
-def _person_class(path: Path, content: dict[str, Any]) -> int:
+def _classes(path: Path, content: dict[str, Any]) -> dict[int, str]:
+    """Names of classes by their numbers; where there is only a number of classes, names that say nothing."""
     names = content.get("names")
+    count = _whole(content.get("nc"))
+    if names is None and count is not None and 0 < count <= 1000:
+        return {index: f"class {index}" for index in range(count)}
     by_key = {str(index): name for index, name in enumerate(names)} if isinstance(names, list) else names
     if not isinstance(by_key, dict) or not by_key:
         raise YoloError(f"{path}: it has no names of classes.")
@@ -96,68 +100,90 @@ def _person_class(path: Path, content: dict[str, Any]) -> int:
     by_index = {index: name for index, name in numbered if index is not None and isinstance(name, str)}
     if not by_index:
         raise YoloError(f"{path}: its classes have no numbers and names that can be read. Correct names.")
-    people = [index for index, name in by_index.items() if name.lower() in ("person", "people", "human")]
-    if not people and len(by_key) == 1:
-        people = list(by_index)
-    if not people:
-        listed = ", ".join(_shown(name) for name in list(by_index.values())[:5])
-        raise YoloError(f"{path}: none of its classes ({listed}) is called person.")
-    return people[0]
+    return by_index
 
 
-def _order(content: dict[str, Any], person: int) -> tuple[int, ...] | None:
-    """For each joint of the skeleton its place in a line of labels; None for the skeleton's order, or other names."""
+def _people(path: Path, classes: dict[int, str], report: YoloReport) -> list[int]:
+    """The classes that are people: all that are named so, or the only one unless it is known to be something else."""
+    people = [index for index, name in classes.items() if is_person_name(name)]
+    if people:
+        return people
+    listed = ", ".join(shown(name) for name in list(classes.values())[:5])
+    (only, *more) = classes
+    if more or classes[only].strip().lower().removesuffix("s") in _OTHER_THINGS.split():
+        cure = "Name the class of people person, in names."
+        raise YoloError(f"{path}: none of its classes ({listed}) is called person, or a word for people. {cure}")
+    report.note(f"its only class, {listed}, is taken to be people")
+    return [only]
+
+
+def _shape(path: Path, content: dict[str, Any]) -> tuple[int, int]:
+    own, shape = len(load_skeleton().keypoints), content.get("kpt_shape")
+    if shape is None:
+        raise YoloError(f"{path}: it has no kpt_shape, so it is no pose data set. Only pose data sets can be opened.")
+    joints, dimensions = map(_whole, shape) if isinstance(shape, list) and len(shape) == 2 else (None, None)
+    if joints is None or not 0 < joints <= 1000 or dimensions not in (2, 3):
+        raise YoloError(f"{path}: kpt_shape is neither [{own}, 3] nor [{own}, 2]. Correct it.")
+    return joints, dimensions
+
+
+def _order(path: Path, content: dict[str, Any], person: int, joints: int, report: YoloReport) -> JointOrder:
+    """How a person's joints stand in a line: by their names, or in COCO's order where there are none."""
+    own = own_order()
+    names = _joint_names(content, person)
+    if names is None:
+        _refuse_unnamed(path, content, joints)
+        report.note(f"its {joints} joints have no names: they are taken to be in COCO's order")
+        return own
+    order = joint_order(names)
+    listed = ", ".join(shown(name) for name in names[:6])
+    if order is None:
+        cure = "Write COCO's names there, in the order of the labels."
+        raise YoloError(f"{path}: the names of its joints (kpt_names: {listed}, ...) are not understood. {cure}")
+    if order.count != joints:
+        raise YoloError(
+            f"{path}: kpt_names has {order.count} names, kpt_shape says {joints} joints. Correct one of them."
+        )
+    if not order.is_own:
+        report.note("its joints are not in COCO's order: they are sorted by their names")
+    others = [name for place, name in enumerate(names) if place not in order.places]
+    if others:
+        report.note(
+            f"joints that this program's skeleton does not have are left out: {', '.join(map(shown, others[:8]))}"
+        )
+    if None in order.places:
+        report.note(f"{order.places.count(None)} of COCO's joints are not in it: they come as not labelled")
+    return order
+
+
+def _joint_names(content: dict[str, Any], person: int) -> Sequence[str] | None:
+    """The names of a class's joints; None where there are none, or only numbered ones ("joint 3")."""
     names = content.get("kpt_names")
     if isinstance(names, dict):
         names = next((value for key, value in names.items() if _whole(key) == person), None)
-    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+    if not isinstance(names, list) or not names or not all(isinstance(name, str) for name in names):
         return None
-    order = joint_order(names)
-    return None if order is None or order.is_own or None in order.places else order.places  # type: ignore[return-value]
+    return None if len({re.sub("[0-9]+", "", name) for name in names}) == 1 else names
 
 
-def _folders(path: Path, content: dict[str, Any]) -> list[Path]:
-    base = Path(os.path.normpath(path.absolute())).parent
-    named = content.get("path", "")
-    if not isinstance(named, str):
-        raise YoloError(f"{path}: its path is no folder. Correct it.")
-    root = Path(os.path.normpath(base / named))
-    # Only an absolute path may lead elsewhere: one with ".." is that of a machine with a folder for all data sets.
-    bases, missing = [root, base], "is not there. Put it beside the file."
-    if not Path(named).is_absolute() and not root.is_relative_to(base):
-        bases, missing = [base], "is not beside the file, and path leads out of there. Write path as an absolute one."
-    folders: list[Path] = []
-    for split in _SPLITS:
-        places = content.get(split, [])
-        for place in places if isinstance(places, list) else [places]:
-            found = _folder(path, split, place, bases, missing)
-            if found.resolve() not in [folder.resolve() for folder in folders]:
-                folders.append(found)
-    if not folders:
-        raise YoloError(f"{path}: it names no folder of images (train, val).")
-    return folders
-
-
-def _folder(path: Path, split: str, place: object, bases: Sequence[Path], missing: str) -> Path:
-    """The folder that a split names, which has to lie in one of the bases; else `missing` says what to do."""
-    if not isinstance(place, str):
-        raise YoloError(f"{path}: {split} is neither a folder nor a list of folders. Correct it.")
-    reason = missing
-    for base in bases:
-        # Some services write "../train/images" and mean "train/images".
-        for text in (place, place.removeprefix("../")):
-            folder = Path(os.path.normpath(base / text))
-            if not folder.is_relative_to(base):
-                reason = "leads out of the data set's folder. Put it beside the file, or write that folder as path."
-            elif folder.is_dir():
-                return folder
-    raise YoloError(f"{path}: its folder {_shown(place)} ({split}) {reason}")
+def _refuse_unnamed(path: Path, content: dict[str, Any], joints: int) -> None:
+    """Raises YoloError where joints without names cannot be in COCO's order."""
+    skeleton = load_skeleton()
+    own = len(skeleton.keypoints)
+    if joints != own:
+        raise YoloError(
+            f"{path}: its people have {joints} keypoints without names, this program's skeleton has {own}. "
+            "Write their names as kpt_names, or convert the data set to COCO's keypoints first."
+        )
+    flip = content.get("flip_idx")
+    mirrored = tuple(map(_whole, flip)) if isinstance(flip, list) else None
+    says_nothing = (None, skeleton.flip_permutation, tuple(range(own)))
+    if mirrored not in says_nothing and len(set(mirrored or ())) == own:
+        raise YoloError(
+            f"{path}: by its flip_idx the joints are not in COCO's order, and they have no names. "
+            "Write their names as kpt_names, in the order of the labels."
+        )
 
 
 def _whole(value: object) -> int | None:
     return int(value) if isinstance(value, str) and re.fullmatch("[0-9]{1,9}", value) else None
-
-
-def _shown(text: str) -> str:
-    """A text of the file for a message: not too long, and without what cannot be printed."""
-    return text[:100].encode("utf-8", "backslashreplace").decode()

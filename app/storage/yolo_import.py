@@ -5,10 +5,10 @@ other import from there. Progress and result are JSON lines on stdout as in `coc
 """
 
 import argparse
-import math
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
@@ -17,23 +17,36 @@ import msgspec
 
 from app.storage.child_lines import NOT_PREPARED, run_child_work
 from app.storage.coco_import import Progress, print_progress, stage_coco
-from app.storage.yolo_description import YoloDataset, YoloError, read_description
+from app.storage.yolo_description import YoloDataset, read_description
+from app.storage.yolo_lines import LineError, YoloLine, read_line
+from app.storage.yolo_places import YoloError, shown
+from app.storage.yolo_report import YoloReport
 from msarcnn.coco import CocoError
-from msarcnn.coco_report import ReadReport, ReportLine
-from msarcnn.images import ImageError, find_images, image_size
+from msarcnn.coco_report import ReadReport
+from msarcnn.images import ImageError, image_size
 from msarcnn.skeleton import load_skeleton
 
 _STEP = 200
-_MOST_SHARES = 1000.0
-"""No number of a person is larger, in shares of the image."""
+_SURE = 0.5
+"""A joint that a model has found is labelled from this confidence on."""
+_NO_LABELS = ("classes.txt", "readme.txt", "notes.txt")
+
+Joint = tuple[float, float, float | None]
 
 
 @dataclass
 class _Converted:
+    """The records of the COCO file to be; joints keep their third values until all have been seen."""
+
     images: list[dict[str, Any]] = field(default_factory=list)
     annotations: list[dict[str, Any]] = field(default_factory=list)
-    problems: list[str] = field(default_factory=list)
-    others: int = 0
+    fractional: set[int] = field(default_factory=set)
+    """Images with a joint whose third value is not a whole number, as visibilities are."""
+    above_one: set[int] = field(default_factory=set)
+    """Images with a joint whose third value is above 1, as confidences are not."""
+    label_files: Counter[Path] = field(default_factory=Counter)
+    """How many photos each label file is of."""
+    without_labels: int = 0
 
 
 def label_file(image: Path) -> Path:
@@ -46,105 +59,155 @@ def label_file(image: Path) -> Path:
     return Path(*parts).with_suffix(".txt")
 
 
-def _convert(dataset: YoloDataset, progress: Progress) -> _Converted:
-    converted = _Converted()
-    names = [(index, folder, name) for index, folder in enumerate(dataset.folders) for name in find_images(folder)]
-    for number, (root, folder, name) in enumerate(names, 1):
+def _convert(dataset: YoloDataset, report: YoloReport, progress: Progress) -> _Converted:
+    converted, photos = _Converted(), dataset.photos
+    for number, (root, name) in enumerate(photos.names, 1):
         if number % _STEP == 0:
-            progress("reading", number, len(names))
+            progress("reading", number, len(photos.names))
+        photo = photos.roots[root] / name
+        labels = label_file(photo)
         try:
-            width, height = image_size(folder / name, folder)
+            width, height = image_size(photo, photos.roots[root])
         except ImageError as error:
-            converted.problems.append(str(error))
+            converted.label_files[labels] += 1
+            report.lose("a photo cannot be read", str(error))
             continue
         key = len(converted.images) + 1
         record = {"id": key, "file_name": name, "width": width, "height": height, "image_root": root}
         converted.images.append(record)
-        labels = label_file(folder / name)
-        try:
-            there = labels.exists()
-            if there and not labels.is_file():  # reading a pipe would wait for ever
-                converted.problems.append(f"{labels}: it is no regular file")
-                continue
-            lines = labels.read_text(encoding="utf-8").splitlines() if there else []
-        except (OSError, UnicodeDecodeError) as error:
-            converted.problems.append(f"{labels}: it cannot be read ({error})")
-            continue
-        for person in _people(dataset, labels, lines, converted):
-            person |= {"id": len(converted.annotations) + 1, "image_id": key}
-            converted.annotations.append(_in_pixels(person, width, height))
+        for line in _label_lines(dataset, labels, converted, report):
+            thirds = [v for *_, v in line.joints or () if v is not None]
+            converted.fractional |= {key} if not all(map(float.is_integer, thirds)) else set()
+            converted.above_one |= {key} if max(thirds, default=0) > 1 else set()
+            annotation = {"id": len(converted.annotations) + 1, "image_id": key}
+            converted.annotations.append(annotation | _in_pixels(dataset, line, width, height))
+    _finish(dataset, converted, report)
     return converted
 
 
-def _people(dataset: YoloDataset, labels: Path, lines: list[str], converted: _Converted) -> Iterator[dict[str, Any]]:
-    joints = len(load_skeleton().keypoints)
-    length = 5 + joints * dataset.dimensions
-    for number, line in enumerate(lines, 1):
-        words = line.split()
-        if not words:
-            continue
-        try:
-            values = _numbers(words, length)
-        except ValueError as error:
-            converted.problems.append(f"{labels}, line {number}: {error}")
-            continue
-        if int(values[0]) != dataset.person:
-            converted.others += 1
-            continue
-        x, y, w, h = values[1:5]
-        person: dict[str, Any] = {"bbox": [x - w / 2, y - h / 2, w, h]}
-        if len(values) == length:
-            triples = _triples(values[5:], dataset.dimensions)
-            person["keypoints"] = [triples[place] for place in dataset.order or range(joints)]
-        yield person
-
-
-def _numbers(words: list[str], length: int) -> list[float]:
-    """The numbers of a person; raises ValueError with what is wrong."""
-    if len(words) not in (5, length):
-        raise ValueError(f"{len(words)} values, a person has {length}")
+def _label_lines(dataset: YoloDataset, labels: Path, converted: _Converted, report: YoloReport) -> list[YoloLine]:
+    """The people in a label file."""
     try:
-        values = [float(word) for word in words]
-    except ValueError:
-        raise ValueError("a value is no number") from None
-    if not all(map(math.isfinite, values)) or any(abs(value) > _MOST_SHARES for value in values[1:]):
-        raise ValueError("a value is not finite, or too large for a share of the image")
-    return values
+        if not labels.exists():
+            converted.without_labels += 1
+            return []
+        converted.label_files[labels] += 1
+        if not labels.is_file():  # reading a pipe would wait for ever
+            report.lose("a label file is no regular file", _short(labels, dataset))
+            return []
+        texts = labels.read_text(encoding="utf-8-sig").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        report.lose("a label file cannot be read", f"{_short(labels, dataset)}: {error}")
+        return []
+    found: dict[YoloLine, None] = {}
+    for number, text in enumerate(texts, 1):
+        if not (words := text.split()):
+            continue
+        place = f"{_short(labels, dataset)}, line {number}"
+        try:
+            line = read_line(words, dataset.joints, dataset.dimensions)
+        except LineError as error:
+            report.lose(str(error), f"{place}: {len(words)} values", people=1)
+            continue
+        if line.kind not in dataset.orders:
+            _leave_out(dataset, line.kind, place, report)
+        elif line in found:
+            report.note("a line is there twice: one of them is taken", place)
+        else:
+            found[line] = None
+            _note_oddities(line, dataset, place, report)
+    return list(found)
 
 
-def _triples(values: list[float], dimensions: int) -> list[list[float]]:
-    triples = []
-    for start in range(0, len(values), dimensions):
-        x, y = values[start : start + 2]
-        v = values[start + 2] if dimensions == 3 else 2.0 * bool(x or y)
-        triples.append([x, y, float(min(max(round(v), 0), 2))])
-    return triples
+def _short(file: Path, dataset: YoloDataset) -> str:
+    """A file's name for people: as seen from the data set's folder, where it is below it."""
+    return str(file.relative_to(dataset.folder) if file.is_relative_to(dataset.folder) else file)
 
 
-def _in_pixels(person: dict[str, Any], width: int, height: int) -> dict[str, Any]:
-    x, y, w, h = person["bbox"]
-    box = [round(value, 2) for value in (x * width, y * height, w * width, h * height)]
-    annotation = {
-        **person, "category_id": 1, "bbox": box, "area": round(box[2] * box[3], 2), "iscrowd": 0, "segmentation": []
+def _leave_out(dataset: YoloDataset, kind: int, place: str, report: YoloReport) -> None:
+    name = dataset.classes.get(kind)
+    if name is None:
+        report.lose(f"an object is of class {kind}, which names does not have", place, people=1)
+    else:
+        report.leave_out(f"an object of class {shown(name)}, not a person")
+
+
+def _note_oddities(line: YoloLine, dataset: YoloDataset, place: str, report: YoloReport) -> None:
+    if line.other_dimensions:
+        numbers = 5 - dataset.dimensions
+        report.note(f"a line has {numbers} numbers a joint, kpt_shape says {dataset.dimensions}: taken as it is", place)
+    if line.score is not None:
+        report.note("a line ends with a score, which is not kept", place)
+
+
+def _in_pixels(dataset: YoloDataset, line: YoloLine, width: int, height: int) -> dict[str, Any]:
+    x, y, w, h = line.box
+    shares = ((x - w / 2) * width, (y - h / 2) * height, w * width, h * height)
+    box = [round(value, 2) for value in shares]
+    annotation: dict[str, Any] = {
+        "category_id": 1, "bbox": box, "area": round(box[2] * box[3], 2), "iscrowd": 0, "segmentation": []
     }  # fmt: skip
-    if "keypoints" in person:
+    if line.joints is not None:
         flat: list[float] = []
-        for x, y, v in person["keypoints"]:
-            flat += (round(x * width, 2), round(y * height, 2), int(v)) if v else (0, 0, 0)
-        annotation |= {"keypoints": flat, "num_keypoints": sum(v > 0 for v in flat[2::3])}
+        missing: Joint = (0.0, 0.0, 0.0)
+        for x, y, v in dataset.orders[line.kind].read(line.joints, missing):
+            third = 2.0 * bool(x or y) if v is None else v
+            flat += (round(x * width, 2), round(y * height, 2), third)
+        annotation["keypoints"] = flat
     return annotation
+
+
+def _finish(dataset: YoloDataset, converted: _Converted, report: YoloReport) -> None:
+    """Turns third values into visibilities, now that all are known, and reports on the files as a whole."""
+    odd = 0
+    for annotation in converted.annotations:
+        image, flat = annotation["image_id"], annotation.get("keypoints", [])
+        # A joint of confidence 0 or 1 looks like a visibility: what its file and the others hold decides.
+        confident = image in converted.fractional or bool(converted.fractional and image not in converted.above_one)
+        for at in range(0, len(flat), 3):
+            value = flat[at + 2]
+            v = 2 * (value >= _SURE) if confident else int(min(max(value, 0), 2))
+            odd += not confident and v != value
+            flat[at : at + 3] = (flat[at], flat[at + 1], v) if v else (0, 0, 0)
+        annotation["num_keypoints"] = sum(v > 0 for v in flat[2::3])
+        if confident and flat:
+            text = "a person has confidences in place of visibilities: joints are visible from"
+            report.note(f"{text} {_SURE} on, else not labelled", warns=True)
+    if odd:
+        report.note("a joint's visibility is not 0, 1 or 2: the nearest is taken", count=odd)
+    if converted.without_labels:
+        # Where nobody has labels at all, they are probably somewhere else.
+        none = converted.without_labels == len(converted.images)
+        root, name = dataset.photos.names[0]
+        expected = f"{label_file(dataset.photos.roots[root] / name)} is not there" if none else ""
+        report.note("a photo has no label file", expected, converted.without_labels, none)
+    for labels, count in converted.label_files.items():
+        if count > 1:
+            report.note("photos of one name share a label file, and so its people", _short(labels, dataset), warns=True)
+    _report_orphans(dataset, converted, report)
+
+
+def _report_orphans(dataset: YoloDataset, converted: _Converted, report: YoloReport) -> None:
+    for folder in dataset.photos.folders:
+        labels = label_file(folder / "images.jpg").parent
+        if labels == folder or not labels.is_dir():
+            continue
+        for file in sorted(labels.rglob("*.txt")):
+            if file not in converted.label_files and file.name.lower() not in _NO_LABELS:
+                report.lose("a label file has no photo that can be read", _short(file, dataset))
 
 
 def stage_yolo(description: Path, staging: Path, progress: Progress) -> ReadReport:
     """Prepares a data set for a project.
 
     Raises:
-        YoloError: it cannot be used as a whole: another number of keypoints, missing folders, no people.
+        YoloError: it cannot be used as a whole: joints that are not understood, missing folders, no people.
         ImageError: a folder of images cannot be listed.
         OSError, sqlite3.Error: a file cannot be read or written.
     """
-    dataset = read_description(description)
-    converted = _convert(dataset, progress)
+    found = YoloReport()
+    dataset = read_description(description, found)
+    converted = _convert(dataset, found, progress)
     content = {
         "info": {"description": f"from {description.name}"},
         "images": converted.images,
@@ -154,10 +217,9 @@ def stage_yolo(description: Path, staging: Path, progress: Progress) -> ReadRepo
     with tempfile.TemporaryDirectory(prefix="msarcnn-yolo-") as folder:
         coco = Path(folder) / PurePath(description.absolute().parent.name or "dataset").with_suffix(".json")
         coco.write_bytes(msgspec.json.encode(content))
-        report = stage_coco(coco, staging, dataset.folders, progress)
-    for problem in converted.problems:
-        report.lines.insert(0, ReportLine("left out", problem, 1, [], warns=True))
-    report.source, report.others = description.name, converted.others
+        report = stage_coco(coco, staging, dataset.photos.roots, progress)
+    report.source = description.name
+    found.add_to(report)
     return report
 
 

@@ -111,7 +111,7 @@ def test_out_and_in_again(project: Project, tmp_path: Path) -> None:
     assert refused.returncode == 1 and b"something in it" in refused.stdout
     other = Project.create(tmp_path / "other.poses")
     report = stage_yolo(tmp_path / "out/dataset.yaml", tmp_path / "staging", silent)
-    assert (report.images, report.people, report.quarantined, report.notes) == (4, 2, 0, [])
+    assert (report.images, report.people, report.quarantined, report.lines) == (4, 2, 0, [])
     list(other.attach_staging(tmp_path / "staging"))
     key = next(row.key for row in other.image_rows() if row.path == "a.jpg")
     first, second = other.load_image(key)[1]

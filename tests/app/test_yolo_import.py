@@ -11,8 +11,10 @@ import pytest
 from PIL import Image
 
 from app.storage.project import Project
-from app.storage.yolo_description import YoloError, read_description
+from app.storage.yolo_description import read_description
 from app.storage.yolo_import import label_file, main, stage_yolo
+from app.storage.yolo_places import YoloError
+from app.storage.yolo_report import YoloReport
 from msarcnn.images import ImageError
 from msarcnn.skeleton import load_skeleton
 
@@ -48,9 +50,10 @@ def test_what_is_odd_is_named_and_the_rest_is_taken(dataset: Path, tmp_path: Pat
     (dataset / "images/train/broken.jpg").write_bytes(b"\xff\xd8nonsense")
     report = stage_yolo(dataset / "dataset.yaml", tmp_path / "staging", silent)
     assert (report.images, report.people) == (1, 2)
-    text = "\n".join(report.notes)
+    assert report.warns and report.lost_people == 2
+    text = report.text()
     assert "a.txt, line 4: 3 values" in text and "a.txt, line 5" in text
-    assert "broken.jpg" in text and "1 objects of other classes" in text
+    assert "broken.jpg" in text and "1 x an object of class dog" in text
 
 
 def test_two_numbers_a_joint_are_visible_where_they_are_not_zero(dataset: Path, tmp_path: Path) -> None:
@@ -71,8 +74,11 @@ def test_a_line_with_impossible_numbers_costs_no_other(dataset: Path, tmp_path: 
     bad = ["inf 0.5 0.5 0.1 0.1", "0 inf 0.5 0.1 0.1", "0 1e308 0.5 0.1 0.1", "0 0.5 0.5 -1e9 0.1", "0 a 0.5 0.1 0.1"]
     (dataset / "labels/train/a.txt").write_text("\n".join([*bad, PERSON.replace(" 2", " inf"), PERSON]))
     report = stage_yolo(dataset / "dataset.yaml", tmp_path / "staging", silent)
-    assert (report.people, report.quarantined, len(report.notes)) == (1, 0, 6)
-    assert all(f"a.txt, line {number}: a value is " in note for number, note in enumerate(report.notes, 1))
+    assert (report.people, report.quarantined, report.lost_people) == (1, 0, 6)
+    places = [place for line in report.lines for place in line.places]
+    assert sorted(place.split(":")[0] for place in places) == [
+        f"labels/train/a.txt, line {number}" for number in range(1, 7)
+    ]
 
 
 def test_keypoint_names_in_another_order(dataset: Path, tmp_path: Path) -> None:
@@ -91,17 +97,18 @@ def test_keypoint_names_in_another_order(dataset: Path, tmp_path: Path) -> None:
 def test_a_pipe_is_not_waited_for(dataset: Path, tmp_path: Path) -> None:
     os.mkfifo(dataset / "labels/train/a.txt")
     report = stage_yolo(dataset / "dataset.yaml", tmp_path / "staging", silent)
-    assert report.images == 1 and "a.txt: it is no regular file" in report.notes[0]
+    assert report.images == 1 and report.warns
+    assert report.lines[0].text == "a label file is no regular file" and "a.txt" in report.lines[0].places[0]
     os.mkfifo(dataset / "pipe.yaml")
     with pytest.raises(YoloError, match=r"pipe\.yaml: this is no regular file"):
-        read_description(dataset / "pipe.yaml")
+        read_description(dataset / "pipe.yaml", YoloReport())
 
 
 def test_what_a_description_may_hold(dataset: Path) -> None:
     text = YAML.replace("{0:", "{'0':") + "made: 2020-13-45\ntest:\npath: null\n"
     (dataset / "dataset.yaml").write_text(text)
-    found = read_description(dataset / "dataset.yaml")
-    assert (found.person, found.dimensions, found.folders) == (0, 3, [dataset / "images/train"])
+    found = read_description(dataset / "dataset.yaml", YoloReport())
+    assert (list(found.orders), found.dimensions, found.photos.folders) == ([0], 3, [dataset / "images/train"])
 
 
 def test_which_folders_a_description_may_name(dataset: Path, tmp_path: Path) -> None:
@@ -110,7 +117,7 @@ def test_which_folders_a_description_may_name(dataset: Path, tmp_path: Path) -> 
 
     def folders(path: str, train: str) -> list[Path]:
         description.write_text(f"path: {path}\ntrain: {train}\nkpt_shape: [17, 3]\nnames: [person]\n")
-        return read_description(description).folders
+        return read_description(description, YoloReport()).photos.folders
 
     assert folders(f"{dataset}", "images/train") == [dataset / "images/train"]
     assert folders(f"{dataset}", f"{dataset}/images") == [dataset / "images"]
@@ -127,10 +134,10 @@ def test_which_folders_a_description_may_name(dataset: Path, tmp_path: Path) -> 
 def test_a_folder_that_cannot_be_listed_is_named(
     dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    def refuse(folder: Path) -> list[str]:
+    def refuse(folder: Path) -> None:
         raise ImageError(folder, "cannot be listed", "choose a folder that you may read")
 
-    monkeypatch.setattr("app.storage.yolo_import.find_images", refuse)
+    monkeypatch.setattr("app.storage.yolo_places.scan_folder", refuse)
     assert main([str(dataset / "dataset.yaml"), str(tmp_path / "staging")]) == 1
     assert "images/train: cannot be listed" in json.loads(capfd.readouterr().out)["error"]
 
@@ -160,7 +167,7 @@ BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9
 def test_a_data_set_that_does_not_fit_is_refused_with_the_reason(dataset: Path, text: str, reason: str) -> None:
     (dataset / "dataset.yaml").write_text(text)
     with pytest.raises(YoloError, match=reason) as raised:
-        read_description(dataset / "dataset.yaml")
+        read_description(dataset / "dataset.yaml", YoloReport())
     assert "dataset.yaml" in str(raised.value)
 
 
