@@ -26,6 +26,7 @@ from app.controllers.estimation import Estimation
 from app.controllers.exporting import Exporting
 from app.controllers.fine_tuning import FineTuning
 from app.controllers.heatmaps import Heatmaps
+from app.controllers.import_reports import ImportReports
 from app.controllers.listing import Listing
 from app.controllers.merging import Merging
 from app.controllers.messages import Message, Messages
@@ -78,7 +79,7 @@ class MainWindow(QMainWindow):
         self._connect_session()
         connect_panels(self)
         connect_background_work(self)
-        self.questions = Questions(self, self.fine_tuning, self.exporting, self.videos, self.merging, self.effort)
+        self.questions = Questions(self)
         self.restoreGeometry(settings.bytes_value("window/geometry"))
         self.restoreState(settings.bytes_value("window/state"))
         self.docks.hide_training()
@@ -106,10 +107,11 @@ class MainWindow(QMainWindow):
         self.clipboard = Clipboard(session, self.editing, self.navigation, self.messages)
         self.heatmaps = Heatmaps(session, self.engine, self.scene, self.layers)
         self.prefill = Prefill(session, self.engine, self.model, self.messages, settings, automatic_prefill)
-        self.opening = Opening(session, self.messages, settings, asker)
+        self.import_reports = ImportReports(session, self.messages, asker)
+        self.opening = Opening(session, self.messages, settings, asker, self.import_reports)
         self.exporting = Exporting(session, self.model, self.messages, asker)
         self.detections = Detections(session, self.model, self.messages, asker)
-        self.merging = Merging(session, self.messages, asker)
+        self.merging = Merging(session, self.messages, asker, self.import_reports)
         self.videos = Videos(self.opening, self.messages, asker, self)
         self.backups = Backups(session, self.messages)
         self.effort = Effort(session, self.messages, asker)
@@ -171,6 +173,7 @@ class MainWindow(QMainWindow):
             "backups": self.backups,
             "videos": self.videos,
             "effort": self.effort,
+            "import_reports": self.import_reports,
             "navigation": self.navigation,
             "editing": self.editing,
             "clipboard": self.clipboard,
@@ -252,7 +255,7 @@ class MainWindow(QMainWindow):
             self.navigation.next_unfinished()
         if self.session.selection.current_image is None:
             self.navigation.next()
-        if self.model.total == 0:
+        if self.model.total == 0 and not self.message_bar.waits:  # what is said already is the reason
             self.messages.post("There are no images here that can be read. Open another folder.", "warning")
 
     def _focus_canvas(self, image: int | None) -> None:

@@ -18,6 +18,7 @@ from app.storage.attach import AttachProgress, Overlaps, attach_batches, export_
 from app.storage.coco_person import read_person
 from app.storage.edit_rows import recount, replace_predictions, store_person, store_prediction
 from app.storage.errors import ProjectError, ReadOnlyProjectError
+from app.storage.import_report import ReadReport, keep_report, kept_report
 from app.storage.lock import ProjectLock
 from app.storage.parts import PartReport, part_report, take_part
 from app.storage.rows import (
@@ -346,6 +347,15 @@ class Project:
         """Says that a file (its SHA-256) was written from this project: importing it would add nothing."""
         with self._transaction():
             self._connection.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (export_mark(digest), time.time()))
+
+    def keep_report(self, report: ReadReport) -> None:
+        """Keeps what is to be said about the newest import."""
+        with schema.transaction(self._connection):
+            keep_report(self._connection, report)
+
+    def kept_report(self) -> ReadReport | None:
+        """What was to be said about the newest import; None when there was none."""
+        return kept_report(self._connection)
 
     def sources(self) -> list[tuple[int, str, bool]]:
         """Imported files: key, name, and whether all of it is attached (if not: import it again to go on)."""
