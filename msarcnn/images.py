@@ -47,11 +47,13 @@ __all__ = [
     "FoundImages",
     "ImageError",
     "LoadedImage",
+    "PhotoHeader",
     "UnsafePathError",
     "find_images",
     "image_size",
     "load_image",
     "printable_path",
+    "read_header",
     "safe_relative_path",
     "scan_folder",
 ]
@@ -104,6 +106,32 @@ class LoadedImage:
 
     pixels: np.ndarray
     notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoHeader:
+    """What a file says about its picture before it is decoded.
+
+    Attributes:
+        format: Pillow's name of the file's format: "JPEG", "MPO", "PNG", ...
+        mode: Pillow's name of its kind of pixels: "RGB", "L", ...
+        several: It holds further frames or pages.
+        orientation: EXIF's, 1 to 8: how the stored picture has to be turned.
+        width: Of the upright picture in pixels.
+        height: Likewise.
+    """
+
+    format: str
+    mode: str
+    several: bool
+    orientation: int
+    width: int
+    height: int
+
+    @property
+    def is_sideways(self) -> bool:
+        """Whether width and height are exchanged in the stored picture."""
+        return self.orientation in _SIDEWAYS
 
 
 def load_image(
@@ -167,6 +195,14 @@ def photo_size(path: Path, root: Path | None = None) -> PhotoSize:
     """Like `image_size`, also telling whether the stored picture has the sides exchanged."""
     with _reading(path), open_regular(path, root) as file, _open(path, file, MAX_PIXELS, []) as image:
         return PhotoSize(*_upright_size(image, file), _orientation(image) in _SIDEWAYS)
+
+
+def read_header(path: Path, root: Path | None = None) -> PhotoHeader:
+    """Returns what is known without decoding the picture. Raises ImageError as `image_size` does."""
+    with _reading(path), open_regular(path, root) as file, _open(path, file, MAX_PIXELS, []) as image:
+        width, height = _upright_size(image, file)
+        facts = (str(image.format), image.mode, _is_sequence(image), _orientation(image))
+        return PhotoHeader(*facts, width, height)
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 import os
 import secrets
 import shutil
+import unicodedata
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
@@ -39,18 +40,25 @@ def new_folder(folder: Path) -> Iterator[Path]:
 
 
 class FreeNames:
-    """Relative names for the images of several roots; no two are the same but for their suffix."""
+    """Relative names for the images of several roots; no two are the same but for their suffix.
+
+    Nor but for their case or the way that their accents are written: on other systems these would be one file.
+    """
 
     def __init__(self, roots: Sequence[str]) -> None:
         self._roots = {root: str(index) for index, root in enumerate(roots)}
-        self._taken: set[PurePosixPath] = set()
+        self._taken: set[str] = set()
 
     def claim(self, root: Path, path: str) -> PurePosixPath:
         """The image's own path; below a number where there are several roots, with its suffix twice where needed."""
         name = PurePosixPath(path)
         if len(self._roots) > 1:
             name = PurePosixPath(self._roots[str(root)]) / name
-        while name.with_suffix("") in self._taken:
+        while _bare(name) in self._taken:
             name = name.with_name(f"{name.stem}_{name.suffix.lstrip('.')}{name.suffix}")
-        self._taken.add(name.with_suffix(""))
+        self._taken.add(_bare(name))
         return name
+
+
+def _bare(name: PurePosixPath) -> str:
+    return unicodedata.normalize("NFC", name.with_suffix("").as_posix().casefold())

@@ -3,19 +3,20 @@
 The layout is Ultralytics': `images/{train,val}/...`, `labels/{train,val}/....txt` with one person a line (class, box
 centre and size, then x, y, v of every joint; all but class and v in shares of the image), and `dataset.yaml`.
 
+There is no `path` in it: readers then take the folder that it lies in, from wherever they are started and also after
+it was moved; `path: .` would be the folder that they are started in. Photos whose format, or orientation, not every
+reader knows are written as PNG (`yolo_photos`).
+
 YOLO knows neither crowd regions nor places outside of the image: crowds are left out, boxes are cut at the border,
-joints outside become "not labelled"; the result counts them. Nor does it know labels of a picture as it is stored,
-before EXIF turns it: such images are left out, and the result names them. Progress and result are JSON lines on
-stdout, errors {"error": s} with exit status 1.
+joints outside become "not labelled"; the result counts them. Progress and result are JSON lines on stdout, errors
+{"error": s} with exit status 1.
 """
 
 import hashlib
-import shutil
+import re
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
-from pathlib import Path, PurePosixPath
-from typing import Literal
+from pathlib import Path
 
 import msgspec
 
@@ -24,11 +25,13 @@ from app.storage.child_lines import print_line, run_child_work
 from app.storage.export_arguments import export_parser
 from app.storage.new_folder import FreeNames, new_folder
 from app.storage.snapshot import LabelledImage, Only, count_images, labelled_images, snapshot
-from msarcnn.images import ImageError, image_size
+from app.storage.yolo_photos import Photos, plan_photo, write_photo
+from msarcnn.images import ImageError
 from msarcnn.skeleton import Skeleton, load_skeleton
 
-Photos = Literal["link", "copy"]
 _STEP = 200
+_PATTERN = re.compile(r"[][*?]")
+"""What Ultralytics takes for a pattern in the name of a folder, so that it finds nothing there."""
 
 
 class YoloResult(msgspec.Struct):
@@ -40,7 +43,9 @@ class YoloResult(msgspec.Struct):
         people: Lines in the label files.
         crowds: Crowd regions left out.
         outside: Joints outside of their image, left out.
+        converted: Photos written as PNG.
         skipped: Sentences about images that were left out.
+        notes: Sentences about what to look after.
     """
 
     path: str
@@ -49,7 +54,9 @@ class YoloResult(msgspec.Struct):
     people: int = 0
     crowds: int = 0
     outside: int = 0
+    converted: int = 0
     skipped: list[str] = []
+    notes: list[str] = []
 
 
 class _Writer:
@@ -61,21 +68,23 @@ class _Writer:
         self._names = FreeNames(roots)
 
     def add(self, image: LabelledImage) -> None:
+        split = "val" if self._is_held_out(image) else "train"
+        stated = (image.width, image.height) if image.width and image.height else None
         try:
-            size = _size_of_labels(image)
+            photo = plan_photo(image.root, image.path, stated)
+            name = self._names.claim(image.root, photo.name.as_posix())
+            write_photo(photo, self._folder / "images" / split / name, self._photos)
         except ImageError as error:
             self.result.skipped.append(str(error))
             return
-        split = "val" if self._is_held_out(image) else "train"
-        name = self._names.claim(image.root, _without_images(image.path))
         label = self._folder / "labels" / split / name.with_suffix(".txt")
         label.parent.mkdir(parents=True, exist_ok=True)
-        lines = [line for person in image.people if (line := self._line(person, *size))]
+        lines = [line for person in image.people if (line := self._line(person, *photo.size))]
         label.write_text("".join(f"{line}\n" for line in lines), encoding="ascii")
-        self._place(image.root / image.path, self._folder / "images" / split / name)
         self.result.images += 1
         self.result.val += split == "val"
         self.result.people += len(lines)
+        self.result.converted += photo.converted
 
     def _is_held_out(self, image: LabelledImage) -> bool:
         # By name, so that an image stays on its side when others come or go.
@@ -101,38 +110,6 @@ class _Writer:
             words += [f"{x:.6f}", f"{y:.6f}", str(joint.v)] if joint.v and inside else ["0", "0", "0"]
         return " ".join(words)
 
-    def _place(self, photo: Path, name: Path) -> None:
-        name.parent.mkdir(parents=True, exist_ok=True)
-        photo = photo.resolve()  # a second name of a link would lead to another place than the link
-        # A second name of the same file first: a symbolic link would end with the folder that it leads to.
-        ways = (name.hardlink_to, name.symlink_to) if self._photos == "link" else ()
-        for way in ways:
-            with suppress(OSError):  # another disk, or a system without links
-                way(photo)
-                return
-        shutil.copyfile(photo, name)
-
-
-def _size_of_labels(image: LabelledImage) -> tuple[int, int]:
-    """Width and height in pixels that the labels are measured in.
-
-    Raises ImageError for a file that cannot be read, lies outside of its image folder, or is turned by readers of
-    YOLO while its labels are not.
-    """
-    photo = image.root / image.path
-    width, height = image_size(photo, image.root)
-    labelled = (image.width, image.height) if image.width and image.height else (width, height)
-    if labelled == (height, width) and width != height:
-        reason = f"its labels are for {height} x {width} pixels, but readers of YOLO turn it to {width} x {height}"
-        raise ImageError(photo, reason, "remove the orientation from its EXIF data")
-    return labelled
-
-
-def _without_images(path: str) -> str:
-    """Renames folders called "images": readers look for labels where the last of them is "labels" instead."""
-    *folders, name = PurePosixPath(path).parts
-    return PurePosixPath(*(f"{part}_" if part == "images" else part for part in folders), name).as_posix()
-
 
 def export_yolo(
     project: Path,
@@ -154,7 +131,7 @@ def export_yolo(
         listed: Keys of the images, for "listed".
         val_fraction: Share of the images in `val`, chosen by name and seed.
         seed: Another number holds out other images.
-        photos: Link to them, or copy them.
+        photos: Link to them where that is safe, or copy them.
 
     Raises:
         ProjectError: the project cannot be read.
@@ -174,13 +151,18 @@ def export_yolo(
         text = _description(load_skeleton(), "images/val" if writer.result.val else "images/train")
         (unfinished / "dataset.yaml").write_text(text, encoding="utf-8")
     writer.result.path = str(folder)
+    if _PATTERN.search(str(folder.absolute())):
+        note = "Ultralytics finds no photos below a folder with [, ], * or ? in its name: rename it before training"
+        writer.result.notes.append(note)
     return writer.result
 
 
 def _description(skeleton: Skeleton, val: str) -> str:
     names = "\n".join(f"    - {name}" for name in skeleton.keypoints)
     return (
-        f"# Human poses, labelled with MSA R-CNN\npath: .\ntrain: images/train\nval: {val}\n\n"
+        "# Human poses, labelled with MSA R-CNN. The folders are beside this file; the whole may be moved.\n"
+        "# Older versions of Ultralytics want this file's full path: data=/.../dataset.yaml\n"
+        f"train: images/train\nval: {val}\n\n"
         f"kpt_shape: [{len(skeleton.keypoints)}, 3]\nflip_idx: {list(skeleton.flip_permutation)}\n\n"
         f"names:\n  0: person\n\nkpt_names:\n  0:\n{names}\n"
     )

@@ -97,7 +97,7 @@ def test_nothing_is_overwritten_and_nothing_is_left_after_an_error(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("app.storage.yolo_export._Writer._place", full)
+    monkeypatch.setattr("app.storage.yolo_export.write_photo", full)
     with pytest.raises(OSError, match="No space"):
         export_yolo(project.path, tmp_path / "out")
     assert sorted(path.name for path in tmp_path.iterdir()) == before
@@ -146,10 +146,10 @@ def test_folders_called_images_keep_their_labels(tmp_path: Path) -> None:
     export_yolo(project.path, tmp_path / "out", only="all", val_fraction=0.0)
     folder = tmp_path / "out/images/train"
     found = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
-    assert found == ["b/images", "images_/a.jpg", "images_/a_jpg.jpg"]
+    assert found == ["b/images.jpg", "images_/a.jpg", "images_/a_jpg.jpg"]
     again = read_back(tmp_path / "out", tmp_path)
     boxes = {row.path: [person.box.x for person in again.load_image(row.key)[1]] for row in again.image_rows()}
-    assert boxes == {"images_/a.jpg": [10.0], "images_/a_jpg.jpg": [20.0]}
+    assert boxes == {"images_/a.jpg": [10.0], "images_/a_jpg.jpg": [20.0], "b/images.jpg": []}
     again.close()
     project.close()
 
@@ -165,14 +165,14 @@ def one_labelled_image(tmp_path: Path) -> Project:
     return project
 
 
-def test_labels_of_the_picture_as_stored_are_left_out_where_exif_turns_it(tmp_path: Path) -> None:
+def test_labels_of_another_shape_are_left_out(tmp_path: Path) -> None:
     (tmp_path / "root").mkdir()
     project, exif = one_labelled_image(tmp_path), Image.Exif()
-    exif[0x0112] = 6  # a quarter turn
-    Image.new("RGB", (64, 48)).save(tmp_path / "root/a.jpg", exif=exif)
+    Image.new("RGB", (48, 64)).save(tmp_path / "root/a.jpg")  # width and height are exchanged
     result = export_yolo(project.path, tmp_path / "turned")
     assert result.images == 0 and "a.jpg: its labels are for 64 x 48 pixels" in result.skipped[0]
     assert list((tmp_path / "turned").rglob("a.*")) == []
+    exif[0x0112] = 6  # a quarter turn
     Image.new("RGB", (48, 64)).save(tmp_path / "root/a.jpg", exif=exif)  # upright, it fits the labels
     assert export_yolo(project.path, tmp_path / "fits").images == 1
     project.close()

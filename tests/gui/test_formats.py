@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 import pytest
+from PIL import Image
 from PySide6.QtCore import SignalInstance
 from PySide6.QtWidgets import QDialog, QFileDialog
 from pytestqt.qtbot import QtBot
@@ -73,12 +74,28 @@ def test_a_data_set_for_yolo(window: MainWindow, qtbot: QtBot, tmp_path: Path, a
     assert (tmp_path / "yolo/dataset.yaml").is_file()
     assert len(list((tmp_path / "yolo/labels").rglob("*.txt"))) == 4
     assert "1 people on 4 images" in window.message_bar.text and "1 crowd regions" in window.message_bar.text
+    assert f"Train on it with data={tmp_path / 'yolo/dataset.yaml'}; it may be moved" in window.message_bar.text
     export(window, qtbot, YOLO)
     assert "was not written: there is something in it already" in window.message_bar.text
     with qtbot.waitSignal(window.session.opened, timeout=_LONG):
         window.open_paths([tmp_path / "yolo/dataset.yaml"])
     qtbot.waitUntil(lambda: window.model.total == 4, timeout=_LONG)
     assert sum(record.people for record in window.model.records()) == 1
+
+
+def test_photos_that_yolo_does_not_know_are_converted_and_said(
+    make_window: WindowMaker, open_in: Opener, qtbot: QtBot, tmp_path: Path, photos: Path, answer: Any
+) -> None:
+    Image.open(photos / "0.jpg").save(photos / "drawn.gif")
+    (photos / "broken.gif").write_bytes(b"GIF89a")
+    window = make_window()
+    open_in(window, photos)
+    answer(tmp_path / "yolo")
+    export(window, qtbot, YOLO)
+    assert len(list((tmp_path / "yolo/images").rglob("drawn.png"))) == 1
+    text = window.message_bar.text
+    assert "Exported 0 people on 6 images" in text and "1 photo is written as PNG" in text
+    assert "1 image is left out, the first: " in text and "broken.gif" in text
 
 
 def test_pictures_of_the_labels(window: MainWindow, qtbot: QtBot, tmp_path: Path, answer: Any) -> None:
