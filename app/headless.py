@@ -148,13 +148,21 @@ class Loop(QObject):
         def failed(batch: int, key: int, text: str) -> None:
             answer.fail(text)
 
+        def troubled(batch: int, key: int, text: str, again: bool) -> None:
+            if not again:
+                answer.fail(text)
+
         self._engine.image_done.connect(keep)
         self._engine.image_failed.connect(failed)
+        self._engine.image_set_aside.connect(failed)
+        self._engine.image_troubled.connect(troubled)
         self._engine.batch_finished.connect(answer.done)
         self._engine.prefill(self._images.values())
         status = answer.wait("the pre-fill")[1]
         self._engine.image_done.disconnect(keep)
         self._engine.image_failed.disconnect(failed)
+        self._engine.image_set_aside.disconnect(failed)
+        self._engine.image_troubled.disconnect(troubled)
         if status != COMPLETED:
             raise LoopError(f"the pre-fill ended as {status}")
         return sum(found)

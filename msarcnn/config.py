@@ -287,3 +287,13 @@ def fine_tuning_defaults(images: int, people: int) -> FineTuning:
     # Few images need more passes for the same number of steps.
     epochs = min(max(round(1500 / max(images, 1)), 5), 30)
     return FineTuning("all" if people >= 500 else "heads", epochs)
+
+
+def training_steps(images: int, epochs: float, batch_size: int) -> int:
+    """Steps of so many passes over the images, at least one: a batch may begin in one pass and end in the next."""
+    return max(round(epochs * images / batch_size), 1)
+
+
+def held_out_count(images: int, fraction: float) -> int:
+    """How many images a share of them holds out: one at least and all but one at most; none for a share of 0."""
+    return min(max(round(images * fraction), 1), max(images - 1, 0)) if fraction > 0 else 0

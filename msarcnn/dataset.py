@@ -12,7 +12,7 @@ from torch.utils.data import Dataset
 
 from msarcnn.augmentation import augment, mosaic
 from msarcnn.coco import CocoDataset, CocoImage, CocoPerson, read_coco
-from msarcnn.config import ModelConfig, TrainConfig
+from msarcnn.config import ModelConfig, TrainConfig, held_out_count
 from msarcnn.images import ImageError, load_image
 from msarcnn.roi_heads import Target
 from msarcnn.skeleton import load_skeleton
@@ -220,8 +220,7 @@ def split_by_image(
     if len(images) < 2:
         raise DataError("holding images out needs at least two labelled images: label more, or hold none out")
     order = np.random.default_rng(seed).permutation(len(images))
-    count = min(max(round(len(images) * fraction), 1), len(images) - 1)
-    held_out = set(order[:count].tolist())
+    held_out = set(order[: held_out_count(len(images), fraction)].tolist())
     training = [image for index, image in enumerate(images) if index not in held_out]
     return training, [image for index, image in enumerate(images) if index in held_out]
 

@@ -12,7 +12,7 @@ import torch
 from msarcnn.backbone import mobilenet_body_state
 from msarcnn.checkpoint import CheckpointError, CheckpointInfo, find_model, load_checkpoint, read_tensors
 from msarcnn.coco import read_coco
-from msarcnn.config import DEFAULT_MODEL, ModelConfig, TrainConfig, preset
+from msarcnn.config import DEFAULT_MODEL, ModelConfig, TrainConfig, preset, training_steps
 from msarcnn.dataset import (
     DataError,
     LabelledImage,
@@ -127,7 +127,7 @@ def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace)
     training, judge = _hold_out(settings, chosen_for_training(images, config), annotations, run)
     if not arguments.resume:
         if arguments.epochs:
-            steps = max(round(arguments.epochs * len(training) / config.batch_size), 1)
+            steps = training_steps(len(training), arguments.epochs, config.batch_size)
             config = replace(config, iterations=steps)
             settings = replace(settings, train=config.to_dict())
         run.write_config(vars(settings))
