@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from safetensors.torch import save
@@ -14,7 +14,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from msarcnn.atomic_files import atomic_writer
-from msarcnn.checkpoint import CheckpointError, CheckpointInfo, file_hash, read_tensors, save_checkpoint
+from msarcnn.checked_fields import ConfigError, Within, check_fields, from_plain
+from msarcnn.checkpoint import CheckpointError, CheckpointInfo, file_hash, first_line, read_tensors, save_checkpoint
 from msarcnn.config import TrainConfig
 from msarcnn.dataset import LabelledImage, PoseDataset, Sample, StepSampler, mixed_seed
 from msarcnn.model import MSARCNN
@@ -50,10 +51,13 @@ class Progress:
     held-out images of the model that the run started from, and of the best one.
     """
 
-    step: int = 0
+    step: Annotated[int, Within(0, 1_000_000_000)] = 0
     best: float | None = None
     before: Figures = field(default_factory=dict)
     after: Figures = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def verdict(self, held_out: int) -> str:
         """A sentence about what the run has brought; empty when nothing was held out."""
@@ -266,20 +270,34 @@ class Trainer:
         tensors, metadata = read_tensors(path)
         if not metadata or "progress" not in metadata:
             raise CheckpointError(path, "not a resumable state", "Start a new run")
+        try:
+            progress = from_plain(Progress, json.loads(metadata["progress"]), "progress.")
+            self._restore(tensors)
+        except (ConfigError, json.JSONDecodeError, RecursionError, RuntimeError) as error:
+            raise CheckpointError(path, f"not a state of this run ({first_line(error)})", "Start a new run") from error
+        self.progress = progress
+
+    def _restore(self, tensors: dict[str, Tensor]) -> None:
+        """Takes over what `_save_resume` wrote. Raises ConfigError, RuntimeError for tensors of something else."""
         groups: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
         for key, value in tensors.items():
             group, _, rest = key.partition(".")
+            if group not in groups:
+                raise ConfigError(f"unknown tensor {key}")
             groups[group][rest] = value
+        if set(groups["average"]) != set(self.average.values):
+            raise ConfigError("its averaged weights are those of other settings")
         self.model.load_state_dict(groups["model"])
         self.average.load(groups["average"])
         for key, value in groups["optimizer"].items():
             kind, _, name = key.partition(".")
+            if name not in self.parameters:
+                raise ConfigError(f"the optimizer does not move {name!r}")
             parameter = self.parameters[name]
             # AdamW keeps its step count on the CPU; the moments live with, and laid out like, their parameter.
             if kind != "step":
                 value = torch.empty_like(parameter).copy_(value)
             self.optimizer.state[parameter][kind] = value
-        self.progress = Progress(**json.loads(metadata["progress"]))
 
     # -- the log ---------------------------------------------------------------------------------
 

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from msarcnn.checkpoint import CheckpointError, CheckpointInfo, load_checkpoint
 from msarcnn.config import TrainConfig
@@ -182,6 +184,36 @@ def test_a_damaged_state_is_refused(tiny_config, people, tmp_path):
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(CheckpointError, match=r"resume\.safetensors"):
         trainer(tiny_config, people, tmp_path / "run", settings(), resumed=True).resume()
+
+
+def state_on_disk(run, **changes):
+    """The saved state with parts of its description, or tensors, replaced."""
+    with safe_open(run.resume_checkpoint, framework="pt") as file:
+        saved, metadata = {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118
+    progress = {**json.loads(metadata["progress"]), **changes.pop("progress", {})}
+    save_file(saved | changes, run.resume_checkpoint, {"progress": json.dumps(progress)})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"progress": {"step": -1}}, r"progress\.step = -1: a whole number"),
+        ({"progress": {"best": "good"}}, r"progress\.best = 'good': a number or nothing"),
+        ({"progress": {"before": {"keypoints": 1}}}, r"progress\.before"),
+        ({"progress": {"colour": 1}}, r"unknown fields progress\.colour"),
+        ({"stray": torch.zeros(1)}, "unknown tensor stray"),
+        ({"optimizer.exp_avg.stray": torch.zeros(1)}, "does not move 'stray'"),
+        ({"average.stray": torch.zeros(1)}, "averaged weights"),
+        ({"model.rpn.head.cls_logits.bias": torch.zeros(7)}, "size mismatch"),
+    ],
+)
+def test_a_state_of_something_else_is_refused_in_a_sentence(tiny_config, people, tmp_path, changes, message):
+    run = trainer(tiny_config, people, tmp_path / "run", settings(iterations=1))
+    run.train()
+    state_on_disk(run.run, **changes)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        trainer(tiny_config, people, tmp_path / "run", settings(), resumed=True).resume()
+    assert "resume.safetensors" in str(caught.value) and "\n" not in str(caught.value)
 
 
 def test_a_run_folder_is_not_overwritten_and_an_empty_one_not_resumed(tmp_path):
