@@ -289,15 +289,7 @@ class Trainer:
             raise ConfigError("its averaged weights are those of other settings")
         self.model.load_state_dict(groups["model"])
         self.average.load(groups["average"])
-        for key, value in groups["optimizer"].items():
-            kind, _, name = key.partition(".")
-            if name not in self.parameters:
-                raise ConfigError(f"the optimizer does not move {name!r}")
-            parameter = self.parameters[name]
-            # AdamW keeps its step count on the CPU; the moments live with, and laid out like, their parameter.
-            if kind != "step":
-                value = torch.empty_like(parameter).copy_(value)
-            self.optimizer.state[parameter][kind] = value
+        restore_optimizer(self.optimizer, self.parameters, groups["optimizer"])
 
     # -- the log ---------------------------------------------------------------------------------
 
@@ -333,6 +325,37 @@ class Trainer:
 
     def _warn(self, text: str) -> None:
         self.run.log({"event": "message", "level": "warning", "text": text})
+
+
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, parameters: dict[str, nn.Parameter], saved: dict[str, Tensor]
+) -> None:
+    """Puts saved state into an optimizer, by its own rules of what lives where.
+
+    A fused AdamW wants its step count beside the parameters, on their device; another optimizer keeps it on the CPU.
+
+    Args:
+        optimizer: Of any device.
+        parameters: The parameters it moves, by name.
+        saved: State by "KIND.NAME", e.g. "exp_avg.backbone.body.0.weight".
+
+    Raises:
+        ConfigError: state of a parameter that the optimizer does not move.
+        RuntimeError: state of another shape.
+    """
+    names = {parameter: name for name, parameter in parameters.items()}
+    moved = [names[parameter] for group in optimizer.param_groups for parameter in group["params"]]
+    numbers = {name: number for number, name in enumerate(moved)}  # as `state_dict` numbers them
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in saved.items():
+        kind, _, name = key.partition(".")
+        if name not in numbers:
+            raise ConfigError(f"the optimizer does not move {name!r}")
+        if kind != "step":
+            # Loading keeps the layout of what it is given; the steps after it are exact in the parameter's only.
+            value = torch.empty_like(parameters[name]).copy_(value)
+        state.setdefault(numbers[name], {})[kind] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
 def _score(figures: Figures) -> float:

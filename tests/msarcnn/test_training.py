@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import math
+import warnings
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,13 @@ def test_sampling_multiplies_what_the_losses_see_of_an_image(tiny_config, people
     assert model.roi_heads.fg_bg_sampler.batch_size_per_image == 160
     assert model.roi_heads.keypoint_batch_per_image == 25
     assert model.roi_heads.keypoint_batch_per_person == 5
+
+
+@pytest.fixture
+def cuda():
+    if not torch.cuda.is_available():
+        pytest.skip("no NVIDIA GPU that PyTorch can use is here")
+    return torch.device("cuda")
 
 
 def events(folder, kind=None):
@@ -214,6 +222,46 @@ def test_a_state_of_something_else_is_refused_in_a_sentence(tiny_config, people,
     with pytest.raises(CheckpointError, match=message) as caught:
         trainer(tiny_config, people, tmp_path / "run", settings(), resumed=True).resume()
     assert "resume.safetensors" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_what_the_optimizer_remembers_is_resumed_on_the_device_of_the_parameters(
+    tiny_config, people, tmp_path, optimizer
+):
+    """PyTorch's device without memory stands for a GPU: a fused AdamW wants its step count there, too."""
+    config = settings(iterations=1, optimizer=optimizer)
+    trainer(tiny_config, people, tmp_path / "run", config).train()
+    run = RunFolder(tmp_path / "run")
+    elsewhere = build_model(tiny_config).to("meta")
+    resumed = Trainer(elsewhere, CheckpointInfo(tiny_config), people, config, run)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that nothing can be copied to it
+        resumed.resume()
+    kinds = {"adamw": {"step", "exp_avg", "exp_avg_sq"}, "sgd": {"momentum_buffer"}}[optimizer]
+    for parameter, state in resumed.optimizer.state.items():
+        assert set(state) == kinds
+        assert {value.device for value in state.values()} == {parameter.device} == {torch.device("meta")}
+    assert resumed.optimizer.state
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_run_is_resumed_on_a_gpu(tiny_config, people, tmp_path, cuda, optimizer):
+    config = settings(optimizer=optimizer, average=0.9)
+
+    def on_gpu(resumed=False):
+        made = trainer(tiny_config, people, tmp_path / "run", config, resumed=resumed)
+        return Trainer(made.model.to(cuda), made.info, people, config, made.run, held_out=7)
+
+    stopped = on_gpu()
+    stopped.run.log = stop_after(stopped.run, 3)
+    assert stopped.train() == "stopped"
+    resumed = on_gpu(resumed=True)
+    resumed.resume()
+    kept = [value for state in resumed.optimizer.state.values() for value in state.values()]
+    assert kept and all(value.device.type == "cuda" for value in kept)
+    assert resumed.train() == "completed"
+    assert [event["step"] for event in events(tmp_path / "run", "step")] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_run_folder_is_not_overwritten_and_an_empty_one_not_resumed(tmp_path):
