@@ -3,7 +3,8 @@
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any
@@ -66,6 +67,25 @@ class Progress:
         before, after = (figures["keypoints"]["AP"] for figures in (self.before, self.after))
         advice = "" if _score(self.after) >= _score(self.before) else " It is not better: more labels may help."
         return f"Keypoint AP {before:.3f} before, {after:.3f} after, on {held_out} held-out images.{advice}"
+
+
+class StepClock:
+    """The seconds that steps take, without the pauses and evaluations between them: what the time left is made of."""
+
+    def __init__(self) -> None:
+        self._counted = 0.0
+        self._since = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return self._counted + time.monotonic() - self._since
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """What happens within the block is not counted."""
+        self._counted = self.seconds
+        yield
+        self._since = time.monotonic()
 
 
 class Trainer:
@@ -135,31 +155,29 @@ class Trainer:
         return status
 
     def _steps(self) -> str:
-        config, started, first = self.config, time.monotonic(), self.progress.step
+        config, clock, first = self.config, StepClock(), self.progress.step
         bad_steps = 0
         for batch in self._batches():
-            command = self._wait_while_paused()
+            with clock.stopped():
+                command = self._wait_while_paused()
             if command in ("stop", "cancel"):
                 return "stopped" if command == "stop" else "cancelled"
             step = self.progress.step
             readable = self._readable(batch)
-            if not readable:
-                self.progress.step = step + 1
-                continue
-            losses = self._step(readable, step)
-            if losses is None:
+            losses = self._step(readable, step) if readable else None
+            if losses is not None:
+                bad_steps = 0
+            elif readable:
                 bad_steps += 1
                 self._warn(f"step {step + 1}: the loss is not a number; the step was left out")
                 if bad_steps >= MAX_BAD_STEPS:
                     raise TrainingError(f"{bad_steps} steps in a row without a finite loss: lower the learning rate")
-            else:
-                bad_steps = 0
-            self.progress.step = step + 1
-            done = self.progress.step
+            self.progress.step = done = step + 1
             if losses is not None and (done % config.log_every == 0 or done == config.iterations):
-                self._log_step(losses, (time.monotonic() - started) / (done - first))
+                self._log_step(losses, clock.seconds / (done - first))
             if done % config.evaluate_every == 0 and done < config.iterations:
-                self._judge(keep=True)
+                with clock.stopped():
+                    self._judge(keep=True)
             if done % config.checkpoint_every == 0 and done < config.iterations:
                 self._save_resume()
         return "completed"

@@ -155,6 +155,65 @@ def test_a_run_that_made_the_model_worse_says_so(tiny_config, people, tmp_path):
     assert "0.900 before, 0.200 after" in end["message"] and "not better" in end["message"]
 
 
+class Clock:
+    """A clock that only moves when told to."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+    def time(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+def test_the_time_left_counts_steps_and_neither_pauses_nor_evaluations(tiny_config, people, tmp_path, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("msarcnn.training.time", clock)
+
+    def evaluate(model):
+        clock.now += 500
+        return {"keypoints": {"AP": 0.5}, "bbox": {"AP": 0.5}}, CheckpointInfo(tiny_config)
+
+    run = trainer(tiny_config, people, tmp_path / "run", settings(evaluate_every=2), evaluate=evaluate)
+    step = run._step
+
+    def slow_step(batch, number):
+        clock.now += 3
+        return step(batch, number)
+
+    wishes = iter(["run", "run", "run", *["pause"] * 50, "run", "run", "run"])
+    monkeypatch.setattr(run, "_step", slow_step)
+    monkeypatch.setattr(run.run, "command", lambda: next(wishes))
+    assert run.train() == "completed"
+    lines = events(tmp_path / "run", "step")
+    assert [line["seconds_per_step"] for line in lines] == [3.0] * 6
+    assert [line["eta_seconds"] for line in lines] == [15.0, 12.0, 9.0, 6.0, 3.0, 0.0]
+
+
+def test_an_unreadable_batch_leaves_out_its_step_alone(tiny_config, people, tmp_path):
+    """Steps 2 and 4 of 6 have nothing to learn from; the evaluations and the saved states after them happen."""
+    calls = []
+
+    def evaluate(model):
+        calls.append(run.progress.step)
+        return {"keypoints": {"AP": 0.5}, "bbox": {"AP": 0.5}}, CheckpointInfo(tiny_config)
+
+    config = settings(evaluate_every=2, checkpoint_every=4)
+    run = trainer(tiny_config, people, tmp_path / "run", config, evaluate=evaluate)
+    readable = run._readable
+    run._readable = lambda batch: [] if run.progress.step in (1, 3) else readable(batch)
+    assert run.train() == "completed"
+    assert calls == [0, 2, 4, 6]
+    assert [line["step"] for line in events(tmp_path / "run", "step")] == [1, 3, 5, 6]
+    saved = [line["step"] for line in events(tmp_path / "run", "checkpoint") if not line["best"]]
+    assert saved == [4, 6]
+
+
 def test_a_step_without_a_finite_loss_is_left_out_and_many_end_the_run(tiny_config, people, tmp_path):
     run = trainer(tiny_config, people, tmp_path / "run", settings(iterations=20))
     before = {name: value.clone() for name, value in run.model.state_dict().items()}
