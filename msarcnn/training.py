@@ -3,10 +3,11 @@
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from safetensors.torch import save
@@ -14,7 +15,8 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader
 
 from msarcnn.atomic_files import atomic_writer
-from msarcnn.checkpoint import CheckpointError, CheckpointInfo, file_hash, read_tensors, save_checkpoint
+from msarcnn.checked_fields import ConfigError, Within, check_fields, from_plain
+from msarcnn.checkpoint import CheckpointError, CheckpointInfo, file_hash, first_line, read_tensors, save_checkpoint
 from msarcnn.config import TrainConfig
 from msarcnn.dataset import LabelledImage, PoseDataset, Sample, StepSampler, mixed_seed
 from msarcnn.model import MSARCNN
@@ -51,10 +53,13 @@ class Progress:
     held-out images of the model that the run started from, and of the best one.
     """
 
-    step: int = 0
+    step: Annotated[int, Within(0, 1_000_000_000)] = 0
     best: float | None = None
     before: Figures = field(default_factory=dict)
     after: Figures = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def verdict(self, held_out: int) -> str:
         """A sentence about what the run has brought; empty when nothing was held out."""
@@ -63,6 +68,25 @@ class Progress:
         before, after = (figures["keypoints"]["AP"] for figures in (self.before, self.after))
         advice = "" if _score(self.after) >= _score(self.before) else " It is not better: more labels may help."
         return f"Keypoint AP {before:.3f} before, {after:.3f} after, on {held_out} held-out images.{advice}"
+
+
+class StepClock:
+    """The seconds that steps take, without the pauses and evaluations between them: what the time left is made of."""
+
+    def __init__(self) -> None:
+        self._counted = 0.0
+        self._since = time.monotonic()
+
+    @property
+    def seconds(self) -> float:
+        return self._counted + time.monotonic() - self._since
+
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """What happens within the block is not counted."""
+        self._counted = self.seconds
+        yield
+        self._since = time.monotonic()
 
 
 class Trainer:
@@ -133,31 +157,29 @@ class Trainer:
         return status
 
     def _steps(self) -> str:
-        config, started, first = self.config, time.monotonic(), self.progress.step
+        config, clock, first = self.config, StepClock(), self.progress.step
         bad_steps = 0
         for batch in self._batches():
-            command = self._wait_while_paused()
+            with clock.stopped():
+                command = self._wait_while_paused()
             if command in ("stop", "cancel"):
                 return "stopped" if command == "stop" else "cancelled"
             step = self.progress.step
             readable = self._readable(batch)
-            if not readable:
-                self.progress.step = step + 1
-                continue
-            losses = self._step(readable, step)
-            if losses is None:
+            losses = self._step(readable, step) if readable else None
+            if losses is not None:
+                bad_steps = 0
+            elif readable:
                 bad_steps += 1
                 self._warn(f"step {step + 1}: the loss is not a number; the step was left out")
                 if bad_steps >= MAX_BAD_STEPS:
                     raise TrainingError(f"{bad_steps} steps in a row without a finite loss: lower the learning rate")
-            else:
-                bad_steps = 0
-            self.progress.step = step + 1
-            done = self.progress.step
+            self.progress.step = done = step + 1
             if losses is not None and (done % config.log_every == 0 or done == config.iterations):
-                self._log_step(losses, (time.monotonic() - started) / (done - first))
+                self._log_step(losses, clock.seconds / (done - first))
             if done % config.evaluate_every == 0 and done < config.iterations:
-                self._judge(keep=True)
+                with clock.stopped():
+                    self._judge(keep=True)
             if done % config.checkpoint_every == 0 and done < config.iterations:
                 self._save_resume()
         return "completed"
@@ -268,20 +290,26 @@ class Trainer:
         tensors, metadata = read_tensors(path)
         if not metadata or "progress" not in metadata:
             raise CheckpointError(path, "not a resumable state", "Start a new run")
+        try:
+            progress = from_plain(Progress, json.loads(metadata["progress"]), "progress.")
+            self._restore(tensors)
+        except (ConfigError, json.JSONDecodeError, RecursionError, RuntimeError) as error:
+            raise CheckpointError(path, f"not a state of this run ({first_line(error)})", "Start a new run") from error
+        self.progress = progress
+
+    def _restore(self, tensors: dict[str, Tensor]) -> None:
+        """Takes over what `_save_resume` wrote. Raises ConfigError, RuntimeError for tensors of something else."""
         groups: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
         for key, value in tensors.items():
             group, _, rest = key.partition(".")
+            if group not in groups:
+                raise ConfigError(f"unknown tensor {key}")
             groups[group][rest] = value
+        if set(groups["average"]) != set(self.average.values):
+            raise ConfigError("its averaged weights are those of other settings")
         self.model.load_state_dict(groups["model"])
         self.average.load(groups["average"])
-        for key, value in groups["optimizer"].items():
-            kind, _, name = key.partition(".")
-            parameter = self.parameters[name]
-            # AdamW keeps its step count on the CPU; the moments live with, and laid out like, their parameter.
-            if kind != "step":
-                value = torch.empty_like(parameter).copy_(value)
-            self.optimizer.state[parameter][kind] = value
-        self.progress = Progress(**json.loads(metadata["progress"]))
+        restore_optimizer(self.optimizer, self.parameters, groups["optimizer"])
 
     # -- the log ---------------------------------------------------------------------------------
 
@@ -320,6 +348,37 @@ class Trainer:
 
     def _warn(self, text: str) -> None:
         self.run.log({"event": "message", "level": "warning", "text": text})
+
+
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, parameters: dict[str, nn.Parameter], saved: dict[str, Tensor]
+) -> None:
+    """Puts saved state into an optimizer, by its own rules of what lives where.
+
+    A fused AdamW wants its step count beside the parameters, on their device; another optimizer keeps it on the CPU.
+
+    Args:
+        optimizer: Of any device.
+        parameters: The parameters it moves, by name.
+        saved: State by "KIND.NAME", e.g. "exp_avg.backbone.body.0.weight".
+
+    Raises:
+        ConfigError: state of a parameter that the optimizer does not move.
+        RuntimeError: state of another shape.
+    """
+    names = {parameter: name for name, parameter in parameters.items()}
+    moved = [names[parameter] for group in optimizer.param_groups for parameter in group["params"]]
+    numbers = {name: number for number, name in enumerate(moved)}  # as `state_dict` numbers them
+    state: dict[int, dict[str, Tensor]] = {}
+    for key, value in saved.items():
+        kind, _, name = key.partition(".")
+        if name not in numbers:
+            raise ConfigError(f"the optimizer does not move {name!r}")
+        if kind != "step":
+            # Loading keeps the layout of what it is given; the steps after it are exact in the parameter's only.
+            value = torch.empty_like(parameters[name]).copy_(value)
+        state.setdefault(numbers[name], {})[kind] = value
+    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
 
 
 def _score(figures: Figures) -> float:

@@ -139,3 +139,40 @@ def test_models_are_described():
     names = {fact["name"]: fact for fact in describe_models()}
     assert set(names) == {"msa_rcnn_resnet50_fpn", "mask_rcnn_resnet50_fpn", "msa_rcnn_mobilenet_v2"}
     assert names["msa_rcnn_resnet50_fpn"]["weights"] is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("config", {"fpn_channels": "wide"}, r"config\.fpn_channels = 'wide': a whole number"),
+        ("config", {"anchor_sizes": 5}, r"config\.anchor_sizes = 5: a list"),
+        ("config", [], "config is no object"),
+        ("calibration", {"slope": "steep"}, r"calibration\.slope = 'steep': a number"),
+        ("calibration", {"slope": 1.0, "tilt": 2.0}, r"unknown fields calibration\.tilt"),
+        ("calibration", {"threshold": 7}, r"calibration\.threshold = 7: a number from 0 to 1"),
+        ("calibration", 3, "calibration is no object"),
+        ("keypoint_names", "nose", "keypoint_names = 'nose': a list"),
+        ("keypoint_names", ["nose"], "keypoint_names has 1 names, but config.keypoints is 17"),
+        ("keypoint_names", [1] * 17, "keypoint_names"),
+        ("lineage", ["a"], r"lineage = \['a'\]: an object with named fields"),
+        ("metrics", None, "metrics = None: an object"),
+    ],
+)
+def test_a_wrong_field_of_the_description_is_one_sentence(tiny_model, tmp_path, key, value, message):
+    path = tmp_path / "odd.safetensors"
+    description = CheckpointInfo(tiny_model.config).to_metadata()
+    fields = {**json.loads(description["config"]), **value} if key == "config" and isinstance(value, dict) else value
+    save_file(tiny_model.state_dict(), path, {**description, key: json.dumps(fields)})
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_checkpoint(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, "NaN"])
+def test_a_description_that_is_no_sound_json_is_refused(tiny_model, tmp_path, text):
+    path = tmp_path / "odd.safetensors"
+    for key in ("config", "calibration", "lineage"):
+        description = {**CheckpointInfo(tiny_model.config).to_metadata(), key: text}
+        save_file(tiny_model.state_dict(), path, description)
+        with pytest.raises(CheckpointError, match=r"odd\.safetensors: its description is damaged"):
+            load_checkpoint(path)
