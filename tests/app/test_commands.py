@@ -302,12 +302,12 @@ def test_swap_left_right() -> None:
 def test_accept_copies_into_the_labels() -> None:
     document = make_document()
     document.set_predictions(IMAGE, [make_prediction(1)])
-    person = done_undone_redone(document, predictions.accept(document, IMAGE, [1], tau=0.4))
+    person = done_undone_redone(document, predictions.accept(document, IMAGE, [1], tau_of=lambda _: 0.4))
     assert person is not None
     assert [joint.v for joint in person.joints] == [0] * 8 + [2] * 9
     assert person.joints[0] == Joint(0.0, 0.0, 0, MODEL)
     assert document.predictions(IMAGE)[0].status is PredictionStatus.ACCEPTED
-    assert predictions.accept(document, IMAGE, [1], tau=0.4) is None
+    assert predictions.accept(document, IMAGE, [1], tau_of=lambda _: 0.4) is None
 
 
 def test_accepting_never_makes_a_second_label() -> None:
@@ -319,12 +319,12 @@ def test_accepting_never_makes_a_second_label() -> None:
         make_prediction(4, 400, 0.2),
     ]
     document.set_predictions(IMAGE, found)
-    edit = predictions.accept_all(document, IMAGE, threshold=0.5, tau=0.4)
+    edit = predictions.accept_all(document, IMAGE, threshold=0.5, tau_of=lambda _: 0.4)
     assert edit is not None and edit.text == "Accept 2 predictions"
     done_undone_redone(document, edit)
     assert [p.box.x for p in document.people(IMAGE)] == [0.0, 200.0]
     assert predictions.is_comparison(found[1], document.people(IMAGE))
-    assert predictions.accept(document, IMAGE, [2], tau=0.4) is None
+    assert predictions.accept(document, IMAGE, [2], tau_of=lambda _: 0.4) is None
 
 
 def test_reject() -> None:

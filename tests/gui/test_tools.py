@@ -10,6 +10,7 @@ from app.canvas.tools.base import PointerEvent, Tool
 from app.canvas.tools.draw_box import DrawBoxTool
 from app.canvas.tools.place_joints import PlaceJointsTool
 from app.canvas.tools.select import SelectTool
+from app.commands.predictions import proposal
 from app.document.records import HUMAN, Box, Joint, Person, Prediction
 
 EDGES = ((0, 1),)
@@ -32,7 +33,8 @@ class FakeStage:
 
     def visible(self) -> Visible:
         person, joint, prediction = self.selected
-        return Visible(tuple(self.people.values()), self.predictions, person, EDGES, joint=joint, prediction=prediction)
+        proposals = tuple(proposal(found, 0.5) for found in self.predictions)
+        return Visible(tuple(self.people.values()), proposals, person, EDGES, joint=joint, prediction=prediction)
 
     def image_extent(self) -> tuple[int, int]:
         return 200, 200
