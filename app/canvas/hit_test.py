@@ -107,6 +107,12 @@ def resized(box: Box, handle: Handle, x: float, y: float, smallest: float = 1.0)
     return Box(left, top, max(right - left, smallest), max(bottom - top, smallest))
 
 
+def nearest_on_image(x: float, y: float, extent: tuple[int, int]) -> tuple[float, float]:
+    """Returns the place on an image of this width and height that is nearest to (x, y) (0: unknown, it stays)."""
+    width, height = extent
+    return (min(max(x, 0.0), float(width)), min(max(y, 0.0), float(height))) if width else (x, y)
+
+
 def clipped(box: Box, width: float, height: float) -> Box:
     """Returns the part of a box that lies on the image (width 0: unknown, the box stays as it is)."""
     if width <= 0 or height <= 0:

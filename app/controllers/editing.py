@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QObject, QTimer
 
+from app.canvas.hit_test import nearest_on_image
 from app.canvas.proposals import Proposals
 from app.canvas.scene import PoseScene
 from app.canvas.tools.move_box import kept_inside
@@ -158,7 +159,7 @@ class Editing(QObject):
         merge = self._nudging.isActive()
         self._nudging.start()
         if index is None:
-            way = kept_inside(person.box, *way, self._scene.image_extent())
+            way = kept_inside(people.reach(person), *way, self._scene.image_extent())
             edit = people.move_person(self._document, image, key, *way)
         else:
             x, y = self._on_image(person.joints[index].x + way[0], person.joints[index].y + way[1])
@@ -253,9 +254,7 @@ class Editing(QObject):
             self._selection.person = added.key
 
     def _on_image(self, x: float, y: float) -> tuple[float, float]:
-        """Returns the nearest place on the image (an extent of 0 means unknown)."""
-        width, height = self._scene.image_extent()
-        return (min(max(x, 0.0), width), min(max(y, 0.0), height)) if width else (x, y)
+        return nearest_on_image(x, y, self._scene.image_extent())
 
     def _image(self) -> int:
         """Key of the current image; actions are disabled while there is none."""

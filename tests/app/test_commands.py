@@ -191,6 +191,17 @@ def test_paste_gives_people_of_their_own_who_lie_on_the_image_and_hide_nobody() 
     assert people.paste(small, IMAGE, []) is None
 
 
+def test_pasting_makes_no_label_beside_the_image() -> None:
+    document = make_document()  # 640 x 480
+    reaching = Person(
+        9, Box(600, 100, 60, 100), (Joint(660, 150, 2, HUMAN), Joint(675, 150, 2, HUMAN), *make_joints()[2:])
+    )
+    done_undone_redone(document, people.paste(document, IMAGE, [reaching]))
+    (person,) = document.people(IMAGE)
+    assert person.box == Box(580, 100, 60, 100)
+    assert person.joints[:2] == (Joint(640, 150, 2, HUMAN), Joint(655, 150, 0, HUMAN))
+
+
 @pytest.mark.parametrize(
     ("box", "way"),
     [
