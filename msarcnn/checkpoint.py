@@ -96,6 +96,8 @@ class CheckpointInfo:
                     raise ConfigError(f"{name} is missing")
             for name, kind in (("config", ModelConfig), ("calibration", Calibration)):
                 fields[name] = from_plain(kind, fields[name], f"{name}.")
+            if "keypoint_names" not in fields and fields["config"].keypoints != len(load_skeleton().keypoints):
+                raise ConfigError("keypoint_names is missing")
             return from_plain(cls, fields)
         except (ConfigError, json.JSONDecodeError, RecursionError) as error:
             raise CheckpointError(path, f"its description is damaged ({error})", "Choose another file") from error
@@ -112,9 +114,14 @@ def save_checkpoint(path: Path, model: MSARCNN, info: CheckpointInfo, half: bool
 
 
 def load_checkpoint(path: Path, device: str = "cpu") -> tuple[MSARCNN, CheckpointInfo]:
-    """Rebuilds a network from its file, in single precision. Raises CheckpointError; the file is never executed."""
+    """Rebuilds a network from its file, in single precision; the file is never executed.
+
+    Raises:
+        CheckpointError: no model, a damaged one, or one of other keypoints than the skeleton's.
+    """
     state, metadata = read_tensors(path)
     info = CheckpointInfo.from_metadata(path, metadata)
+    _check_keypoints(path, info.keypoint_names)
     model = build_model(info.config)
     try:
         model.load_state_dict({key: value.float() for key, value in state.items()})
@@ -123,6 +130,16 @@ def load_checkpoint(path: Path, device: str = "cpu") -> tuple[MSARCNN, Checkpoin
             path, f"its weights do not fit the architecture {info.config.name} ({first_line(error)})", "Choose another"
         ) from error
     return model.to(device), info
+
+
+def _check_keypoints(path: Path, names: tuple[str, ...]) -> None:
+    """Labels, results and pictures all have the skeleton's keypoints, in its order; a model must, too."""
+    ours = load_skeleton().keypoints
+    if names != ours:
+        own, wanted = (f"{len(some)} ({', '.join(some)})" for some in (names, ours))
+        raise CheckpointError(
+            path, f"its keypoints are not this program's: it finds {own} instead of {wanted}", "Choose another model"
+        )
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str] | None]:

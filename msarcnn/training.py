@@ -1,27 +1,24 @@
 """Training and fine-tuning: one loop, exactly resumable, watched through its run folder (paper section 4)."""
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import torch
-from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader
 
-from msarcnn.atomic_files import atomic_writer
-from msarcnn.checked_fields import ConfigError, Within, check_fields, from_plain
-from msarcnn.checkpoint import CheckpointError, CheckpointInfo, file_hash, first_line, read_tensors, save_checkpoint
+from msarcnn.checkpoint import CheckpointInfo, file_hash, save_checkpoint
 from msarcnn.config import TrainConfig
 from msarcnn.dataset import LabelledImage, PoseDataset, Sample, StepSampler, mixed_seed
 from msarcnn.model import MSARCNN
 from msarcnn.precision import choose_precision
 from msarcnn.run_folder import RunFolder
+from msarcnn.training_state import Figures, Progress, TrainingState, score_of
 from msarcnn.weight_average import WeightAverage
 
 LOSS_NAMES = {
@@ -34,40 +31,12 @@ LOSS_NAMES = {
 MAX_BAD_STEPS = 5
 """Steps in a row with a loss that is not a number, after which a run gives up."""
 
-Figures = dict[str, dict[str, float]]
-"""{"keypoints": {"AP", ...}, "bbox": {"AP", ...}}."""
-
 Evaluate = Callable[[MSARCNN], tuple[Figures, CheckpointInfo]]
 """Figures of a model on the held-out images, and its description with confidences calibrated on them."""
 
 
 class TrainingError(RuntimeError):
     """A run that cannot go on; the message says why and what to change."""
-
-
-@dataclass
-class Progress:
-    """Where a run stands: step counts finished steps.
-
-    best is the highest score of a trained model so far (None before any); before and after are the figures on the
-    held-out images of the model that the run started from, and of the best one.
-    """
-
-    step: Annotated[int, Within(0, 1_000_000_000)] = 0
-    best: float | None = None
-    before: Figures = field(default_factory=dict)
-    after: Figures = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-    def verdict(self, held_out: int) -> str:
-        """A sentence about what the run has brought; empty when nothing was held out."""
-        if not self.before or not self.after:
-            return ""
-        before, after = (figures["keypoints"]["AP"] for figures in (self.before, self.after))
-        advice = "" if _score(self.after) >= _score(self.before) else " It is not better: more labels may help."
-        return f"Keypoint AP {before:.3f} before, {after:.3f} after, on {held_out} held-out images.{advice}"
 
 
 class StepClock:
@@ -130,6 +99,7 @@ class Trainer:
         self.optimizer = self._build_optimizer()
         self._precision = choose_precision(config.precision, next(model.parameters()).device)
         self.average = WeightAverage(self.parameters, config.average)
+        self.state = TrainingState(model, self.parameters, self.optimizer, self.average)
 
     # -- the run ---------------------------------------------------------------------------------
 
@@ -151,7 +121,7 @@ class Trainer:
         self.run.clear_command()
         model = None if status == "cancelled" else self.run.relative(self.run.best_checkpoint)
         progress = self.progress
-        worse = bool(progress.before) and _score(progress.after) < _score(progress.before)
+        worse = bool(progress.before) and score_of(progress.after) < score_of(progress.before)
         message = "" if model is None else progress.verdict(self.held_out)
         self.run.log({"event": "end", "status": status, "model": model, "message": message, "worse": worse})
         return status
@@ -263,7 +233,7 @@ class Trainer:
             if not keep:
                 self.progress.before = figures
                 return
-            score = _score(figures) if figures else None
+            score = score_of(figures) if figures else None
             if score is None or self.progress.best is None or score >= self.progress.best:
                 self.progress.best, self.progress.after = score, figures
                 lineage = {**self.info.lineage, "step": self.progress.step}
@@ -273,43 +243,12 @@ class Trainer:
     # -- resuming --------------------------------------------------------------------------------
 
     def _save_resume(self) -> None:
-        """Writes everything needed to go on bitwise: weights, optimizer, average, step. Atomic."""
-        tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        tensors |= {f"average.{k}": v for k, v in self.average.values.items()}
-        for name, parameter in self.parameters.items():
-            for key, value in self.optimizer.state.get(parameter, {}).items():
-                tensors[f"optimizer.{key}.{name}"] = torch.as_tensor(value)
-        state = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-        with atomic_writer(self.run.resume_checkpoint) as file:
-            file.write(save(state, {"progress": json.dumps(asdict(self.progress))}))
+        self.state.save(self.run.resume_checkpoint, self.progress)
         self._log_checkpoint(self.run.resume_checkpoint, best=False)
 
     def resume(self) -> None:
         """Goes back to the last saved state of the run folder. Raises CheckpointError."""
-        path = self.run.resume_checkpoint
-        tensors, metadata = read_tensors(path)
-        if not metadata or "progress" not in metadata:
-            raise CheckpointError(path, "not a resumable state", "Start a new run")
-        try:
-            progress = from_plain(Progress, json.loads(metadata["progress"]), "progress.")
-            self._restore(tensors)
-        except (ConfigError, json.JSONDecodeError, RecursionError, RuntimeError) as error:
-            raise CheckpointError(path, f"not a state of this run ({first_line(error)})", "Start a new run") from error
-        self.progress = progress
-
-    def _restore(self, tensors: dict[str, Tensor]) -> None:
-        """Takes over what `_save_resume` wrote. Raises ConfigError, RuntimeError for tensors of something else."""
-        groups: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
-        for key, value in tensors.items():
-            group, _, rest = key.partition(".")
-            if group not in groups:
-                raise ConfigError(f"unknown tensor {key}")
-            groups[group][rest] = value
-        if set(groups["average"]) != set(self.average.values):
-            raise ConfigError("its averaged weights are those of other settings")
-        self.model.load_state_dict(groups["model"])
-        self.average.load(groups["average"])
-        restore_optimizer(self.optimizer, self.parameters, groups["optimizer"])
+        self.progress = self.state.load(self.run.resume_checkpoint)
 
     # -- the log ---------------------------------------------------------------------------------
 
@@ -348,42 +287,6 @@ class Trainer:
 
     def _warn(self, text: str) -> None:
         self.run.log({"event": "message", "level": "warning", "text": text})
-
-
-def restore_optimizer(
-    optimizer: torch.optim.Optimizer, parameters: dict[str, nn.Parameter], saved: dict[str, Tensor]
-) -> None:
-    """Puts saved state into an optimizer, by its own rules of what lives where.
-
-    A fused AdamW wants its step count beside the parameters, on their device; another optimizer keeps it on the CPU.
-
-    Args:
-        optimizer: Of any device.
-        parameters: The parameters it moves, by name.
-        saved: State by "KIND.NAME", e.g. "exp_avg.backbone.body.0.weight".
-
-    Raises:
-        ConfigError: state of a parameter that the optimizer does not move.
-        RuntimeError: state of another shape.
-    """
-    names = {parameter: name for name, parameter in parameters.items()}
-    moved = [names[parameter] for group in optimizer.param_groups for parameter in group["params"]]
-    numbers = {name: number for number, name in enumerate(moved)}  # as `state_dict` numbers them
-    state: dict[int, dict[str, Tensor]] = {}
-    for key, value in saved.items():
-        kind, _, name = key.partition(".")
-        if name not in numbers:
-            raise ConfigError(f"the optimizer does not move {name!r}")
-        if kind != "step":
-            # Loading keeps the layout of what it is given; the steps after it are exact in the parameter's only.
-            value = torch.empty_like(parameters[name]).copy_(value)
-        state.setdefault(numbers[name], {})[kind] = value
-    optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
-
-
-def _score(figures: Figures) -> float:
-    """What the best model is chosen by: keypoint AP, and a tenth of box AP."""
-    return figures["keypoints"]["AP"] + 0.1 * figures["bbox"]["AP"] if figures else 0.0
 
 
 def lineage_of(parent: Path | None, data: list[Path], config: TrainConfig) -> dict[str, Any]:

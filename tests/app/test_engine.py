@@ -475,6 +475,26 @@ def loaded_models(engine: EngineClient) -> list[str | None]:
     return seen
 
 
+def test_a_model_of_other_keypoints_is_refused_when_it_is_loaded(
+    qtbot: QtBot, engine: EngineClient, photos: Path, models: tuple[str, str], tmp_path: Path
+) -> None:
+    """It would be loaded, and fail while its people are painted."""
+    from msarcnn.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+    from msarcnn.model import build_model
+
+    config = replace(load_checkpoint(Path(models[0]))[1].config, keypoints=3)
+    hand = tmp_path / "hand.safetensors"
+    save_checkpoint(hand, build_model(config), CheckpointInfo(config, keypoint_names=("wrist", "thumb", "index")))
+    before = engine.info
+    with qtbot.waitSignal(engine.refused, timeout=TIMEOUT) as blocker:
+        engine.load(str(hand))
+    model, reason = blocker.args
+    assert model == str(hand)
+    assert "hand.safetensors" in reason and "wrist, thumb, index" in reason and "left_ankle" in reason
+    assert engine.info == before
+    assert ask(qtbot, engine, files(photos, 0)[0], BOXES).done, "the earlier one still answers"
+
+
 def test_a_model_wanted_while_the_engine_restarts_is_the_one_that_answers(
     qtbot: QtBot, engine: EngineClient, models: tuple[str, str]
 ) -> None:

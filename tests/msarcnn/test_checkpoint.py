@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import zipfile
+from dataclasses import replace
 
 import pytest
 import torch
@@ -20,6 +21,8 @@ from msarcnn.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from msarcnn.model import build_model
+from msarcnn.skeleton import load_skeleton
 
 
 def test_weights_and_description_come_back(tiny_model, tmp_path):
@@ -112,6 +115,40 @@ def test_weights_of_another_architecture_are_refused(tiny_model, tmp_path):
         load_checkpoint(path)
     save_file(tiny_model.state_dict(), path, {**info, "config": json.dumps({"layers": 5})})
     with pytest.raises(CheckpointError, match="damaged"):
+        load_checkpoint(path)
+
+
+def other_keypoints(path, tiny_config, names):
+    """A sound model of other keypoints than the program's."""
+    config = replace(tiny_config, keypoints=len(names))
+    save_checkpoint(path, build_model(config), CheckpointInfo(config, keypoint_names=names))
+
+
+HAND = ("wrist", "thumb", "index")
+
+
+@pytest.mark.parametrize("names", [HAND, load_skeleton().keypoints[::-1], (*load_skeleton().keypoints, "neck")])
+def test_a_model_of_other_keypoints_is_refused_naming_its_own_and_ours(tiny_config, tmp_path, names):
+    path = tmp_path / "hand.safetensors"
+    other_keypoints(path, tiny_config, names)
+    with pytest.raises(CheckpointError, match="keypoints") as caught:
+        load_checkpoint(path)
+    text = str(caught.value)
+    assert str(path) in text and "\n" not in text
+    assert f"{len(names)} ({', '.join(names)})" in text
+    assert f"17 ({', '.join(load_skeleton().keypoints)})" in text
+
+
+def test_a_model_without_keypoint_names_has_cocos_if_it_has_as_many(tiny_config, tiny_model, tmp_path):
+    path = tmp_path / "old.safetensors"
+    description = CheckpointInfo(tiny_model.config).to_metadata()
+    del description["keypoint_names"]
+    save_file(tiny_model.state_dict(), path, description)
+    assert load_checkpoint(path)[1].keypoint_names == load_skeleton().keypoints
+    three = replace(tiny_config, keypoints=3)
+    description["config"] = json.dumps(three.to_dict())
+    save_file(build_model(three).state_dict(), path, description)
+    with pytest.raises(CheckpointError, match=r"old\.safetensors: .*keypoint_names is missing"):
         load_checkpoint(path)
 
 
