@@ -284,6 +284,8 @@ class Opening(QObject):
             self._settings.add_recent_project(project)
             note = " (read only)" if self._session.read_only else ""
             self.title_changed.emit(f"{title}{note}")
+            for sentence in self._session.store.notes:
+                self._messages.post(sentence, "warning")
             ready()
 
         self._session.open_project(project, opened, read_only)
