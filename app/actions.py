@@ -71,6 +71,8 @@ _FILE = (
     _a("import_results", "&Import predictions…", "mdi6.import", "", "File",
        "Bring in what another model has found: a COCO results file", "writable project", "detections.ask",
        separated=True),
+    _a("import_report", "Import &report…", "mdi6.text-box-check-outline", "", "File",
+       "What the newest import has taken, repaired and left out, and why", "project", "import_reports.show"),
     _a("merge", "&Merge labels…", "mdi6.call-merge", "", "File",
        "Bring in the labels of another project, of a part of this one, or of a COCO file", "writable project",
        "merging.ask"),

@@ -22,6 +22,7 @@ def connect_panels(window: "MainWindow") -> None:
         lambda: window.header.show_image(window.session.current_record(), window.session.read_only)
     )
     canvas.tool_changed.connect(lambda: window.conditions.set_placing(canvas.placing))
+    window.session.taus_changed.connect(window.joints.refresh)
     window.joints.model.placed.connect(window.editing.move_joint)
     window.joints.model.visibility_set.connect(window.editing.set_visibility)
     # Arrows and Tab move and select joints only while the canvas has the focus.
@@ -30,8 +31,10 @@ def connect_panels(window: "MainWindow") -> None:
     window.predictions.threshold_changed.connect(layers.set_threshold)
     window.predictions.accept_all_wanted.connect(window.editing.accept_shown)
     window.predictions.prefill_wanted.connect(window.actions_by_id["prefill_image"].trigger)
-    window.counts.changed.connect(window.predictions.show_counts)
-    window.counts.changed.connect(lambda shown, *_: _show_proposed(window, shown))
+    window.proposals.counted.connect(
+        lambda now: window.predictions.show_counts(len(now.shown), now.hidden, now.matching)
+    )
+    window.proposals.counted.connect(lambda now: _show_proposed(window, len(now.accepted)))
     window.heatmap_panel.shown_changed.connect(lambda on: layers.switch("heatmap", on))
     window.heatmap_panel.opacity_changed.connect(layers.set_opacity)
     window.heatmaps.status_changed.connect(window.heatmap_panel.show_status)
@@ -83,7 +86,14 @@ def connect_background_work(window: "MainWindow") -> None:
 
 
 def _show_proposed(window: "MainWindow", count: int) -> None:
-    them = "it" if count == 1 else "them"
-    accept = f"{{accept_and_go_on}} accepts {them} and goes on"
-    text = accept if count else "{new_person} draws a person · {prefill_image} asks the model"
+    """Beside the people: how many Space would accept, else what there is to do."""
+    record = window.session.current_record()
+    if window.session.read_only:
+        text = ""
+    elif count:
+        text = f"{{accept_and_go_on}} accepts {'it' if count == 1 else 'them'} and goes on"
+    elif record is not None and record.state.finished:
+        text = "{new_person} draws a person"  # what the model finds is not shown on a finished image
+    else:
+        text = "{new_person} draws a person · {prefill_image} asks the model"
     window.people.show_proposed(count, window.scene.key_names.hint(text))

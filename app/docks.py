@@ -26,7 +26,8 @@ class Docks:
         document, selection = session.document, session.selection
         self.image_list = ImageListPanel(model, window)
         self.people = PeoplePanel(document, selection, window)
-        self.joints = JointsPanel(document, selection, session.skeleton.keypoints, scene.look.colors, window)
+        names, colors = session.skeleton.keypoints, scene.look.colors
+        self.joints = JointsPanel(document, selection, session.tau_of, names, colors, window)
         self.predictions = PredictionsPanel(window)
         self.heatmap = HeatmapPanel(window)
         self.view = ViewPanel(window)

@@ -79,6 +79,7 @@ class Loop(QObject):
         self._engine = EngineClient(self)
         self._trainer = TrainerClient(self)
         self._images: dict[int, ImageFile] = {}
+        self._taus: dict[str, float] = {}
 
     def run(self) -> Outcome:
         """Runs all steps. Raises LoopError, OSError."""
@@ -127,7 +128,7 @@ class Loop(QObject):
         (self._engine.load if model else self._engine.start)(model)
         info = answer.wait("the model's answer")[0]
         self._say(f"model {info.name} {info.hash} on {info.device}")
-        self._tau = info.tau
+        self._taus[info.hash] = info.tau
 
     def _prefill(self) -> int:
         """Pre-fills all images into the prediction layer; returns how many people are found with confidence."""
@@ -148,13 +149,21 @@ class Loop(QObject):
         def failed(batch: int, key: int, text: str) -> None:
             answer.fail(text)
 
+        def troubled(batch: int, key: int, text: str, again: bool) -> None:
+            if not again:
+                answer.fail(text)
+
         self._engine.image_done.connect(keep)
         self._engine.image_failed.connect(failed)
+        self._engine.image_set_aside.connect(failed)
+        self._engine.image_troubled.connect(troubled)
         self._engine.batch_finished.connect(answer.done)
         self._engine.prefill(self._images.values())
         status = answer.wait("the pre-fill")[1]
         self._engine.image_done.disconnect(keep)
         self._engine.image_failed.disconnect(failed)
+        self._engine.image_set_aside.disconnect(failed)
+        self._engine.image_troubled.disconnect(troubled)
         if status != COMPLETED:
             raise LoopError(f"the pre-fill ended as {status}")
         return sum(found)
@@ -167,7 +176,7 @@ class Loop(QObject):
         for annotation in truth["annotations"]:
             people_of[names[annotation["image_id"]]].append(_person(annotation))
         for key, file in self._images.items():
-            self._do(predictions.accept_all(self._document, key, ACCEPT_SCORE, self._tau))
+            self._do(predictions.accept_all(self._document, key, ACCEPT_SCORE, self._taus.__getitem__))
             for person in people_of[file.path]:
                 self._correct_person(key, person)
             wanted = people_of[file.path]

@@ -10,6 +10,7 @@ from PySide6.QtWidgets import QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 from app import actions as action_table
 from app.canvas.layers import Layers
 from app.canvas.palette import Look
+from app.canvas.proposals import Proposals
 from app.canvas.scene import PoseScene
 from app.canvas.view import CanvasView
 from app.connections import connect_background_work, connect_panels
@@ -26,13 +27,13 @@ from app.controllers.estimation import Estimation
 from app.controllers.exporting import Exporting
 from app.controllers.fine_tuning import FineTuning
 from app.controllers.heatmaps import Heatmaps
+from app.controllers.import_reports import ImportReports
 from app.controllers.listing import Listing
 from app.controllers.merging import Merging
 from app.controllers.messages import Message, Messages
 from app.controllers.navigation import Navigation
 from app.controllers.opening import Opening
 from app.controllers.photos import Photos
-from app.controllers.prediction_counts import PredictionCounts
 from app.controllers.prefill import Prefill
 from app.controllers.session import Session
 from app.controllers.videos import Videos
@@ -78,7 +79,7 @@ class MainWindow(QMainWindow):
         self._connect_session()
         connect_panels(self)
         connect_background_work(self)
-        self.questions = Questions(self, self.fine_tuning, self.exporting, self.videos, self.merging, self.effort)
+        self.questions = Questions(self)
         self.restoreGeometry(settings.bytes_value("window/geometry"))
         self.restoreState(settings.bytes_value("window/state"))
         self.docks.hide_training()
@@ -96,26 +97,27 @@ class MainWindow(QMainWindow):
         self.engine, self.loader, self.trainer = EngineClient(self), ImageLoader(self), TrainerClient(self)
         self.model = ImageListModel(self)
         look = Look.of(skeleton.keypoints, skeleton.edges, skeleton.sides, skeleton.colors)
-        self.scene = PoseScene(session.document, session.selection, self.layers, look, self)
+        self.proposals = Proposals(session.document, session.selection, self.layers, session.tau_of, self)
+        self.scene = PoseScene(session.document, session.selection, self.layers, self.proposals, look, self)
         self.view_state = ViewState(self.layers, settings)
         self.listing = Listing(session, self.model)
         self.navigation = Navigation(self.model, session.selection)
         self.photos = Photos(session, self.loader, self.scene, self.model, self.navigation, self.messages)
         self.estimation = Estimation(session, self.engine, self.messages)
-        self.editing = Editing(session, self.scene, self.estimation, self.navigation, self.messages)
+        self.editing = Editing(session, self.scene, self.proposals, self.estimation, self.navigation, self.messages)
         self.clipboard = Clipboard(session, self.editing, self.navigation, self.messages)
         self.heatmaps = Heatmaps(session, self.engine, self.scene, self.layers)
         self.prefill = Prefill(session, self.engine, self.model, self.messages, settings, automatic_prefill)
-        self.opening = Opening(session, self.messages, settings, asker)
+        self.import_reports = ImportReports(session, self.messages, asker)
+        self.opening = Opening(session, self.messages, settings, asker, self.import_reports)
         self.exporting = Exporting(session, self.model, self.messages, asker)
         self.detections = Detections(session, self.model, self.messages, asker)
-        self.merging = Merging(session, self.messages, asker)
+        self.merging = Merging(session, self.messages, asker, self.import_reports)
         self.videos = Videos(self.opening, self.messages, asker, self)
         self.backups = Backups(session, self.messages)
         self.effort = Effort(session, self.messages, asker)
         self.fine_tuning = FineTuning(session, self.engine, self.trainer, self.model, self.messages, settings, asker)
         self.engine_status = EngineStatus(self.engine, self.fine_tuning, self.messages)
-        self.counts = PredictionCounts(session, self.layers)
         self.conditions = Conditions(session, self.layers, self.prefill, self.fine_tuning, self.clipboard)
         self.closing = Closing(
             session,
@@ -171,6 +173,7 @@ class MainWindow(QMainWindow):
             "backups": self.backups,
             "videos": self.videos,
             "effort": self.effort,
+            "import_reports": self.import_reports,
             "navigation": self.navigation,
             "editing": self.editing,
             "clipboard": self.clipboard,
@@ -219,7 +222,7 @@ class MainWindow(QMainWindow):
         self.messages.settled.connect(self.message_bar.dismiss_topic)
         self.messages.project_left.connect(self.message_bar.dismiss_project)
         self.opening.title_changed.connect(lambda title: self.setWindowTitle(f"{title} – {TITLE}"))
-        self.engine.ready.connect(lambda info: self.scene.set_tau(info.tau))
+        session.taus_changed.connect(self.proposals.forget)
         self.engine_status.changed.connect(self.status.model.setText)
 
     # Showing
@@ -252,7 +255,7 @@ class MainWindow(QMainWindow):
             self.navigation.next_unfinished()
         if self.session.selection.current_image is None:
             self.navigation.next()
-        if self.model.total == 0:
+        if self.model.total == 0 and not self.message_bar.waits:  # what is said already is the reason
             self.messages.post("There are no images here that can be read. Open another folder.", "warning")
 
     def _focus_canvas(self, image: int | None) -> None:

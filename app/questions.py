@@ -1,42 +1,36 @@
 """The dialogs that ask before long work begins: a controller asks, a dialog answers, the controller goes on."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from PySide6.QtCore import Qt
-from PySide6.QtWidgets import QDialog, QWidget
+from PySide6.QtWidgets import QDialog
 
-from app.controllers.effort import Effort
-from app.controllers.exporting import Exporting
-from app.controllers.fine_tuning import FineTuning
-from app.controllers.merging import Merging
-from app.controllers.videos import Videos
 from app.dialogs.effort import EffortDialog
 from app.dialogs.export import ExportChoices, ExportDialog, ExportSettings
 from app.dialogs.fine_tune import FineTuneDialog, LabelCounts
+from app.dialogs.import_report import ImportReportDialog
 from app.dialogs.split import SplitDialog
 from app.dialogs.video import VideoDialog
+from app.storage.import_report import ReadReport
+
+if TYPE_CHECKING:
+    from app.main_window import MainWindow
 
 
 class Questions:
     """Opens dialogs over a window; each is modal to it and gone once answered."""
 
-    def __init__(
-        self,
-        window: QWidget,
-        fine_tuning: FineTuning,
-        exporting: Exporting,
-        videos: Videos,
-        merging: Merging,
-        effort: Effort,
-    ) -> None:
+    def __init__(self, window: "MainWindow") -> None:
         self._window = window
-        self._fine_tuning, self._exporting, self._videos = fine_tuning, exporting, videos
-        self._merging, self._effort = merging, effort
-        fine_tuning.asked.connect(self._ask_fine_tuning)
-        exporting.asked.connect(self._ask_export)
-        videos.asked.connect(self._ask_video)
-        merging.split_asked.connect(self._ask_split)
-        effort.counted.connect(self._show_effort)
+        self._fine_tuning, self._exporting, self._videos = window.fine_tuning, window.exporting, window.videos
+        self._merging, self._effort, self._reports = window.merging, window.effort, window.import_reports
+        self._fine_tuning.asked.connect(self._ask_fine_tuning)
+        self._exporting.asked.connect(self._ask_export)
+        self._videos.asked.connect(self._ask_video)
+        self._merging.split_asked.connect(self._ask_split)
+        self._effort.counted.connect(self._show_effort)
+        self._reports.shown.connect(self._show_import_report)
 
     def _ask_fine_tuning(self, counts: LabelCounts) -> None:
         dialog = FineTuneDialog(counts, self._window)
@@ -61,6 +55,11 @@ class Questions:
     def _show_effort(self, header: list[str], rows: list[list[object]]) -> None:
         dialog = EffortDialog(header, rows, self._window)
         dialog.save_wanted.connect(self._effort.save)
+        _open(dialog)
+
+    def _show_import_report(self, report: ReadReport) -> None:
+        dialog = ImportReportDialog(report.summary(), report.text(), self._window)
+        dialog.save_wanted.connect(self._reports.save)
         _open(dialog)
 
 

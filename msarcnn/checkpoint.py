@@ -5,7 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -13,7 +13,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from msarcnn.atomic_files import atomic_writer
-from msarcnn.config import DEFAULT_MODEL, PRESETS, ConfigError, ModelConfig
+from msarcnn.checked_fields import ConfigError, Within, check_fields, from_plain
+from msarcnn.config import DEFAULT_MODEL, PRESETS, ModelConfig
 from msarcnn.model import MSARCNN, build_model
 from msarcnn.resources import resource_path
 from msarcnn.skeleton import load_skeleton
@@ -35,9 +36,12 @@ class Calibration:
     threshold is tau: a prediction's joint becomes a visible label from this confidence on.
     """
 
-    slope: float = 1.0
-    intercept: float = 0.0
-    threshold: float = 0.3
+    slope: Annotated[float, Within(0, 1e6, above=True)] = 1.0
+    intercept: Annotated[float, Within(-1e6, 1e6)] = 0.0
+    threshold: Annotated[float, Within(0, 1)] = 0.3
+
+    def __post_init__(self) -> None:
+        check_fields(self)
 
     def confidence(self, peaks: Tensor) -> Tensor:
         """Peaks in 0..1, any shape -> confidences in 0..1, the same shape."""
@@ -62,6 +66,13 @@ class CheckpointInfo:
     lineage: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        check_fields(self)
+        if len(self.keypoint_names) != self.config.keypoints:
+            raise ConfigError(
+                f"keypoint_names has {len(self.keypoint_names)} names, but config.keypoints is {self.config.keypoints}"
+            )
+
     def to_metadata(self) -> dict[str, str]:
         return {
             "format": FORMAT,
@@ -79,14 +90,16 @@ class CheckpointInfo:
                 path, "not a model of this program (no configuration inside)", "Choose a file written by `train`"
             )
         try:
-            return cls(
-                ModelConfig.from_dict(json.loads(metadata["config"])),
-                tuple(json.loads(metadata["keypoint_names"])),
-                Calibration(**json.loads(metadata["calibration"])),
-                json.loads(metadata["lineage"]),
-                json.loads(metadata["metrics"]),
-            )
-        except (KeyError, TypeError, json.JSONDecodeError, ConfigError) as error:
+            fields = {name: json.loads(metadata[name]) for name in cls.__dataclass_fields__ if name in metadata}
+            for name in ("config", "calibration", "lineage", "metrics"):
+                if name not in fields:
+                    raise ConfigError(f"{name} is missing")
+            for name, kind in (("config", ModelConfig), ("calibration", Calibration)):
+                fields[name] = from_plain(kind, fields[name], f"{name}.")
+            if "keypoint_names" not in fields and fields["config"].keypoints != len(load_skeleton().keypoints):
+                raise ConfigError("keypoint_names is missing")
+            return from_plain(cls, fields)
+        except (ConfigError, json.JSONDecodeError, RecursionError) as error:
             raise CheckpointError(path, f"its description is damaged ({error})", "Choose another file") from error
 
 
@@ -101,17 +114,32 @@ def save_checkpoint(path: Path, model: MSARCNN, info: CheckpointInfo, half: bool
 
 
 def load_checkpoint(path: Path, device: str = "cpu") -> tuple[MSARCNN, CheckpointInfo]:
-    """Rebuilds a network from its file, in single precision. Raises CheckpointError; the file is never executed."""
+    """Rebuilds a network from its file, in single precision; the file is never executed.
+
+    Raises:
+        CheckpointError: no model, a damaged one, or one of other keypoints than the skeleton's.
+    """
     state, metadata = read_tensors(path)
     info = CheckpointInfo.from_metadata(path, metadata)
+    _check_keypoints(path, info.keypoint_names)
     model = build_model(info.config)
     try:
         model.load_state_dict({key: value.float() for key, value in state.items()})
     except RuntimeError as error:
         raise CheckpointError(
-            path, f"its weights do not fit the architecture {info.config.name} ({_first_line(error)})", "Choose another"
+            path, f"its weights do not fit the architecture {info.config.name} ({first_line(error)})", "Choose another"
         ) from error
     return model.to(device), info
+
+
+def _check_keypoints(path: Path, names: tuple[str, ...]) -> None:
+    """Labels, results and pictures all have the skeleton's keypoints, in its order; a model must, too."""
+    ours = load_skeleton().keypoints
+    if names != ours:
+        own, wanted = (f"{len(some)} ({', '.join(some)})" for some in (names, ours))
+        raise CheckpointError(
+            path, f"its keypoints are not this program's: it finds {own} instead of {wanted}", "Choose another model"
+        )
 
 
 def read_tensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str] | None]:
@@ -123,7 +151,7 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str] | Non
         raise CheckpointError(path, "no such file", "Check the path, or list models with `models`") from error
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
-            path, f"not a readable safetensors file ({_first_line(error)})", "Copy it again, or choose another"
+            path, f"not a readable safetensors file ({first_line(error)})", "Copy it again, or choose another"
         ) from error
 
 
@@ -177,6 +205,7 @@ def file_hash(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
-def _first_line(error: BaseException) -> str:
+def first_line(error: BaseException) -> str:
+    """What an error says, without the heading and the details of PyTorch's lists."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
     return (lines[1] if len(lines) > 1 else lines[0]) if lines else type(error).__name__

@@ -21,7 +21,7 @@ pixel, boxes x, y, width, height.
 
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -111,7 +111,12 @@ class CocoDataset(msgspec.Struct):
 
 
 def read_coco(
-    path: Path, *, keep_raw: bool = True, roots: Sequence[Path] = (), reading: Reading | None = None
+    path: Path,
+    *,
+    keep_raw: bool = True,
+    roots: Sequence[Path] = (),
+    reading: Reading | None = None,
+    progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> CocoDataset:
     """Reads and validates a COCO file: keypoints, detection-only, or a list of images only.
 
@@ -121,6 +126,7 @@ def read_coco(
         roots: The image folders: what the file says about a photo is compared with the photo (`coco_photos`), and
             labels are measured in its pixels. Without them the file is believed.
         reading: What somebody has said about a file that leaves it open.
+        progress: Called with (done, total) while photos are compared, some hundred microseconds each.
 
     Raises:
         CocoError: with file, place and cure, when the file cannot be read as COCO at all.
@@ -143,7 +149,7 @@ def read_coco(
             path, f"images[{first.index}]", f"cannot be used ({first.reason})", "correct the images' entries"
         )
     reader = RecordReader(images, categories, people, Photos(roots, log) if roots else None, log)
-    reader.read(annotations)
+    reader.read(annotations, progress)
     return CocoDataset(
         path=path,
         header=header,

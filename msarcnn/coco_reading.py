@@ -1,7 +1,7 @@
 """From the records of a COCO file to images and people; a record that is wrong costs no other one."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, NamedTuple, TypeVar
@@ -19,6 +19,7 @@ T = TypeVar("T")
 _UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _MAX_ID = 2**63 - 1
 """Ids are stored in 64-bit columns."""
+_STEP = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,21 +178,24 @@ class RecordReader:
         self.people: list[CocoPerson] = []
         self.others: list[CocoOther] = []
 
-    def read(self, annotations: Sequence[ReadAnnotation]) -> None:
-        self._compare_photos(annotations)
+    def read(self, annotations: Sequence[ReadAnnotation], progress: Callable[[int, int], None]) -> None:
+        """Sorts them; progress is called with (done, total) while photos are compared."""
+        self._compare_photos(annotations, progress)
         for one in annotations:
             self._sort(one)
         self.people, twins = without_twins(self.people, self._people_categories, self._log)
         self.others = sorted([*self.others, *twins], key=lambda other: other.index)
 
-    def _compare_photos(self, annotations: Sequence[ReadAnnotation]) -> None:
+    def _compare_photos(self, annotations: Sequence[ReadAnnotation], progress: Callable[[int, int], None]) -> None:
         extents: dict[int, Extent] = {}
         if self._photos is not None:
             for one in annotations:
                 if one.fields.category_id in self._people_categories:
                     extents.setdefault(one.fields.image_id, Extent()).add(one.fields)
         files: set[tuple[int, str]] = set()
-        for key, (image, stated) in self._read_images.items():
+        for number, (key, (image, stated)) in enumerate(self._read_images.items()):
+            if self._photos is not None and number % _STEP == 0:
+                progress(number, len(self._read_images))
             if image is None:
                 continue
             frame = Frame(image)

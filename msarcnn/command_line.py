@@ -6,7 +6,9 @@ import sys
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from msarcnn.coco import CocoError
+import msgspec
+
+from msarcnn.coco import CocoError, Reading, read_coco
 from msarcnn.config import DEFAULT_MODEL, PRESETS, preset
 from msarcnn.images import ImageError
 
@@ -20,6 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_train(commands)
     _add_summary(commands)
+    _add_check(commands)
     models = commands.add_parser("models", help="known models and where their weights are")
     models.add_argument("--json", action="store_true")
     models.set_defaults(function=_models)
@@ -55,6 +58,26 @@ def _add_evaluate(commands: Commands) -> None:
     evaluate.add_argument("--device", default="cpu")
     evaluate.add_argument("--json", action="store_true")
     evaluate.set_defaults(function=_evaluate)
+
+
+def _add_check(commands: Commands) -> None:
+    check = commands.add_parser("check", help="what would be taken of a COCO file, repaired, and left out")
+    check.add_argument("--annotations", type=Path, required=True)
+    check.add_argument("--images", type=Path, action="append", help="image folder, to compare with the photos")
+    check.add_argument("--json", action="store_true")
+    _add_reading(check)
+    check.set_defaults(function=_check)
+
+
+def _add_reading(command: argparse.ArgumentParser) -> None:
+    """Answers to what a COCO file may leave open."""
+    said = command.add_argument_group("where the annotations leave it open")
+    said.add_argument("--people", action="append", metavar="NAME", help="category that is people; repeat for more")
+    said.add_argument("--joints-in-coco-order", action="store_true", help="joints of unknown names are in COCO's order")
+
+
+def _reading(arguments: argparse.Namespace) -> Reading:
+    return Reading(tuple(arguments.people or ()), arguments.joints_in_coco_order)
 
 
 def _add_summary(commands: Commands) -> None:
@@ -166,6 +189,17 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         print(problem, file=sys.stderr)
     _show(judged.figures, arguments.json, "\n".join(_figure_lines(judged.figures)))
     return 0
+
+
+def _check(arguments: argparse.Namespace) -> int:
+    from msarcnn.coco_report import report_of
+
+    dataset = read_coco(
+        arguments.annotations, keep_raw=False, roots=arguments.images or (), reading=_reading(arguments)
+    )
+    report = report_of(dataset)
+    _show(msgspec.to_builtins(report), arguments.json, report.text())
+    return 1 if report.warns else 0
 
 
 def _figure_lines(figures: dict[str, dict[str, Any]]) -> list[str]:

@@ -1,20 +1,33 @@
 """What a model is made of: one frozen dataclass, its named presets, and nothing heavy (no torch)."""
 
 import math
-from dataclasses import asdict, dataclass, fields, replace
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from dataclasses import asdict, dataclass, replace
+from typing import Annotated, Any, Literal
+
+from msarcnn.checked_fields import ConfigError, Within, check_fields, from_plain
+
+__all__ = [
+    "DEFAULT_MODEL",
+    "PRESETS",
+    "ConfigError",
+    "FineTuning",
+    "ModelConfig",
+    "TrainConfig",
+    "fine_tuning_defaults",
+    "preset",
+]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-class ConfigError(ValueError):
-    """A configuration that no model can be built from; the message says which field and why."""
-
-
-def _with_tuples(data: dict[str, Any]) -> dict[str, Any]:
-    """JSON has no tuples: lists become them again."""
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in data.items()}
+Count = Annotated[int, Within(1, 1_000_000)]
+Channels = Annotated[int, Within(1, 16_384)]
+Pixels = Annotated[int, Within(1, 65_536)]
+Steps = Annotated[int, Within(1, 1_000_000_000)]
+Share = Annotated[float, Within(0, 1)]
+Decay = Annotated[float, Within(0, 1, below=True)]
+Factor = Annotated[float, Within(0, 1000, above=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,47 +63,36 @@ class ModelConfig:
 
     name: str = "msa_rcnn_resnet50_fpn"
     backbone: Literal["resnet50", "resnet101", "resnext101_32x8d", "mobilenet_v2"] = "resnet50"
-    norm_eps: float = 1e-5
-    fpn_channels: int = 256
+    norm_eps: Share = 1e-5
+    fpn_channels: Channels = 256
     pooling: Literal["ms_roi_align", "roi_align", "roi_align_p2"] = "ms_roi_align"
     aggregation: Literal["sum", "concat"] = "sum"
-    box_head_width: int = 1024
+    box_head_width: Channels = 1024
     keypoint_head: Literal["ms_kpsnet", "convs"] = "ms_kpsnet"
-    keypoint_width: int = 512
+    keypoint_width: Channels = 512
     keypoint_output: Literal["deconv_conv", "deconv"] = "deconv_conv"
     decoding: Literal["top2", "argmax"] = "top2"
-    keypoints: int = 17
-    min_size: int = 800
-    max_size: int = 1333
-    image_mean: tuple[float, ...] = IMAGENET_MEAN
-    image_std: tuple[float, ...] = IMAGENET_STD
-    anchor_sizes: tuple[int, ...] = (32, 64, 128, 256, 512)
-    rpn_pre_nms_train: int = 2000
-    rpn_post_nms_train: int = 2000
-    rpn_pre_nms_test: int = 1000
-    rpn_post_nms_test: int = 1000
-    rpn_batch_per_image: int = 256
-    box_batch_per_image: int = 512
-    keypoint_batch_per_image: int = 128
-    keypoint_batch_per_person: int = 128
-    box_score_threshold: float = 0.05
-    box_nms: float = 0.5
-    detections_per_image: int = 100
+    keypoints: Annotated[int, Within(1, 1000)] = 17
+    min_size: Pixels = 800
+    max_size: Pixels = 1333
+    image_mean: tuple[Share, Share, Share] = IMAGENET_MEAN
+    image_std: tuple[Factor, Factor, Factor] = IMAGENET_STD
+    anchor_sizes: tuple[Pixels, Pixels, Pixels, Pixels, Pixels] = (32, 64, 128, 256, 512)
+    rpn_pre_nms_train: Count = 2000
+    rpn_post_nms_train: Count = 2000
+    rpn_pre_nms_test: Count = 1000
+    rpn_post_nms_test: Count = 1000
+    rpn_batch_per_image: Count = 256
+    box_batch_per_image: Count = 512
+    keypoint_batch_per_image: Count = 128
+    keypoint_batch_per_person: Count = 128
+    box_score_threshold: Share = 0.05
+    box_nms: Share = 0.5
+    detections_per_image: Count = 100
     pose_score: Literal["box", "joints"] = "box"
 
     def __post_init__(self) -> None:
-        for name, hint in get_type_hints(ModelConfig).items():
-            value = getattr(self, name)
-            if get_origin(hint) is Literal and value not in get_args(hint):
-                raise ConfigError(f"{name} = {value!r}: choose one of {', '.join(map(str, get_args(hint)))}")
-            if hint is int and (not isinstance(value, int) or value <= 0):
-                raise ConfigError(f"{name} = {value!r}: a positive whole number is needed")
-            if hint is float and not (isinstance(value, int | float) and value >= 0):
-                raise ConfigError(f"{name} = {value!r}: a number >= 0 is needed")
-        if len(self.anchor_sizes) != 5:
-            raise ConfigError("anchor_sizes needs five entries, one for each of P2..P6")
-        if len(self.image_mean) != 3 or len(self.image_std) != 3:
-            raise ConfigError("image_mean and image_std need three entries (RGB)")
+        check_fields(self)
         if self.keypoint_head == "ms_kpsnet" and self.pooling == "roi_align":
             raise ConfigError("ms_kpsnet needs 16x16 RoIs: choose pooling roi_align_p2 or ms_roi_align")
 
@@ -106,11 +108,7 @@ class ModelConfig:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "ModelConfig":
         """Rebuilds a configuration; raises ConfigError on an unknown field or value."""
-        known = {field.name for field in fields(cls)}
-        unknown = sorted(set(data) - known)
-        if unknown:
-            raise ConfigError(f"unknown fields {', '.join(unknown)}: written by a newer version? Update this one")
-        return cls(**_with_tuples(data))
+        return from_plain(cls, data)
 
 
 PRESETS: dict[str, ModelConfig] = {
@@ -196,51 +194,41 @@ class TrainConfig:
         workers: Processes that load images (0: the training process itself).
     """
 
-    iterations: int = 200
-    batch_size: int = 2
-    learning_rate: float = 0.0
-    trunk_rate: float = 1.0
+    iterations: Steps = 200
+    batch_size: Annotated[int, Within(1, 65_536)] = 2
+    learning_rate: Annotated[float, Within(0, 100)] = 0.0
+    trunk_rate: Annotated[float, Within(0, 1000)] = 1.0
     optimizer: Literal["sgd", "adamw"] = "adamw"
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
+    momentum: Decay = 0.9
+    weight_decay: Share = 1e-4
     schedule: Literal["step", "cosine"] = "cosine"
-    warmup: int = 500
+    warmup: Annotated[int, Within(0, 1_000_000_000)] = 500
     train: Literal["all", "heads"] = "all"
-    sizes: tuple[int, ...] = ()
-    crop: int = 0
-    mosaic: float = 0.0
-    jitter: tuple[float, float] = (1.0, 1.0)
-    color: float = 0.2
+    sizes: tuple[Pixels, ...] = ()
+    crop: Annotated[int, Within(0, 65_536)] = 0
+    mosaic: Share = 0.0
+    jitter: tuple[Factor, Factor] = (1.0, 1.0)
+    color: Share = 0.2
     flip: bool = True
     select: Literal["keypoints", "all"] = "all"
-    target_spread: float = 0.0
-    sampling: float = 1.0
-    pseudo_weight: float = 1.0
-    gradient_clip: float = 10.0
-    average: float = 0.0
+    target_spread: Annotated[float, Within(0, 64)] = 0.0
+    sampling: Factor = 1.0
+    pseudo_weight: Annotated[float, Within(0, 1000)] = 1.0
+    gradient_clip: Annotated[float, Within(0, 1_000_000_000, above=True)] = 10.0
+    average: Decay = 0.0
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    seed: int = 0
-    evaluate_every: int = 100
-    checkpoint_every: int = 50
-    log_every: int = 5
-    workers: int = 0
+    seed: Annotated[int, Within(0, 2**63 - 1)] = 0
+    evaluate_every: Steps = 100
+    checkpoint_every: Steps = 50
+    log_every: Steps = 5
+    workers: Annotated[int, Within(0, 1024)] = 0
 
     def __post_init__(self) -> None:
-        for name, hint in get_type_hints(TrainConfig).items():
-            value = getattr(self, name)
-            if get_origin(hint) is Literal and value not in get_args(hint):
-                raise ConfigError(f"{name} = {value!r}: choose one of {', '.join(map(str, get_args(hint)))}")
-        for name in ("iterations", "batch_size", "evaluate_every", "checkpoint_every", "log_every"):
-            if getattr(self, name) < 1:
-                raise ConfigError(f"{name} = {getattr(self, name)}: at least 1 is needed")
-        if not 0 <= self.average < 1:
-            raise ConfigError(f"average = {self.average}: a decay in [0, 1) is needed")
-        if self.sampling <= 0:
-            raise ConfigError(f"sampling = {self.sampling}: a factor above 0 is needed")
+        check_fields(self)
         if self.mosaic > 0 and not self.crop:
             raise ConfigError(f"mosaic = {self.mosaic}: needs crop, the side of the square that images are put into")
-        if not 0 < self.jitter[0] <= self.jitter[1]:
-            raise ConfigError(f"jitter = {self.jitter}: two positive factors, the smaller first, are needed")
+        if self.jitter[0] > self.jitter[1]:
+            raise ConfigError(f"jitter = {self.jitter}: the smaller factor first is needed")
 
     @property
     def base_learning_rate(self) -> float:
@@ -266,12 +254,12 @@ class TrainConfig:
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> "TrainConfig":
-        """Rebuilds settings; raises TypeError on an unknown field, ConfigError on a wrong value."""
-        data = dict(data)
+        """Rebuilds settings; raises ConfigError on an unknown field or a wrong value."""
         # Runs of before could only say whether or not: they go on as they began.
-        if (mixed := data.pop("mixed_precision", None)) is not None:
-            data["precision"] = "bf16" if mixed else "fp32"
-        return cls(**_with_tuples(data))
+        if isinstance(data, dict) and "mixed_precision" in data:
+            data = {**data, "precision": "bf16" if data["mixed_precision"] else "fp32"}
+            del data["mixed_precision"]
+        return from_plain(cls, data)
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,3 +275,13 @@ def fine_tuning_defaults(images: int, people: int) -> FineTuning:
     # Few images need more passes for the same number of steps.
     epochs = min(max(round(1500 / max(images, 1)), 5), 30)
     return FineTuning("all" if people >= 500 else "heads", epochs)
+
+
+def training_steps(images: int, epochs: float, batch_size: int) -> int:
+    """Steps of so many passes over the images, at least one: a batch may begin in one pass and end in the next."""
+    return max(round(epochs * images / batch_size), 1)
+
+
+def held_out_count(images: int, fraction: float) -> int:
+    """How many images a share of them holds out: one at least and all but one at most; none for a share of 0."""
+    return min(max(round(images * fraction), 1), max(images - 1, 0)) if fraction > 0 else 0

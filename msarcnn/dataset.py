@@ -11,8 +11,8 @@ from torch import Tensor
 from torch.utils.data import Dataset
 
 from msarcnn.augmentation import augment, mosaic
-from msarcnn.coco import CocoDataset, CocoImage, CocoPerson, read_coco
-from msarcnn.config import ModelConfig, TrainConfig
+from msarcnn.coco import CocoDataset, CocoImage, CocoPerson, Reading, read_coco
+from msarcnn.config import ModelConfig, TrainConfig, held_out_count
 from msarcnn.images import ImageError, load_image
 from msarcnn.roi_heads import Target
 from msarcnn.skeleton import load_skeleton
@@ -136,7 +136,10 @@ def chosen_for_training(images: list[LabelledImage], config: TrainConfig) -> lis
 
 
 def read_labelled_images(
-    annotations: Sequence[Path], roots: Sequence[Path], pseudo_weight: float = 1.0
+    annotations: Sequence[Path],
+    roots: Sequence[Path],
+    pseudo_weight: float = 1.0,
+    reading: Reading | None = None,
 ) -> tuple[list[LabelledImage], list[str]]:
     """Reads one COCO file with its image folders, or several files with one folder each.
 
@@ -156,7 +159,7 @@ def read_labelled_images(
     images: list[LabelledImage] = []
     notes: list[str] = []
     for path, folders in pairs:
-        data = read_coco(path, keep_raw=False)
+        data = read_coco(path, keep_raw=False, roots=folders, reading=reading)
         images += labelled_images(data, folders, pseudo_weight)
         notes += [f"{path}: {note}" for note in (*data.notes, *data.quarantined)]
     return images, notes
@@ -220,8 +223,7 @@ def split_by_image(
     if len(images) < 2:
         raise DataError("holding images out needs at least two labelled images: label more, or hold none out")
     order = np.random.default_rng(seed).permutation(len(images))
-    count = min(max(round(len(images) * fraction), 1), len(images) - 1)
-    held_out = set(order[:count].tolist())
+    held_out = set(order[: held_out_count(len(images), fraction)].tolist())
     training = [image for index, image in enumerate(images) if index not in held_out]
     return training, [image for index, image in enumerate(images) if index in held_out]
 

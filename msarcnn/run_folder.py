@@ -42,13 +42,19 @@ class RunFolder:
         self._prepare()
 
     def reopen(self) -> dict[str, Any]:
-        """Prepares going on; returns the stored settings. Raises RunFolderError if there is nothing to continue."""
+        """Prepares going on; returns the stored settings, unchecked. Raises RunFolderError without a readable file."""
         try:
-            stored: dict[str, Any] = json.loads(self.config.read_text())
-        except (OSError, json.JSONDecodeError) as error:
+            stored: dict[str, Any] = json.loads(self.config.read_bytes())
+        except OSError as error:
             raise RunFolderError(f"{self.path} holds no run to continue ({error}): start without --resume") from error
+        except (ValueError, RecursionError) as error:
+            raise self.damaged(error) from error
         self._prepare()
         return stored
+
+    def damaged(self, error: Exception) -> RunFolderError:
+        """The error about settings that cannot be gone on with; names the file."""
+        return RunFolderError(f"{self.config}: {error}; correct it, or start a new run in another folder")
 
     def _prepare(self) -> None:
         self.resume_checkpoint.parent.mkdir(parents=True, exist_ok=True)

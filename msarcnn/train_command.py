@@ -5,14 +5,15 @@ import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
-from typing import Any
+from typing import Annotated, Any
 
 import torch
 
 from msarcnn.backbone import mobilenet_body_state
+from msarcnn.checked_fields import ConfigError, Within, check_fields, check_value, from_plain
 from msarcnn.checkpoint import CheckpointError, CheckpointInfo, find_model, load_checkpoint, read_tensors
 from msarcnn.coco import read_coco
-from msarcnn.config import DEFAULT_MODEL, ModelConfig, TrainConfig, preset
+from msarcnn.config import DEFAULT_MODEL, ModelConfig, TrainConfig, preset, training_steps
 from msarcnn.dataset import (
     DataError,
     LabelledImage,
@@ -41,12 +42,17 @@ class RunSettings:
     images: list[str]
     val_annotations: str | None
     val_images: str | None
-    val_fraction: float
+    val_fraction: Annotated[float, Within(0, 1, below=True)]
     init: str | None
     backbone_weights: str | None
     model: dict[str, Any]
     train: dict[str, Any]
     device: str
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+        from_plain(ModelConfig, self.model, "model.")
+        from_plain(TrainConfig, self.train, "train.")
 
     @property
     def model_config(self) -> ModelConfig:
@@ -61,6 +67,8 @@ def settings_from_arguments(arguments: argparse.Namespace) -> RunSettings:
     """Turns the command line into settings with absolute paths. Raises DataError, CheckpointError, ConfigError."""
     if not arguments.annotations or not arguments.images:
         raise DataError("train needs --annotations and --images (or --resume with the --output of a run)")
+    if arguments.epochs is not None:
+        check_value("epochs", arguments.epochs, Annotated[float, Within(0, 1_000_000, above=True)])
     init = find_model(arguments.init) if arguments.init else None
     config = load_checkpoint(init)[1].config if init else preset(arguments.model or DEFAULT_MODEL)
     return RunSettings(
@@ -91,7 +99,7 @@ def train(arguments: argparse.Namespace) -> str:
     """Runs (or continues) a training; returns how it ended. Errors are logged to the run before they are raised."""
     run = RunFolder(arguments.output)
     if arguments.resume:
-        settings = RunSettings(**run.reopen())
+        settings = _stored_settings(run)
     else:
         settings = settings_from_arguments(arguments)
         run.create()
@@ -113,6 +121,14 @@ def train(arguments: argparse.Namespace) -> str:
         raise
 
 
+def _stored_settings(run: RunFolder) -> RunSettings:
+    """What the run was started with. Raises RunFolderError, naming file and field, when that cannot be used."""
+    try:
+        return from_plain(RunSettings, run.reopen())
+    except ConfigError as error:
+        raise run.damaged(error) from error
+
+
 def _interrupt(number: int, frame: FrameType | None) -> None:
     raise InterruptedRunError(signal.Signals(number).name)
 
@@ -127,7 +143,7 @@ def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace)
     training, judge = _hold_out(settings, chosen_for_training(images, config), annotations, run)
     if not arguments.resume:
         if arguments.epochs:
-            steps = max(round(arguments.epochs * len(training) / config.batch_size), 1)
+            steps = training_steps(len(training), arguments.epochs, config.batch_size)
             config = replace(config, iterations=steps)
             settings = replace(settings, train=config.to_dict())
         run.write_config(vars(settings))

@@ -1,25 +1,24 @@
 """Training and fine-tuning: one loop, exactly resumable, watched through its run folder (paper section 4)."""
 
-import json
 import math
 import time
-from collections.abc import Callable
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors.torch import save
-from torch import Tensor, nn
+from torch import nn
 from torch.utils.data import DataLoader
 
-from msarcnn.atomic_files import atomic_writer
-from msarcnn.checkpoint import CheckpointError, CheckpointInfo, file_hash, read_tensors, save_checkpoint
+from msarcnn.checkpoint import CheckpointInfo, file_hash, save_checkpoint
 from msarcnn.config import TrainConfig
 from msarcnn.dataset import LabelledImage, PoseDataset, Sample, StepSampler, mixed_seed
 from msarcnn.model import MSARCNN
 from msarcnn.precision import choose_precision
 from msarcnn.run_folder import RunFolder
+from msarcnn.training_state import Figures, Progress, TrainingState, score_of
 from msarcnn.weight_average import WeightAverage
 
 LOSS_NAMES = {
@@ -32,9 +31,6 @@ LOSS_NAMES = {
 MAX_BAD_STEPS = 5
 """Steps in a row with a loss that is not a number, after which a run gives up."""
 
-Figures = dict[str, dict[str, float]]
-"""{"keypoints": {"AP", ...}, "bbox": {"AP", ...}}."""
-
 Evaluate = Callable[[MSARCNN], tuple[Figures, CheckpointInfo]]
 """Figures of a model on the held-out images, and its description with confidences calibrated on them."""
 
@@ -43,26 +39,23 @@ class TrainingError(RuntimeError):
     """A run that cannot go on; the message says why and what to change."""
 
 
-@dataclass
-class Progress:
-    """Where a run stands: step counts finished steps.
+class StepClock:
+    """The seconds that steps take, without the pauses and evaluations between them: what the time left is made of."""
 
-    best is the highest score of a trained model so far (None before any); before and after are the figures on the
-    held-out images of the model that the run started from, and of the best one.
-    """
+    def __init__(self) -> None:
+        self._counted = 0.0
+        self._since = time.monotonic()
 
-    step: int = 0
-    best: float | None = None
-    before: Figures = field(default_factory=dict)
-    after: Figures = field(default_factory=dict)
+    @property
+    def seconds(self) -> float:
+        return self._counted + time.monotonic() - self._since
 
-    def verdict(self, held_out: int) -> str:
-        """A sentence about what the run has brought; empty when nothing was held out."""
-        if not self.before or not self.after:
-            return ""
-        before, after = (figures["keypoints"]["AP"] for figures in (self.before, self.after))
-        advice = "" if _score(self.after) >= _score(self.before) else " It is not better: more labels may help."
-        return f"Keypoint AP {before:.3f} before, {after:.3f} after, on {held_out} held-out images.{advice}"
+    @contextmanager
+    def stopped(self) -> Iterator[None]:
+        """What happens within the block is not counted."""
+        self._counted = self.seconds
+        yield
+        self._since = time.monotonic()
 
 
 class Trainer:
@@ -106,6 +99,7 @@ class Trainer:
         self.optimizer = self._build_optimizer()
         self._precision = choose_precision(config.precision, next(model.parameters()).device)
         self.average = WeightAverage(self.parameters, config.average)
+        self.state = TrainingState(model, self.parameters, self.optimizer, self.average)
 
     # -- the run ---------------------------------------------------------------------------------
 
@@ -127,37 +121,35 @@ class Trainer:
         self.run.clear_command()
         model = None if status == "cancelled" else self.run.relative(self.run.best_checkpoint)
         progress = self.progress
-        worse = bool(progress.before) and _score(progress.after) < _score(progress.before)
+        worse = bool(progress.before) and score_of(progress.after) < score_of(progress.before)
         message = "" if model is None else progress.verdict(self.held_out)
         self.run.log({"event": "end", "status": status, "model": model, "message": message, "worse": worse})
         return status
 
     def _steps(self) -> str:
-        config, started, first = self.config, time.monotonic(), self.progress.step
+        config, clock, first = self.config, StepClock(), self.progress.step
         bad_steps = 0
         for batch in self._batches():
-            command = self._wait_while_paused()
+            with clock.stopped():
+                command = self._wait_while_paused()
             if command in ("stop", "cancel"):
                 return "stopped" if command == "stop" else "cancelled"
             step = self.progress.step
             readable = self._readable(batch)
-            if not readable:
-                self.progress.step = step + 1
-                continue
-            losses = self._step(readable, step)
-            if losses is None:
+            losses = self._step(readable, step) if readable else None
+            if losses is not None:
+                bad_steps = 0
+            elif readable:
                 bad_steps += 1
                 self._warn(f"step {step + 1}: the loss is not a number; the step was left out")
                 if bad_steps >= MAX_BAD_STEPS:
                     raise TrainingError(f"{bad_steps} steps in a row without a finite loss: lower the learning rate")
-            else:
-                bad_steps = 0
-            self.progress.step = step + 1
-            done = self.progress.step
+            self.progress.step = done = step + 1
             if losses is not None and (done % config.log_every == 0 or done == config.iterations):
-                self._log_step(losses, (time.monotonic() - started) / (done - first))
+                self._log_step(losses, clock.seconds / (done - first))
             if done % config.evaluate_every == 0 and done < config.iterations:
-                self._judge(keep=True)
+                with clock.stopped():
+                    self._judge(keep=True)
             if done % config.checkpoint_every == 0 and done < config.iterations:
                 self._save_resume()
         return "completed"
@@ -241,7 +233,7 @@ class Trainer:
             if not keep:
                 self.progress.before = figures
                 return
-            score = _score(figures) if figures else None
+            score = score_of(figures) if figures else None
             if score is None or self.progress.best is None or score >= self.progress.best:
                 self.progress.best, self.progress.after = score, figures
                 lineage = {**self.info.lineage, "step": self.progress.step}
@@ -251,37 +243,12 @@ class Trainer:
     # -- resuming --------------------------------------------------------------------------------
 
     def _save_resume(self) -> None:
-        """Writes everything needed to go on bitwise: weights, optimizer, average, step. Atomic."""
-        tensors: dict[str, Tensor] = {f"model.{k}": v for k, v in self.model.state_dict().items()}
-        tensors |= {f"average.{k}": v for k, v in self.average.values.items()}
-        for name, parameter in self.parameters.items():
-            for key, value in self.optimizer.state.get(parameter, {}).items():
-                tensors[f"optimizer.{key}.{name}"] = torch.as_tensor(value)
-        state = {key: value.detach().cpu().contiguous() for key, value in tensors.items()}
-        with atomic_writer(self.run.resume_checkpoint) as file:
-            file.write(save(state, {"progress": json.dumps(asdict(self.progress))}))
+        self.state.save(self.run.resume_checkpoint, self.progress)
         self._log_checkpoint(self.run.resume_checkpoint, best=False)
 
     def resume(self) -> None:
         """Goes back to the last saved state of the run folder. Raises CheckpointError."""
-        path = self.run.resume_checkpoint
-        tensors, metadata = read_tensors(path)
-        if not metadata or "progress" not in metadata:
-            raise CheckpointError(path, "not a resumable state", "Start a new run")
-        groups: dict[str, dict[str, Tensor]] = {"model": {}, "average": {}, "optimizer": {}}
-        for key, value in tensors.items():
-            group, _, rest = key.partition(".")
-            groups[group][rest] = value
-        self.model.load_state_dict(groups["model"])
-        self.average.load(groups["average"])
-        for key, value in groups["optimizer"].items():
-            kind, _, name = key.partition(".")
-            parameter = self.parameters[name]
-            # AdamW keeps its step count on the CPU; the moments live with, and laid out like, their parameter.
-            if kind != "step":
-                value = torch.empty_like(parameter).copy_(value)
-            self.optimizer.state[parameter][kind] = value
-        self.progress = Progress(**json.loads(metadata["progress"]))
+        self.progress = self.state.load(self.run.resume_checkpoint)
 
     # -- the log ---------------------------------------------------------------------------------
 
@@ -320,11 +287,6 @@ class Trainer:
 
     def _warn(self, text: str) -> None:
         self.run.log({"event": "message", "level": "warning", "text": text})
-
-
-def _score(figures: Figures) -> float:
-    """What the best model is chosen by: keypoint AP, and a tenth of box AP."""
-    return figures["keypoints"]["AP"] + 0.1 * figures["bbox"]["AP"] if figures else 0.0
 
 
 def lineage_of(parent: Path | None, data: list[Path], config: TrainConfig) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import hypot
 
-from app.document.records import Box, Person, Prediction
+from app.commands.predictions import Proposal
+from app.document.records import Box, Person
 
 JOINT_RADIUS = 9.0
 """Screen pixels within which a joint or a handle is hit."""
@@ -66,7 +67,7 @@ class Visible:
     """
 
     people: Sequence[Person]
-    predictions: Sequence[Prediction] = ()
+    proposals: Sequence[Proposal] = ()
     selected: int | None = None
     edges: Sequence[tuple[int, int]] = ()
     boxes: bool = True
@@ -104,6 +105,12 @@ def resized(box: Box, handle: Handle, x: float, y: float, smallest: float = 1.0)
     left, right = min(left, right), max(left, right)
     top, bottom = min(top, bottom), max(top, bottom)
     return Box(left, top, max(right - left, smallest), max(bottom - top, smallest))
+
+
+def nearest_on_image(x: float, y: float, extent: tuple[int, int]) -> tuple[float, float]:
+    """Returns the place on an image of this width and height that is nearest to (x, y) (0: unknown, it stays)."""
+    width, height = extent
+    return (min(max(x, 0.0), float(width)), min(max(y, 0.0), float(height))) if width else (x, y)
 
 
 def clipped(box: Box, width: float, height: float) -> Box:
@@ -175,8 +182,8 @@ def _borders(x: float, y: float, radius: float, visible: Visible) -> Iterator[Hi
         chosen = person.key == visible.selected
         if visible.boxes or chosen:
             found.append((_border_distance(person.box, x, y), not chosen, Hit(Part.EDGE, person=person.key)))
-    for prediction in visible.predictions:
-        found.append((_border_distance(prediction.box, x, y), True, Hit(Part.EDGE, prediction=prediction.key)))
+    for proposal in visible.proposals:
+        found.append((_border_distance(proposal.person.box, x, y), True, Hit(Part.EDGE, prediction=proposal.key)))
     for distance, _, hit in sorted(found, key=lambda item: item[:2]):
         if distance <= radius:
             yield hit
@@ -206,9 +213,9 @@ def _bodies(x: float, y: float, visible: Visible) -> Iterator[Hit]:
         (person.box.area, Hit(Part.BODY, person=person.key)) for person in visible.people if _inside(person.box, x, y)
     ]
     found += [
-        (prediction.box.area, Hit(Part.BODY, prediction=prediction.key))
-        for prediction in visible.predictions
-        if _inside(prediction.box, x, y)
+        (proposal.person.box.area, Hit(Part.BODY, prediction=proposal.key))
+        for proposal in visible.proposals
+        if _inside(proposal.person.box, x, y)
     ]
     for _, hit in sorted(found, key=lambda item: item[0]):
         yield hit

@@ -20,7 +20,7 @@ from app.canvas.items.scores_item import Score, ScoresItem
 from app.canvas.key_names import KeyNames
 from app.canvas.layers import Layers
 from app.canvas.palette import BACKGROUND, Look
-from app.canvas.shown_predictions import shown_predictions
+from app.canvas.proposals import Proposals
 from app.document.document import Document
 from app.document.records import Box, Person, Prediction
 from app.document.selection import Selection
@@ -45,15 +45,21 @@ class PoseScene(QGraphicsScene):
     """The photo has another size: the view fits it."""
 
     def __init__(
-        self, document: Document, selection: Selection, layers: Layers, look: Look, parent: QObject | None = None
+        self,
+        document: Document,
+        selection: Selection,
+        layers: Layers,
+        proposals: Proposals,
+        look: Look,
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
         self.setBackgroundBrush(BACKGROUND)
         # Items move and change all the time, there are few of them, and every one is hit-tested by our own geometry.
         self.setItemIndexMethod(QGraphicsScene.ItemIndexMethod.NoIndex)
         self._document, self._selection, self._layers, self.look = document, selection, layers, look
+        self._proposals = proposals
         self.key_names = KeyNames(self)
-        self._tau = 0.5
         self._unit = 1.0
         self._size = (0, 0)
         self._image: int | None = None
@@ -75,6 +81,7 @@ class PoseScene(QGraphicsScene):
         selection.changed.connect(self._selection_changed)
         selection.image_changed.connect(self._show_image)
         layers.changed.connect(self._layers_changed)
+        proposals.changed.connect(self._rebuild_predictions)
         self.key_names.changed.connect(self._write_scores)
 
     # What tools see
@@ -83,7 +90,7 @@ class PoseScene(QGraphicsScene):
         """What can be hit now."""
         return Visible(
             tuple(item.person for item in self._people.values()),
-            self.shown_predictions(),
+            self._proposals.now().shown,
             self._selection.person,
             self.look.edges,
             self._layers.shows("boxes"),
@@ -146,15 +153,6 @@ class PoseScene(QGraphicsScene):
 
     # What others show
 
-    def set_tau(self, tau: float) -> None:
-        """Takes over the model's keypoint threshold: joints below it are drawn as doubtful."""
-        if tau != self._tau:
-            self._tau = tau
-            for item in self._predictions.values():
-                self.removeItem(item)
-            self._predictions.clear()
-            self._rebuild_predictions()
-
     def set_photo(self, image: QImage) -> None:
         """Shows the pixels of the current image."""
         self._photo.set_extent(image.width(), image.height())
@@ -200,7 +198,7 @@ class PoseScene(QGraphicsScene):
 
     def shown_predictions(self) -> tuple[Prediction, ...]:
         """The predictions that are on screen."""
-        return shown_predictions(self._document, self._image, self._layers)
+        return tuple(proposal.prediction for proposal in self._proposals.now().shown)
 
     # Following the document
 
@@ -269,12 +267,12 @@ class PoseScene(QGraphicsScene):
             self._rebuild_predictions()
 
     def _rebuild_predictions(self) -> None:
-        shown = {prediction.key: prediction for prediction in self.shown_predictions()}
-        for key in [key for key, item in self._predictions.items() if shown.get(key) != item.prediction]:
+        shown = {proposal.key: proposal for proposal in self._proposals.now().shown}
+        for key in [key for key, item in self._predictions.items() if shown.get(key) != item.proposal]:
             self.removeItem(self._predictions.pop(key))
-        for key, prediction in shown.items():
+        for key, proposal in shown.items():
             if key not in self._predictions:
-                item = PredictionItem(prediction, self.look, self._tau)
+                item = PredictionItem(proposal, self.look)
                 item.set_unit(self._unit)
                 item.set_selection(key == self._selection.prediction)
                 self._predictions[key] = item
@@ -323,8 +321,9 @@ class PoseScene(QGraphicsScene):
         chosen = self._selection.prediction
         choices = {chosen: self.key_names.hint("{accept} accept · {reject} reject")}
         scores = [
-            Score(item.prediction.box, item.prediction.score, key == chosen, item.opacity(), choices.get(key, ""))
+            Score(found.box, found.score, key == chosen, item.opacity(), choices.get(key, ""))
             for key, item in self._predictions.items()
+            for found in (item.proposal.prediction,)
             if boxes or key == chosen
         ]
         self._scores.set_scores(scores, self._unit, float(self._size[0]) or inf)

@@ -100,17 +100,18 @@ def mirror(document: Document, image: int, key: int) -> Edit | None:
 def grow_box_to_joints(document: Document, image: int, key: int) -> Edit | None:
     """Grows the box just so far that it holds every labelled joint; it never shrinks."""
     person = document.person(image, key)
+    return person_edit(document, image, "Grow box to joints", _with_box(person, reach(person)))
+
+
+def reach(person: Person) -> Box:
+    """The box around a person's box and labelled joints; the person's own when no joint lies outside of it."""
+    box = person.box
     labelled = [joint for joint in person.joints if joint.v > 0]
-    if not labelled:
-        return None
-    left = min(person.box.x, *(joint.x for joint in labelled))
-    top = min(person.box.y, *(joint.y for joint in labelled))
-    right = max(person.box.right, *(joint.x for joint in labelled))
-    bottom = max(person.box.bottom, *(joint.y for joint in labelled))
-    if (left, top, right, bottom) == (person.box.x, person.box.y, person.box.right, person.box.bottom):
-        return None
-    grown = Box(left, top, right - left, bottom - top)
-    return person_edit(document, image, "Grow box to joints", _with_box(person, grown))
+    left, top = min([box.x, *(joint.x for joint in labelled)]), min([box.y, *(joint.y for joint in labelled)])
+    right = max([box.right, *(joint.x for joint in labelled)])
+    bottom = max([box.bottom, *(joint.y for joint in labelled)])
+    inside = (left, top, right, bottom) == (box.x, box.y, box.right, box.bottom)
+    return box if inside else Box(left, top, right - left, bottom - top)
 
 
 def tighten_box(document: Document, image: int, key: int) -> Edit | None:
@@ -135,7 +136,8 @@ def paste(document: Document, image: int, copied: Sequence[Person], text: str = 
     """New people with the boxes and joints of `copied`, which may come from another image.
 
     One who would land exactly on somebody goes some `DUPLICATE_OFFSET` pixels aside, so as not to hide. Where the size
-    of the image is known all are moved onto it, and shrunk if they are larger. They get ids and areas of their own.
+    of the image is known all are moved onto it, and shrunk if they are larger; a joint that lies beside it even so (it
+    reached over the box) is not labelled. They get ids and areas of their own.
     """
     record = document.image(image)
     size = (record.width, record.height)
@@ -146,7 +148,8 @@ def paste(document: Document, image: int, copied: Sequence[Person], text: str = 
         tried = (fitted(moved(person, *way), *size) for way in _WAYS_ASIDE)
         person = next((aside for aside in tried if aside.box not in taken), person)
         taken.add(person.box)
-        pasted.append(replace(person, key=document.new_person_key(), area=None, raw=""))
+        joints = tuple(_labelled_on_image(joint, *size) for joint in person.joints)
+        pasted.append(replace(person, key=document.new_person_key(), joints=joints, area=None, raw=""))
     return label_edit(document, image, text, tuple(Change(None, person) for person in pasted))
 
 
@@ -161,6 +164,13 @@ def fitted(person: Person, width: float, height: float) -> Person:
     dx = max(min(0.0, width - box.right), -box.x)
     dy = max(min(0.0, height - box.bottom), -box.y)
     return moved(person, dx, dy)
+
+
+def _labelled_on_image(joint: Joint, width: float, height: float) -> Joint:
+    """The joint, with v = 0 where it lies beside an image of this size (0 x 0: unknown)."""
+    if not width or not height or (0 <= joint.x <= width and 0 <= joint.y <= height):
+        return joint
+    return replace(joint, v=0)
 
 
 def _scaled(person: Person, scale: float) -> Person:

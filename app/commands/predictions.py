@@ -1,14 +1,40 @@
 """Commands on predictions: accepting copies one into the labels, rejecting remembers that it is wrong."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 
 from app.commands.label_edit import label_edit
 from app.document.document import Document
-from app.document.records import Box, Change, Edit, Joint, Person, PredictedJoint, Prediction, PredictionStatus
+from app.document.records import Box, Change, Edit, Joint, Person, Prediction, PredictionStatus
 
 MATCH_IOU = 0.5
 """From this IoU with a label on, a prediction is that person: a comparison, never a second label."""
+
+TauOf = Callable[[str], float]
+"""A model's keypoint threshold by the model's hash: of a joint below it only the place is taken over, as a hint."""
+
+
+@dataclass(frozen=True, slots=True)
+class Proposal:
+    """An open prediction with the person that accepting it makes; until then the person's key is the prediction's.
+
+    Whoever draws, hits or lists a prediction's joints looks at `person`, so that what is seen is what is accepted.
+    """
+
+    prediction: Prediction
+    person: Person
+
+    @property
+    def key(self) -> int:
+        return self.prediction.key
+
+
+def proposal(prediction: Prediction, tau: float) -> Proposal:
+    """A prediction as a person; tau is the threshold of the prediction's own model."""
+    places = [(joint.x, joint.y) for joint in prediction.joints]
+    confidences = [joint.confidence for joint in prediction.joints]
+    joints = estimated_joints(places, confidences, tau, prediction.model)
+    return Proposal(prediction, Person(prediction.key, prediction.box, joints))
 
 
 def estimated_joints(
@@ -31,39 +57,42 @@ def is_comparison(prediction: Prediction, people: Iterable[Person]) -> bool:
 
 def is_label_of(box: Box, people: Iterable[Person]) -> bool:
     """Whether somebody is labelled where `box` is (IoU >= 0.5)."""
-    return any(person.box.iou(box) >= MATCH_IOU for person in people)
+    return _is_taken(box, (person.box for person in people))
 
 
-def accept(document: Document, image: int, keys: Iterable[int], tau: float) -> Edit | None:
+def _is_taken(box: Box, others: Iterable[Box]) -> bool:
+    return any(other.iou(box) >= MATCH_IOU for other in others)
+
+
+def acceptable(found: Iterable[Prediction], people: Iterable[Person]) -> list[Prediction]:
+    """Those that become labels when they are accepted one after the other: open, and nobody's who is there by then."""
+    taken = [person.box for person in people]
+    chosen = []
+    for prediction in found:
+        if prediction.status is PredictionStatus.OPEN and not _is_taken(prediction.box, taken):
+            taken.append(prediction.box)
+            chosen.append(prediction)
+    return chosen
+
+
+def accept(document: Document, image: int, keys: Iterable[int], tau_of: TauOf) -> Edit | None:
     """Accepts open predictions by key; those that match a label or one accepted before them are left open.
 
     Raises:
         KeyError: the image is not open or has no such prediction.
     """
-    people = list(document.people(image))
-    added: list[Change[Person]] = []
-    accepted: list[Change[Prediction]] = []
-    for key in keys:
-        prediction = document.prediction(image, key)
-        if prediction.status is not PredictionStatus.OPEN or is_comparison(prediction, people):
-            continue
-        person = _person_from(prediction, document.new_person_key(), tau)
-        people.append(person)
-        added.append(Change(None, person))
-        accepted.append(Change(prediction, replace(prediction, status=PredictionStatus.ACCEPTED)))
-    text = "Accept prediction" if len(added) == 1 else f"Accept {len(added)} predictions"
-    return label_edit(document, image, text, tuple(added), tuple(accepted))
+    wanted = [document.prediction(image, key) for key in keys]
+    chosen = acceptable(wanted, document.people(image))
+    text = "Accept prediction" if len(chosen) == 1 else f"Accept {len(chosen)} predictions"
+    people = [proposal(prediction, tau_of(prediction.model)).person for prediction in chosen]
+    return _accepting(document, image, text, chosen, people)
 
 
-def accept_all(document: Document, image: int, threshold: float, tau: float) -> Edit | None:
-    """Accepts every shown open prediction with at least this score, the best first."""
-    chosen = [
-        prediction
-        for prediction in document.predictions(image)
-        if prediction.status is PredictionStatus.OPEN and prediction.score >= threshold
-    ]
+def accept_all(document: Document, image: int, threshold: float, tau_of: TauOf) -> Edit | None:
+    """Accepts every open prediction with at least this score, the best first."""
+    chosen = [prediction for prediction in document.predictions(image) if prediction.score >= threshold]
     chosen.sort(key=lambda prediction: -prediction.score)
-    return accept(document, image, [prediction.key for prediction in chosen], tau)
+    return accept(document, image, [prediction.key for prediction in chosen], tau_of)
 
 
 def reject(document: Document, image: int, key: int) -> Edit | None:
@@ -75,8 +104,10 @@ def reject(document: Document, image: int, key: int) -> Edit | None:
     return label_edit(document, image, "Reject prediction", (), (change,))
 
 
-def _person_from(prediction: Prediction, key: int, tau: float) -> Person:
-    def joint(predicted: PredictedJoint) -> Joint:
-        return Joint(predicted.x, predicted.y, 2 if predicted.confidence >= tau else 0, prediction.model)
-
-    return Person(key, prediction.box, tuple(map(joint, prediction.joints)))
+def _accepting(
+    document: Document, image: int, text: str, chosen: Sequence[Prediction], people: Sequence[Person]
+) -> Edit | None:
+    """The edit by which predictions become labels that look like `people`."""
+    added = tuple(Change(None, replace(person, key=document.new_person_key())) for person in people)
+    accepted = tuple(Change(prediction, replace(prediction, status=PredictionStatus.ACCEPTED)) for prediction in chosen)
+    return label_edit(document, image, text, added, accepted)

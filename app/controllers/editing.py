@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 
 from PySide6.QtCore import QObject, QTimer
 
+from app.canvas.hit_test import nearest_on_image
+from app.canvas.proposals import Proposals
 from app.canvas.scene import PoseScene
 from app.canvas.tools.move_box import kept_inside
 from app.commands import images, joints, people, predictions, stack
@@ -25,12 +27,13 @@ class Editing(QObject):
         self,
         session: Session,
         scene: PoseScene,
+        proposals: Proposals,
         estimation: Estimation,
         navigation: Navigation,
         messages: Messages,
     ) -> None:
         super().__init__(session)
-        self._session, self._scene, self._estimation = session, scene, estimation
+        self._session, self._scene, self._proposals, self._estimation = session, scene, proposals, estimation
         self._navigation, self._messages = navigation, messages
         self._document, self._selection = session.document, session.selection
         self._cancel: Callable[[], bool] = lambda: False
@@ -156,7 +159,7 @@ class Editing(QObject):
         merge = self._nudging.isActive()
         self._nudging.start()
         if index is None:
-            way = kept_inside(person.box, *way, self._scene.image_extent())
+            way = kept_inside(people.reach(person), *way, self._scene.image_extent())
             edit = people.move_person(self._document, image, key, *way)
         else:
             x, y = self._on_image(person.joints[index].x + way[0], person.joints[index].y + way[1])
@@ -195,25 +198,24 @@ class Editing(QObject):
         key = self._selection.prediction
         if key is None:
             return
-        self._add(predictions.accept(self._document, self._image(), [key], self._tau()))
+        self._add(predictions.accept(self._document, self._image(), [key], self._session.tau_of))
 
     def reject(self) -> None:
         key = self._selection.prediction
         if key is not None:
-            following = [shown.key for shown in self._scene.shown_predictions() if shown.key != key]
+            following = [shown.key for shown in self._proposals.now().shown if shown.key != key]
             self._push(predictions.reject(self._document, self._image(), key))
             if following:
                 self._selection.prediction = following[0]
 
     def accept_shown(self) -> None:
         """Accepts what is on screen, and nothing that the threshold or the switch hides."""
-        shown = sorted(self._scene.shown_predictions(), key=lambda prediction: -prediction.score)
-        keys = [prediction.key for prediction in shown]
-        self._push(predictions.accept(self._document, self._image(), keys, self._tau()))
+        keys = self._proposals.now().accepted
+        self._push(predictions.accept(self._document, self._image(), keys, self._session.tau_of))
 
     def accept_and_go_on(self) -> None:
         """Space: everything shown becomes a label; a photo that the model is still looking at is not left behind."""
-        if self._awaited() and not self._scene.shown_predictions():
+        if self._awaited() and not self._proposals.now().shown:
             text = "The model is still looking at this photo. D goes on without it."
             self._messages.post(text, "info", topic="prefill")
             return
@@ -252,13 +254,7 @@ class Editing(QObject):
             self._selection.person = added.key
 
     def _on_image(self, x: float, y: float) -> tuple[float, float]:
-        """Returns the nearest place on the image (an extent of 0 means unknown)."""
-        width, height = self._scene.image_extent()
-        return (min(max(x, 0.0), width), min(max(y, 0.0), height)) if width else (x, y)
-
-    def _tau(self) -> float:
-        """The threshold of the model whose predictions are on screen; the running one may be another by now."""
-        return self._session.tau_of(self._document.image(self._image()).model)
+        return nearest_on_image(x, y, self._scene.image_extent())
 
     def _image(self) -> int:
         """Key of the current image; actions are disabled while there is none."""

@@ -5,9 +5,9 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from app.controllers.asker import Asker
 from app.controllers.exporting import when_saved
 from app.controllers.messages import Messages
-from app.controllers.opening import Asker
 from app.controllers.session import Session
 from app.workers.jobs import CANCELLED_CODE, ChildJob, run_child
 

@@ -9,8 +9,8 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from app.controllers.asker import Asker
 from app.controllers.messages import Messages
-from app.controllers.opening import Asker
 from app.controllers.session import Session
 from app.dialogs.export import COCO, OVERLAYS, RESULTS, STATISTICS, YOLO, ExportChoices, ExportSettings
 from app.panels.image_model import ImageListModel

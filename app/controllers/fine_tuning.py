@@ -8,9 +8,9 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from app.controllers import places
+from app.controllers.asker import Asker
 from app.controllers.exporting import ExportJob, training_job, when_saved
 from app.controllers.messages import Messages
-from app.controllers.opening import Asker
 from app.controllers.session import Session
 from app.dialogs.fine_tune import FineTuneSettings, LabelCounts
 from app.panels.image_model import ImageListModel

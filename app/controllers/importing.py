@@ -8,10 +8,13 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from app.controllers.messages import Messages
 from app.storage.attach import AttachProgress
 from app.storage.import_report import ReadReport, report_from_result
 from app.storage.writer import ProjectStore
 from app.workers.jobs import CANCELLED_CODE, ChildJob, run_child
+
+_MOST_CHOICES = 6
 
 Choice = tuple[str, list[str]]
 """An answer to what a file leaves open: its words, and the arguments that say it to the child."""
@@ -112,3 +115,17 @@ class LabelImport(QObject):
         self._folder.cleanup()
         self.finished.emit(outcome)
         self.deleteLater()
+
+
+def ask_which_folder(
+    messages: Messages,
+    labels: Path,
+    folders: Sequence[Path],
+    take: Callable[[Path], None],
+    topic: str,
+    dismissed: Callable[[], None] | None = None,
+) -> None:
+    """Asks whose photos a file is about, where several folders have photos of the names in it."""
+    text = f"{labels.name}: {len(folders)} folders have photos of the names in it. Whose labels are these?"
+    choices = [(folder.name, lambda folder=folder: take(folder)) for folder in folders[:_MOST_CHOICES]]
+    messages.post(text, "warning", choices, topic, dismissed)

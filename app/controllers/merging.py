@@ -10,12 +10,15 @@ from typing import Any
 from PySide6.QtCore import QObject, Signal
 
 from app.controllers import places
+from app.controllers.asker import Asker
 from app.controllers.exporting import when_saved
+from app.controllers.import_reports import ImportReports
+from app.controllers.importing import Choice, ask_which_folder
 from app.controllers.messages import Messages
-from app.controllers.opening import Asker
 from app.controllers.session import Session
 from app.storage.attach import AttachProgress, Overlaps
 from app.storage.backups import back_up
+from app.storage.import_report import ReadReport, report_from_result
 from app.storage.parts import NotAPartError, PartReport
 from app.storage.rows import ImageRow
 from app.workers.jobs import CANCELLED_CODE, ChildJob, run_child
@@ -33,6 +36,8 @@ class _Merge:
     folder: "tempfile.TemporaryDirectory[str]"
     roots: list[str] = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=dict)
+    read: ReadReport | None = None
+    choices: list[Choice] = field(default_factory=list)
 
     @property
     def staging(self) -> Path:
@@ -47,9 +52,9 @@ class Merging(QObject):
     split_asked = Signal(int, int)
     """How many images there are, and how many of them are unfinished."""
 
-    def __init__(self, session: Session, messages: Messages, asker: Asker) -> None:
+    def __init__(self, session: Session, messages: Messages, asker: Asker, reports: ImportReports) -> None:
         super().__init__(session)
-        self._session, self._messages, self._asker = session, messages, asker
+        self._session, self._messages, self._asker, self._reports = session, messages, asker, reports
         self._job: ChildJob | None = None
         self._merge: _Merge | None = None
         self._stop: Callable[[], None] | None = None
@@ -160,11 +165,18 @@ class Merging(QObject):
             self._run("app.storage.yolo_import", arguments, self._report)
             return
         try:
-            root = places.coco_image_root(source, self._session.roots.values()) or self._only_root()
+            roots = places.coco_image_roots(source, self._session.roots.values()) or [self._only_root()]
         except OSError as error:
             self._end(f"{source}: it cannot be read ({error.strerror}). Check its permissions.", "error")
             return
-        self._run("app.storage.coco_import", [*arguments, "--images", str(root)], self._report)
+
+        def take(root: Path) -> None:
+            self._run("app.storage.coco_import", [*arguments, "--images", str(root)], self._report)
+
+        if len(roots) == 1:
+            take(roots[0])
+        else:
+            ask_which_folder(self._messages, source, roots, take, "merge", self._forget)
 
     def _only_root(self) -> Path:
         """A COCO file far from its images is about those of this project."""
@@ -209,6 +221,8 @@ class Merging(QObject):
             self._changed(None)
             replaced = f" for {state.people_replaced} labels that were here" if state.people_replaced else ""
             text = f"{merge.source.name}: {state.people_added} people came{replaced}, {state.people_skipped} did not."
+            if merge.read is not None:
+                self._reports.take(merge.read)
             self._end(text if complete else f"{text} The rest was cancelled.", "success" if complete else "warning")
 
         def failed(error: Exception) -> None:
@@ -281,21 +295,36 @@ class Merging(QObject):
         self._merge = _Merge(source, project, folder)
 
     def _run(self, module: str, arguments: Sequence[str], then: Callable[[], None]) -> None:
+        def again(said: Sequence[str]) -> None:
+            self._run(module, [*arguments, *said], then)
+
         self._job = run_child(module, arguments, self)
         self._job.progress.connect(self._heard)
-        self._job.finished.connect(lambda code, text: self._child_ended(code, text, then))
+        self._job.finished.connect(lambda code, text: self._child_ended(code, text, again, then))
 
     def _heard(self, line: dict[str, Any]) -> None:
         if self._merge is None:
             return
         if line.get("event") == "progress":
             self.progress.emit(f"Reading {self._merge.source.name}", int(line["done"]), int(line["total"]))
+        elif line.get("event") == "question":
+            self._merge.choices = [(text, arguments) for text, arguments in line["choices"]]
         elif line.get("event") == "result":
             self._merge.result = line
+            if "report" in line:
+                self._merge.read = report_from_result(line["report"])
 
-    def _child_ended(self, code: int, text: str, then: Callable[[], None]) -> None:
+    def _child_ended(
+        self, code: int, text: str, again: Callable[[Sequence[str]], None], then: Callable[[], None]
+    ) -> None:
         self._job = None
         if self._merge is None:
+            return
+        if code != 0 and code != CANCELLED_CODE and self._merge.choices:
+            choices, self._merge.choices = self._merge.choices, []
+            self.ended.emit()
+            answers = [(words, lambda said=said: again(said)) for words, said in choices]
+            self._messages.post(text, "warning", answers, topic="merge", dismissed=self._forget)
             return
         if code == CANCELLED_CODE:
             self._end("Cancelled; nothing was changed.", "info")

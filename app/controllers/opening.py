@@ -3,12 +3,13 @@
 import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
 
 from PySide6.QtCore import QObject, Signal
 
 from app.controllers import places
-from app.controllers.importing import LabelImport
+from app.controllers.asker import Asker
+from app.controllers.import_reports import ImportReports
+from app.controllers.importing import ImportOutcome, LabelImport, ask_which_folder
 from app.controllers.messages import Messages
 from app.controllers.session import Session
 from app.storage.errors import ProjectError, ProjectLockedError
@@ -25,18 +26,6 @@ _YAML_SUFFIXES = (".yaml", ".yml")
 _PROJECTS = f"Projects (*{places.SUFFIX});;All files (*)"
 
 
-class Asker(Protocol):
-    """Asks the user for places; the window's file dialogs, or a test."""
-
-    def folder(self, title: str) -> Path | None: ...
-
-    def files(self, title: str, kinds: str) -> list[Path]: ...
-
-    def file(self, title: str, kinds: str) -> Path | None: ...
-
-    def save(self, title: str, start: Path, kinds: str) -> Path | None: ...
-
-
 class Opening(QObject):
     """Turns places into an open project: each place has one project file, found again the next time."""
 
@@ -45,9 +34,12 @@ class Opening(QObject):
     """What is being done, done, total (0: unknown)."""
     progress_ended = Signal()
 
-    def __init__(self, session: Session, messages: Messages, settings: Settings, asker: Asker) -> None:
+    def __init__(
+        self, session: Session, messages: Messages, settings: Settings, asker: Asker, reports: ImportReports
+    ) -> None:
         super().__init__(session)
         self._session, self._messages, self._settings, self._asker = session, messages, settings, asker
+        self._reports = reports
         self._import: LabelImport | None = None
         self._asked: Path | None = None
         session.open_failed.connect(self._open_failed)
@@ -120,14 +112,19 @@ class Opening(QObject):
     def open_coco(self, annotations: Path, images: Path | None = None) -> None:
         """Opens a COCO file: imports it into its project the first time, and again when the file is newer."""
         try:
-            root = images.absolute() if images else places.coco_image_root(annotations)
+            roots = [images.absolute()] if images else places.coco_image_roots(annotations)
             changed = annotations.stat().st_mtime
         except OSError as error:
             self._messages.post(f"{annotations}: it cannot be read ({error.strerror}). Check its permissions.", "error")
             return
-        found = root is not None
-        root = root or annotations.absolute().parent
         project = places.project_of(annotations)
+        if len(roots) > 1 and not project.exists():
+            ask_which_folder(
+                self._messages, annotations, roots, lambda folder: self.open_coco(annotations, folder), "opening"
+            )
+            return
+        found = bool(roots)
+        root = roots[0] if roots else annotations.absolute().parent
         known = project.exists() and project.stat().st_mtime >= changed
 
         def ready() -> None:
@@ -140,7 +137,9 @@ class Opening(QObject):
             if known and sources and all(complete for _, _, complete in sources):
                 self._session.announce()
             else:
-                self._run_import(annotations, root)
+                # What was imported before has its folder; several others may have photos of the same names.
+                before = [folder for folder in self._session.roots.values() if folder.is_dir()]
+                self._run_import(annotations, images or (before[0] if before else root))
 
         self._begin(project, annotations.stem, ready)
 
@@ -196,18 +195,24 @@ class Opening(QObject):
 
         self._session.store.submit(lambda project: project.relocate_root(key, folder), moved)
 
-    def _run_import(self, annotations: Path, root: Path | None) -> None:
-        self._import = LabelImport(self._session.store, annotations, root, self)
+    def _run_import(self, annotations: Path, root: Path | None, said: Sequence[str] = ()) -> None:
+        self._import = LabelImport(self._session.store, annotations, root, self, said)
         self._import.progress.connect(self.progress)
-        self._import.finished.connect(self._imported)
+        self._import.finished.connect(lambda outcome: self._imported(annotations, root, outcome))
 
-    def _imported(self, text: str, level: str) -> None:
+    def _imported(self, annotations: Path, root: Path | None, outcome: ImportOutcome) -> None:
         self._import = None
         self.progress_ended.emit()
-        if text:
-            self._messages.post(text, level)
-        if self._session.is_open:
-            self._session.announce()
+        if not self._session.is_open:
+            return
+        self._session.announce()
+        if outcome.text:
+            answers = [
+                (text, lambda said=said: self._run_import(annotations, root, said)) for text, said in outcome.choices
+            ]
+            self._messages.post(outcome.text, outcome.level, answers, topic="import")
+        if outcome.report is not None:
+            self._reports.take(outcome.report)
 
     def _open_images(self, paths: Sequence[Path]) -> None:
         folders = [path for path in paths if path.is_dir()]
@@ -279,6 +284,8 @@ class Opening(QObject):
             self._settings.add_recent_project(project)
             note = " (read only)" if self._session.read_only else ""
             self.title_changed.emit(f"{title}{note}")
+            for sentence in self._session.store.notes:
+                self._messages.post(sentence, "warning")
             ready()
 
         self._session.open_project(project, opened, read_only)

@@ -58,6 +58,7 @@ class Photos(QObject):
         session.image_failed.connect(lambda _, text: messages.post(text, "error"))
         loader.loaded.connect(self._loaded)
         loader.failed.connect(self._failed)
+        loader.troubled.connect(self._troubled)
         loader.thumbnail_loaded.connect(self._thumbnail)
         loader.thumbnail_failed.connect(self._thumbnail_failed)
         self._converted.connect(self._show, Qt.ConnectionType.QueuedConnection)
@@ -130,6 +131,12 @@ class Photos(QObject):
             # Where the whole folder is gone, the message about the folder has the cure.
             if image.root is None or Path(image.root).is_dir():
                 self._messages.post(text, "error", topic="photo")
+
+    def _troubled(self, image: ImageFile, text: str) -> None:
+        """The reader could not read it now: nothing is wrong with the file."""
+        if self._is_current(image):
+            self._scene.clear_photo()
+            self._messages.post(text, "error", topic="photo")
 
     def _thumbnail(self, image: ImageFile, decoded: DecodedImage) -> None:
         if self._session.knows(image):

@@ -5,7 +5,6 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from PySide6.QtCore import QStandardPaths
@@ -56,22 +55,23 @@ def runs_newest_first(project: Path) -> list[Path]:
 
 
 def coco_image_roots(annotations: Path, known: Iterable[Path] = ()) -> list[Path]:
-    """Guesses the image folder of a COCO file: the places that have most of its first images.
+    """Guesses the image folder of a COCO file: the nearest places that have most of its first images.
 
-    Looks in `known` folders, then beside the file and one folder up, in `images` and the other folders there. Several
-    places where several have as many, as folders of numbered photos do: which one is meant is to be asked then,
-    unless one of them is called as the file is.
+    Looks beside the file, in `known` folders and those beside the file, one folder up, and in the folders there.
+    Several places where equally near ones have as many, as folders of numbered photos do: which one is meant is to be
+    asked then, unless one of them is called as the file is.
 
     Raises:
         OSError: the file cannot be read.
     """
     names = first_file_names(annotations)
-    tried = list({folder.resolve(): folder for folder in chain(known, _candidates(annotations.absolute()))}.values())
+    tiers = list(_tiers(annotations.absolute(), list(known)))
     for has in (_has_just_so, has_photo):
-        found = [sum(has(folder, name) for name in names) for folder in tried]
-        if most := max(found, default=0):
-            best = [folder for folder, count in zip(tried, found, strict=True) if count == most]
-            return _called_alike(best, annotations.stem) or best
+        found = [[sum(has(folder, name) for name in names) for folder in tier] for tier in tiers]
+        most = max((count for counts in found for count in counts), default=0)
+        for tier, counts in zip(tiers, found, strict=True) if most else ():
+            if best := [folder for folder, count in zip(tier, counts, strict=True) if count == most]:
+                return _called_alike(best, annotations.stem) or best
     return []
 
 
@@ -112,14 +112,20 @@ def _text(inside_quotes: bytes) -> str:
         return inside_quotes.decode("utf-8", "replace")
 
 
-def _candidates(annotations: Path) -> Iterator[Path]:
-    parent = annotations.parent
-    for base in (parent, parent.parent):
-        yield base
-        yield base / "images"
-        yield base / annotations.stem
-        for folder in (base, base / "images"):
-            yield from _folders_in(folder)
+def _tiers(annotations: Path, known: list[Path]) -> Iterator[list[Path]]:
+    """Places to look at, the nearest first; of one tier nothing says which is meant."""
+    seen: set[Path] = set()
+
+    def fresh(folders: Iterable[Path]) -> list[Path]:
+        new = {folder.resolve(): folder for folder in folders}
+        kept = [folder for real, folder in new.items() if real not in seen]
+        seen.update(new)
+        return kept
+
+    for base, others in ((annotations.parent, known), (annotations.parent.parent, [])):
+        for usual in (base, base / "images", base / annotations.stem):
+            yield fresh([usual])
+        yield fresh([*others, *_folders_in(base), *_folders_in(base / "images")])
 
 
 def _folders_in(folder: Path) -> Sequence[Path]:

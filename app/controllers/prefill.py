@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.controllers.messages import Messages
+from app.controllers.prefill_troubles import Troubles
 from app.controllers.session import Session
 from app.document.records import ImageState
 from app.panels.image_model import ImageListModel
@@ -47,7 +48,7 @@ class Prefill(QObject):
         self._all: int | None = None
         self._single: dict[int, int] = {}
         self._unasked: set[int] = set()
-        self._failures: list[str] = []
+        self._troubles = Troubles()
         self._selected: tuple[int, ...] = ()
         self._settle = QTimer(self)
         self._settle.setSingleShot(True)
@@ -56,9 +57,12 @@ class Prefill(QObject):
         session.image_loaded.connect(lambda _: self._settle.start())
         session.selection.image_changed.connect(self._drop_automatic)
         session.closed.connect(self.cancel)
+        session.closed.connect(self._troubles.forget)
         engine.ready.connect(self._ready)
         engine.image_done.connect(self._done)
         engine.image_failed.connect(self._failed)
+        engine.image_set_aside.connect(self._image_set_aside)
+        engine.image_troubled.connect(self._troubled)
         engine.progress.connect(self._progress)
         engine.batch_finished.connect(self._batch_finished)
 
@@ -81,7 +85,11 @@ class Prefill(QObject):
     def this_image(self) -> None:
         """Pre-fills the current image before everything else."""
         key = self._session.selection.current_image
-        if key is not None and not self._session.read_only and key not in self._single.values():
+        if key is None or self._session.read_only or key in self._single.values():
+            return
+        if reason := self._troubles.set_aside(key):
+            self._messages.post(reason, "warning", topic="prefill")
+        else:
             self._single[self._engine.prefill([self._session.image_file(key)], urgent=True)] = key
             self._messages.post("The model looks for people…", "info", topic="prefill")
 
@@ -120,11 +128,15 @@ class Prefill(QObject):
             self._begin(self._selected, "The selected images cannot be read: nothing to pre-fill.")
 
     def _begin(self, keys: Sequence[int], nothing: str) -> None:
-        keys = [key for key in keys if self._model.damage(key) is None]
+        sound = [key for key in keys if self._model.damage(key) is None]
+        keys = [key for key in sound if not self._troubles.set_aside(key)]
         if not keys:
-            self._messages.post(nothing, "info")
+            aside = next((self._troubles.set_aside(key) for key in sound), "")
+            self._messages.post(aside or nothing, "warning" if aside else "info")
             return
-        self._failures.clear()
+        # Those that the engine failed on come last: they must not keep it from the others again.
+        keys.sort(key=self._troubles.is_passing)
+        self._troubles.begin()
         self._all = self._engine.prefill(self._session.image_files(keys))
         self.progress.emit(0, len(keys), -1.0)
         self.changed.emit()
@@ -150,7 +162,9 @@ class Prefill(QObject):
         record = self._session.record(key) if key is not None else None
         if key is None or record is None or self._session.read_only or self._model.damage(key) is not None:
             return
-        if self._wants_prefill(key):
+        if (reason := self._troubles.set_aside(key)) and self._wants_prefill(key):
+            self._messages.post(reason, "warning", topic="photo")
+        elif self._wants_prefill(key):
             if key not in self._single.values():
                 batch = self._engine.prefill([self._session.image_file(key)], urgent=True)
                 self._single[batch] = key
@@ -173,7 +187,9 @@ class Prefill(QObject):
         for key in self._model.keys[row + 1 : row + 1 + _AHEAD]:
             record = self._model.record(key)
             fresh = record is not None and record.state is ImageState.UNSEEN and not (record.people or record.model)
-            if fresh and self._model.damage(key) is None:
+            # Nor one that the engine failed on: this would ask for it for ever.
+            barred = self._troubles.set_aside(key) or self._troubles.is_passing(key)
+            if fresh and self._model.damage(key) is None and not barred:
                 batch = self._engine.prefill([self._session.image_file(key)])
                 self._single[batch] = key
                 self._unasked.add(batch)
@@ -193,10 +209,12 @@ class Prefill(QObject):
 
     def _ready(self, info: EngineInfo) -> None:
         self._session.set_tau(info.hash, info.tau)
+        self._troubles.model_ready(info.hash)
 
     def _done(self, batch: int, key: int, result: PrefillResult) -> None:
-        if not self._session.is_open or (batch != self._all and batch not in self._single):
+        if not self._session.is_open or not self._is_mine(batch):
             return
+        self._troubles.note_done(key)
         found, tau = result.predictions(1), self._session.tau_of(result.model_hash)
 
         def stored(image: OpenedImage) -> None:
@@ -218,15 +236,38 @@ class Prefill(QObject):
         )
 
     def _failed(self, batch: int, key: int, text: str) -> None:
-        if batch not in self._single and batch != self._all:
-            return  # of a project that is closed
+        if not self._is_mine(batch):
+            return
         self._model.set_damaged(key, text)
+        if batch == self._all:
+            self._troubles.note_damaged(text)
+        self._say_of_single(batch, key, text, "photo")
+
+    def _image_set_aside(self, batch: int, key: int, text: str) -> None:
+        if self._is_mine(batch):
+            self._troubles.note_set_aside(key, text)
+            self._say_of_single(batch, key, text, "photo")
+
+    def _troubled(self, batch: int, key: int, text: str, again: bool) -> None:
+        if not self._is_mine(batch):
+            return
+        self._troubles.note_passing(key, text)
+        if batch == self._all:
+            if self._troubles.note_still_to_do(key, text):
+                self._messages.post(f"{text} The others go on; it is tried again.", "warning", topic="prefill-trouble")
+        elif not again:
+            self._say_of_single(batch, key, text, "prefill")
+
+    def _say_of_single(self, batch: int, key: int, text: str, topic: str) -> None:
+        """That an image which was asked for by itself got nothing; nobody waits for those ahead."""
         if batch in self._single:
             if key == self._session.selection.current_image:
-                self._messages.post(text, "error", topic="photo")
+                self._messages.post(text, "error", topic=topic)
             self.stored.emit(key)
-        else:
-            self._failures.append(text)
+
+    def _is_mine(self, batch: int) -> bool:
+        """Whether it is a batch of the open project."""
+        return batch in self._single or batch == self._all
 
     def _progress(self, batch: int, done: int, total: int, seconds_left: float) -> None:
         if batch == self._all:
@@ -248,12 +289,5 @@ class Prefill(QObject):
         self.changed.emit()
 
     def _report(self, status: str) -> None:
-        if self._failures:
-            more = f" and {len(self._failures) - 1} more" if len(self._failures) > 1 else ""
-            self._messages.post(f"Some images could not be pre-filled: {self._failures[0]}{more}", "warning")
-        elif status == COMPLETED:
-            self._messages.post("The pre-fill is complete.", "success")
-        elif status == CANCELLED:
-            self._messages.post("The pre-fill was cancelled; what it has found so far is kept.", "info")
-        else:
-            self._messages.post("The model is not available: the pre-fill ended early.", "error")
+        self._messages.settle("prefill-trouble")
+        self._messages.post(*self._troubles.report(status))

@@ -52,6 +52,8 @@ class Session(QObject):
     """int: edits that are not on the disk yet."""
     not_saved = Signal(str)
     """str: why edits cannot be written."""
+    taus_changed = Signal()
+    """A model's keypoint threshold became known, or is another one."""
     image_saved = Signal(object)
     """ImageRecord: committed, also of an image that is not open."""
 
@@ -133,6 +135,7 @@ class Session(QObject):
     def _take_fresh(self, answer: _Rows) -> None:
         self._roots, self._rows, taus = answer
         self._taus = taus | self._taus
+        self.taus_changed.emit()
         self.refreshed.emit()
 
     def _take_image(self, image: OpenedImage) -> None:
@@ -197,6 +200,7 @@ class Session(QObject):
     def set_tau(self, model: str, tau: float) -> None:
         """Says what the running model's threshold is."""
         self._taus[model] = tau
+        self.taus_changed.emit()
 
     def record(self, key: int) -> ImageRecord | None:
         """The record of an open image."""

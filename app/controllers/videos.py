@@ -5,8 +5,9 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from app.controllers.asker import Asker
 from app.controllers.messages import Messages
-from app.controllers.opening import Asker, Opening
+from app.controllers.opening import Opening
 from app.dialogs.video import VideoSettings
 from app.workers.jobs import CANCELLED_CODE, ChildJob, run_child
 

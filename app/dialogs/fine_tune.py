@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import Signal
+from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import (
     QComboBox,
     QDialog,
@@ -15,7 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-from app.workers.trainer_client import default_fine_tuning, default_learning_rate
+from app.workers.trainer_client import default_fine_tuning, default_learning_rate, plan_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +31,12 @@ class LabelCounts:
     finished_people: int
     labelled_images: int
     labelled_people: int
+
+    def of(self, only: str) -> tuple[int, int]:
+        """Images and people of a choice, "finished" or "labelled"."""
+        if only == "finished":
+            return self.finished_images, self.finished_people
+        return self.labelled_images, self.labelled_people
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +74,7 @@ class FineTuneDialog(QDialog):
         self.setWindowTitle("Fine-tune")
         self.setMinimumWidth(460)
         self._counts = counts
+        self._chosen: set[str] = set()
         self._make_fields()
         self.summary = QLabel(self)
         self.summary.setWordWrap(True)
@@ -99,11 +106,14 @@ class FineTuneDialog(QDialog):
         layout.addLayout(form)
         layout.addWidget(self.summary)
         layout.addWidget(buttons)
-        self.only.currentIndexChanged.connect(self._summarise)
+        # Once somebody has chosen, the choice stays, whatever else is changed.
+        self.train.activated.connect(lambda _: self._chosen.add("train"))
+        self.epochs.valueChanged.connect(lambda _: self._chosen.add("epochs"))
+        self.only.currentIndexChanged.connect(self._fill_in)
         self.val_fraction.valueChanged.connect(self._summarise)
         self.epochs.valueChanged.connect(self._summarise)
         self.batch.valueChanged.connect(self._batch_changed)
-        self._summarise()
+        self._fill_in()
 
     def settings(self) -> FineTuneSettings:
         """Returns what the fields say."""
@@ -120,7 +130,6 @@ class FineTuneDialog(QDialog):
 
     def _make_fields(self) -> None:
         counts = self._counts
-        defaults = default_fine_tuning(counts.labelled_images, counts.labelled_people)
         self.only = _choices(
             (f"finished images ({counts.finished_images} images, {counts.finished_people} people)", "finished"),
             (f"all labelled images ({counts.labelled_images} images, {counts.labelled_people} people)", "labelled"),
@@ -131,7 +140,6 @@ class FineTuneDialog(QDialog):
             ("the heads only (fast, few labels)", "heads"),
             ("everything (slow, needs hundreds of people)", "all"),
         )
-        self.train.setCurrentIndex(self.train.findData(defaults.train))
         self.device = _choices(("CPU", "cpu"), ("GPU (CUDA)", "cuda"))
         self.val_fraction = QSpinBox()
         self.val_fraction.setRange(0, 50)
@@ -141,7 +149,6 @@ class FineTuneDialog(QDialog):
         self.seed.setRange(0, 999_999)
         self.epochs = QSpinBox()
         self.epochs.setRange(1, 1000)
-        self.epochs.setValue(defaults.epochs)
         self.batch = QSpinBox()
         self.batch.setRange(1, 64)
         self.batch.setValue(2)
@@ -152,29 +159,35 @@ class FineTuneDialog(QDialog):
         self.lr.setValue(default_learning_rate(self.batch.value()))
         self.lr.setToolTip("Follows the number of images a step: twice the images, twice the rate")
 
+    def _fill_in(self) -> None:
+        """What to train and for how long follows from how much there is to learn from."""
+        defaults = default_fine_tuning(*self._counts.of(self.only.currentData()))
+        if "train" not in self._chosen:
+            self.train.setCurrentIndex(self.train.findData(defaults.train))
+        if "epochs" not in self._chosen:
+            with QSignalBlocker(self.epochs):
+                self.epochs.setValue(defaults.epochs)
+        self._summarise()
+
     def _batch_changed(self, batch: int) -> None:
         self.lr.setValue(default_learning_rate(batch))
         self._summarise()
 
     def _summarise(self) -> None:
-        finished = self.only.currentData() == "finished"
-        images = self._counts.finished_images if finished else self._counts.labelled_images
-        people = self._counts.finished_people if finished else self._counts.labelled_people
+        images, people = self._counts.of(self.only.currentData())
         share = self.val_fraction.value() / 100
-        # As the trainer splits: whatever the share, at least one image on either side.
-        held_out = min(max(round(images * share), 1), max(images - 1, 0)) if share else 0
-        learnt = images - held_out
-        steps = -(-learnt // self.batch.value()) * self.epochs.value()
+        plan = plan_run(images, share, self.epochs.value(), self.batch.value())
         if people == 0:
             self.summary.setText("There is nothing to learn from yet: label some people first.")
         elif share and images < 2:
             self.summary.setText("One image cannot be both learnt from and held out: hold out 0 %, or label another.")
         else:
             self.summary.setText(
-                f"{learnt} images to learn from, {held_out} held out, {people} people: {steps:,} steps. "
+                f"{plan.learnt} images to learn from, {plan.held_out} held out, {people} people on them: "
+                f"{plan.steps:,} step{'' if plan.steps == 1 else 's'}. "
                 "The labels are frozen in a copy, so you can go on working meanwhile."
             )
-        self.start_button.setEnabled(people > 0 and learnt > 0 and (not share or images >= 2))
+        self.start_button.setEnabled(people > 0 and plan.learnt > 0 and (not share or images >= 2))
 
     def _start(self) -> None:
         self.started.emit(self.settings())

@@ -86,7 +86,9 @@ class _OpenImage:
 class Document(QObject):
     """Holds the open images; every change of a label goes through `apply`.
 
-    Storage listens to `edited`, views to the other signals. All of it lives on the GUI thread.
+    Storage listens to `edited`, views to the other signals. All of it lives on the GUI thread. `revision` is another
+    number after everything that changes: what was computed from an earlier one is out of date, whichever signal has
+    been heard already.
     """
 
     edited = Signal(object)
@@ -106,6 +108,7 @@ class Document(QObject):
     def __init__(self, skeleton: SkeletonData, parent: QObject | None = None) -> None:
         super().__init__(parent)
         self.skeleton = skeleton
+        self.revision = 0
         self._open: dict[int, _OpenImage] = {}
         self._next_person_key = FIRST_OWN_PERSON_KEY
 
@@ -114,12 +117,14 @@ class Document(QObject):
         opened = _OpenImage(record, people, predictions)
         opened.recount()
         self._open[record.key] = opened
+        self.revision += 1
         self.reserve_keys(max((person.key for person in people), default=0) + 1)
         self.image_opened.emit(record.key)
 
     def close_image(self, key: int) -> None:
         """Forgets an image's records; a no-op when it is not open."""
         if self._open.pop(key, None) is not None:
+            self.revision += 1
             self.image_closed.emit(key)
 
     def is_open(self, key: int) -> bool:
@@ -209,6 +214,7 @@ class Document(QObject):
             opened.record = replace(opened.record, state=unbegun_state(edit.state.after, opened.record.model))
         opened.record = with_marks(opened.record, edit)
         opened.recount()
+        self.revision += 1
         self.edited.emit(edit)
         if edit.people:
             keys = frozenset(record.key for change in edit.people for record in (change.before, change.after) if record)
@@ -238,6 +244,7 @@ class Document(QObject):
         newest = model or max(predictions, key=lambda prediction: prediction.key).model
         opened.record = replace(opened.record, model=newest, state=unbegun_state(opened.record.state, newest))
         opened.recount()
+        self.revision += 1
         self.predictions_changed.emit(image)
         if opened.record != before:
             self.image_changed.emit(image)
@@ -255,6 +262,7 @@ class Document(QObject):
         state = record.state if _same_progress(before.state, record.state) else before.state
         opened.record = replace(record, state=state, flagged=before.flagged, note=before.note)
         opened.recount()
+        self.revision += 1
         if opened.record != before:
             self.image_changed.emit(record.key)
 

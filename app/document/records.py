@@ -55,9 +55,12 @@ class Box:
 
     def iou(self, other: "Box") -> float:
         """Intersection over union, 0 for empty boxes."""
-        width = min(self.right, other.right) - max(self.x, other.x)
-        height = min(self.bottom, other.bottom) - max(self.y, other.y)
-        if width <= 0 or height <= 0:
+        # Most pairs of a crowd do not touch: those are told by two numbers.
+        width = min(self.x + self.w, other.x + other.w) - max(self.x, other.x)
+        if width <= 0:
+            return 0.0
+        height = min(self.y + self.h, other.y + other.h) - max(self.y, other.y)
+        if height <= 0:
             return 0.0
         shared = width * height
         return shared / (self.area + other.area - shared)

@@ -7,6 +7,7 @@ from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersisten
 from PySide6.QtGui import QColor, QShowEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableView, QVBoxLayout, QWidget
 
+from app.commands.predictions import Proposal, TauOf, proposal
 from app.document.document import Document
 from app.document.records import HUMAN, IMPORTED, Joint, PredictedJoint
 from app.document.selection import Selection
@@ -42,8 +43,9 @@ class JointsModel(QAbstractTableModel):
         """Shows a person; predicted are the joints of the prediction that it came from, or () where there is none."""
         self._take(key, joints, predicted)
 
-    def show_prediction(self, joints: tuple[PredictedJoint, ...]) -> None:
-        self._take(None, (), joints)
+    def show_proposal(self, proposal: Proposal) -> None:
+        """Shows a prediction as accepting would leave it."""
+        self._take(None, proposal.person.joints, proposal.prediction.joints)
 
     def show_nobody(self) -> None:
         self._take(None, (), ())
@@ -51,7 +53,7 @@ class JointsModel(QAbstractTableModel):
     def _take(self, person: int | None, joints: tuple[Joint, ...], predicted: tuple[PredictedJoint, ...]) -> None:
         if (person, joints, predicted) == (self._person, self._joints, self._predicted):
             return
-        if (person, bool(joints or predicted)) != (self._person, bool(self._joints or self._predicted)):
+        if (person, bool(joints)) != (self._person, bool(self._joints)):
             self.beginResetModel()
             self._person, self._joints, self._predicted = person, joints, predicted
             self.endResetModel()
@@ -69,7 +71,7 @@ class JointsModel(QAbstractTableModel):
         return {cell: (self._text(*cell), self._typed(*cell)) for cell in cells}
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own default
-        return 0 if parent.isValid() else len(self._joints or self._predicted)
+        return 0 if parent.isValid() else len(self._joints)
 
     def columnCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own default
         return 0 if parent.isValid() else len(COLUMNS)
@@ -122,13 +124,6 @@ class JointsModel(QAbstractTableModel):
     def _text(self, row: int, column: int) -> str:
         if column == _JOINT:
             return self.names[row]
-        if not self._joints:
-            predicted = self._predicted[row]
-            return {
-                _X: f"{predicted.x:.1f}",
-                _Y: f"{predicted.y:.1f}",
-                _BY: f"{predicted.confidence:.2f}",
-            }.get(column, "")
         joint = self._joints[row]
         shown = joint.v > 0 or joint.placed
         if column == _STATE:
@@ -138,7 +133,7 @@ class JointsModel(QAbstractTableModel):
         return f"{joint.x if column == _X else joint.y:.1f}" if shown else ""
 
     def _typed(self, row: int, column: int) -> str:
-        if column in (_X, _Y) and self._joints:
+        if column in (_X, _Y):
             joint = self._joints[row]
             return f"{joint.x if column == _X else joint.y:.2f}"
         return self._text(row, column)
@@ -171,12 +166,13 @@ class JointsPanel(QWidget):
         self,
         document: Document,
         selection: Selection,
+        tau_of: TauOf,
         names: Sequence[str],
         colors: Sequence[QColor],
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._document, self._selection = document, selection
+        self._document, self._selection, self._tau_of = document, selection, tau_of
         self._following = False
         self.model = JointsModel([name.replace("_", " ") for name in names], colors, self)
         self.table = QTableView(self)
@@ -208,8 +204,8 @@ class JointsPanel(QWidget):
         document.people_changed.connect(lambda image, _: self._refresh(image))
         document.predictions_changed.connect(self._refresh)
         document.image_opened.connect(self._refresh)
-        selection.changed.connect(self._show)
-        self._show()
+        selection.changed.connect(self.refresh)
+        self.refresh()
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
@@ -229,9 +225,10 @@ class JointsPanel(QWidget):
 
     def _refresh(self, image: int) -> None:
         if image == self._selection.current_image:
-            self._show()
+            self.refresh()
 
-    def _show(self) -> None:
+    def refresh(self) -> None:
+        """Shows what is selected as it is now."""
         image, person, prediction = (
             self._selection.current_image,
             self._selection.person,
@@ -240,7 +237,8 @@ class JointsPanel(QWidget):
         if image is not None and person is not None and self._document.has_person(image, person):
             self.model.show_person(person, self._document.person(image, person).joints, self._source(image, person))
         elif image is not None and prediction is not None and self._document.is_open(image):
-            self.model.show_prediction(self._document.prediction(image, prediction).joints)
+            found = self._document.prediction(image, prediction)
+            self.model.show_proposal(proposal(found, self._tau_of(found.model)))
         else:
             self.model.show_nobody()
         rows = self.model.rowCount() > 0
@@ -249,9 +247,11 @@ class JointsPanel(QWidget):
         self._show_joint()
 
     def _source(self, image: int, key: int) -> tuple[PredictedJoint, ...]:
-        """The joints of the prediction that lies where the person does."""
-        box = self._document.person(image, key).box
-        best = max(self._document.predictions(image), key=lambda found: found.box.iou(box), default=None)
+        """The joints of the prediction that lies where the person does, of a model that has placed its joints."""
+        person = self._document.person(image, key)
+        box, origins = person.box, {joint.origin for joint in person.joints}
+        theirs = [found for found in self._document.predictions(image) if found.model in origins]
+        best = max(theirs, key=lambda found: found.box.iou(box), default=None)
         return best.joints if best is not None and best.box.iou(box) > 0 else ()
 
     def _show_joint(self) -> None:

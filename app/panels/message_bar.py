@@ -7,6 +7,7 @@ from PySide6.QtCore import QEvent, QObject, Qt, QTimer
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton, QToolButton, QWidget
 
 _STAY_MS = 6000
+_MOST_WAITING = 20
 
 
 @dataclass(frozen=True, eq=False, slots=True)
@@ -27,7 +28,7 @@ class _Shown:
 class MessageBar(QFrame):
     """Floats at the top of its parent. Information goes by itself; what asks or warns stays until dismissed.
 
-    A message with choices is a question: others cover it, and it comes back when they go.
+    A later message lies over one that stays, which comes back when that has gone.
     """
 
     def __init__(self, parent: QWidget) -> None:
@@ -51,8 +52,8 @@ class MessageBar(QFrame):
         self._timer.setSingleShot(True)
         self._timer.timeout.connect(self._take_away)
         self._shown: _Shown | None = None
-        self._questions: list[_Shown] = []
-        """Those without an answer, the newest last."""
+        self._waiting: list[_Shown] = []
+        """Those that stay, the newest last."""
         parent.installEventFilter(self)
         self.hide()
 
@@ -60,6 +61,11 @@ class MessageBar(QFrame):
     def text(self) -> str:
         """The sentence that is shown; empty when the bar is hidden."""
         return "" if self.isHidden() else self._label.text()
+
+    @property
+    def waits(self) -> bool:
+        """Whether something that asks or warns is shown, or covered."""
+        return bool(self._waiting)
 
     def choice_texts(self) -> tuple[str, ...]:
         """The answers that can be given now."""
@@ -81,22 +87,21 @@ class MessageBar(QFrame):
         dismissed: Callable[[], None] | None = None,
         of_window: bool = False,
     ) -> None:
-        """Shows one sentence. Questions (with choices) wait for their answers: a later one lies over them.
+        """Shows one sentence, over those that stay.
 
         Args:
             text: The sentence.
             level: "info", "success", "warning" or "error".
             choices: Button texts and what they do; a click also dismisses the message.
-            topic: Names what the message is about, so that `dismiss_topic` can take just that away; a question about
-                the same is replaced.
+            topic: Names what the message is about, so that `dismiss_topic` can take just that away; an earlier one
+                about the same is replaced.
             dismissed: Called when the user takes the message away without an answer.
             of_window: `dismiss_project` leaves it.
         """
         message = _Shown(text, level, tuple(choices), topic, dismissed, of_window)
-        if topic:
-            self._questions = [question for question in self._questions if question.topic != topic]
-        if choices:
-            self._questions.append(message)
+        self._waiting = [one for one in self._waiting if one.text != text and (not topic or one.topic != topic)]
+        if message.stays:
+            self._waiting = [*self._waiting[-_MOST_WAITING:], message]
         self._show(message)
 
     def _show(self, message: _Shown) -> None:
@@ -121,7 +126,7 @@ class MessageBar(QFrame):
         self._place()
 
     def dismiss(self) -> None:
-        """The user takes the message away; a question that it covered is shown again."""
+        """The user takes the message away; what it covered is shown again."""
         gone = self._shown
         self._take_away()
         if gone is not None and gone.dismissed is not None:
@@ -129,28 +134,28 @@ class MessageBar(QFrame):
 
     def _take_away(self) -> None:
         self._timer.stop()
-        self._questions = [question for question in self._questions if question is not self._shown]
+        self._waiting = [one for one in self._waiting if one is not self._shown]
         self._shown = None
-        if self._questions:
-            self._show(self._questions[-1])
+        if self._waiting:
+            self._show(self._waiting[-1])
         else:
             self.hide()
 
     def dismiss_topic(self, topic: str) -> None:
-        """Takes away what is about `topic`, also a question that is covered; nobody is told."""
-        self._questions = [question for question in self._questions if question.topic != topic]
+        """Takes away what is about `topic`, covered or not; nobody is told."""
+        self._waiting = [one for one in self._waiting if one.topic != topic]
         if self._shown and self._shown.topic == topic:
             self._take_away()
 
     def dismiss_project(self) -> None:
         """Takes away what asks or warns about the project that was open, covered or not; nobody is told."""
-        self._questions = [question for question in self._questions if question.of_window]
+        self._waiting = [one for one in self._waiting if one.of_window]
         if self._shown and self._shown.stays and not self._shown.of_window:
             self._take_away()
 
     def clear(self) -> None:
         """Takes everything away."""
-        self._questions.clear()
+        self._waiting.clear()
         self._take_away()
 
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:

@@ -48,9 +48,9 @@ class PeoplePanel(QWidget):
         self.refill()
 
     def show_proposed(self, count: int, what_to_do: str) -> None:
-        """Says what to do while nobody is labelled; count is how many predictions are shown."""
+        """Says what to do while nobody is labelled; count is how many people accepting would make labels."""
         proposed = f"{count} proposed. " if count else ""
-        self.empty.setText(f"Nobody is labelled here yet.\n{proposed}{what_to_do}")
+        self.empty.setText(f"Nobody is labelled here yet.\n{proposed}{what_to_do}".strip())
 
     def refill(self) -> None:
         """Shows the current image's people."""

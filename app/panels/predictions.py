@@ -19,7 +19,10 @@ class PredictionsPanel(QWidget):
         self.value = QLabel(self)
         self.counts = QLabel(self)
         self.counts.setProperty("muted", True)
-        self.counts.setToolTip("Open predictions: shown, below the threshold, and matching a label")
+        self.counts.setToolTip(
+            "Open predictions: shown; hidden by the threshold, by the switch, or since the image is finished;"
+            " and those that match a label"
+        )
         self.accept = QPushButton("Accept shown", self)
         self.accept.setToolTip("Make every shown prediction a label")
         self.prefill = QPushButton("Pre-fill", self)
@@ -51,7 +54,7 @@ class PredictionsPanel(QWidget):
         self.value.setText(f"{threshold:.2f}")
 
     def show_counts(self, shown: int, hidden: int, matched: int) -> None:
-        """Says how many open predictions are shown, below the threshold, and already labelled."""
+        """Says how many open predictions are shown, not shown, and already labelled."""
         parts = [f"{shown} shown"]
         if hidden:
             parts.append(f"{hidden} hidden")

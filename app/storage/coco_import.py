@@ -49,7 +49,9 @@ def stage_coco(
         OSError, sqlite3.Error: a file cannot be read or written.
     """
     progress("reading", 0, 0)
-    dataset = read_coco(source, roots=roots, reading=reading)
+    dataset = read_coco(
+        source, roots=roots, reading=reading, progress=lambda done, total: progress("comparing", done, total)
+    )
     highest = max((image.image_root for image in dataset.images), default=0)
     if highest >= len(roots):
         reason = f"uses {highest + 1} image folders, {len(roots)} given"

@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 
 from app.document.document import FIRST_OWN_PERSON_KEY
 from app.document.records import Change, Edit, ImageState, Person
-from app.storage import schema
+from app.storage import migrations, schema
 from app.storage.attach import Overlaps, same_label
 from app.storage.coco_person import read_person
 from app.storage.edit_rows import recount, store_person
@@ -122,9 +122,11 @@ def take_part(
 
 def _opened(connection: sqlite3.Connection, project: Path, part: Path) -> sqlite3.Connection:
     schema.check_header(part)
-    theirs = schema.connect(part, read_only=True)
     try:
-        schema.check_version(theirs, part)
+        theirs = migrations.connect_for_reading(part)
+    except sqlite3.Error as error:
+        raise schema.open_error(part, error) from error
+    try:
         schema.quick_check(theirs, part)
         origin = theirs.execute("SELECT value FROM meta WHERE key = ?", (SPLIT_FROM,)).fetchone()
         mine = connection.execute("SELECT value FROM meta WHERE key = ?", (PROJECT_ID,)).fetchone()

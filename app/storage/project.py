@@ -13,11 +13,12 @@ from urllib.parse import quote
 
 from app.document.document import FIRST_OWN_PERSON_KEY, unbegun_state, with_marks
 from app.document.records import Edit, ImageRecord, Person, Prediction, PredictionStatus
-from app.storage import schema
+from app.storage import migrations, schema
 from app.storage.attach import AttachProgress, Overlaps, attach_batches, export_mark
 from app.storage.coco_person import read_person
 from app.storage.edit_rows import recount, replace_predictions, store_person, store_prediction
 from app.storage.errors import ProjectError, ReadOnlyProjectError
+from app.storage.import_report import ReadReport, keep_report, kept_report
 from app.storage.lock import ProjectLock
 from app.storage.parts import PartReport, part_report, take_part
 from app.storage.rows import (
@@ -44,9 +45,13 @@ class Project:
     disk is full or fails.
     """
 
-    def __init__(self, path: Path, connection: sqlite3.Connection, lock: ProjectLock | None) -> None:
+    def __init__(
+        self, path: Path, connection: sqlite3.Connection, lock: ProjectLock | None, notes: Sequence[str] = ()
+    ) -> None:
         """Use `open` or `create`."""
         self.path = path
+        self.notes = tuple(notes)
+        """What whoever opens it should know: sentences."""
         self.author = _user_name()
         self._connection = connection
         self._lock = lock
@@ -73,6 +78,9 @@ class Project:
     def open(cls, path: Path, read_only: bool = False) -> "Project":
         """Opens a project; for reading only also when its file or folder is not writable.
 
+        A file of an older format is brought up to date first, with a copy kept beside it (`migrations`); for reading
+        only it is left as it is.
+
         Raises:
             ProjectLockedError: another live process has it open for writing (read_only=True works).
             ProjectError: it is missing, no project, damaged, or of a newer version. The file is untouched.
@@ -80,6 +88,7 @@ class Project:
         path = path.absolute()
         schema.check_header(path)
         lock = None
+        notes: list[str] = []
         if not read_only and os.access(path, os.W_OK):
             try:
                 lock = ProjectLock(path)
@@ -87,11 +96,16 @@ class Project:
                 lock = None  # the folder is not writable: SQLite's journal could not be made either
         connection: sqlite3.Connection | None = None
         try:
-            connection = schema.connect(path, read_only=lock is None)
-            schema.check_version(connection, path)
+            if lock is None:
+                connection = migrations.connect_for_reading(path)
+            else:
+                connection = schema.connect(path, read_only=False)
+                if copy := migrations.bring_up_to_date(connection, path):
+                    notes.append(f"{path.name} was brought up to date for this program; as it was, it is in {copy}")
+                schema.check_version(connection, path)
             if path.stat().st_size <= schema.CHECKED_ON_OPEN_BYTES:
                 schema.quick_check(connection, path)
-            return cls(path, connection, lock)
+            return cls(path, connection, lock, notes)
         except (sqlite3.Error, OSError, ProjectError) as error:
             if connection is not None:
                 connection.close()
@@ -346,6 +360,15 @@ class Project:
         """Says that a file (its SHA-256) was written from this project: importing it would add nothing."""
         with self._transaction():
             self._connection.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (export_mark(digest), time.time()))
+
+    def keep_report(self, report: ReadReport) -> None:
+        """Keeps what is to be said about the newest import."""
+        with schema.transaction(self._connection):
+            keep_report(self._connection, report)
+
+    def kept_report(self) -> ReadReport | None:
+        """What was to be said about the newest import; None when there was none."""
+        return kept_report(self._connection)
 
     def sources(self) -> list[tuple[int, str, bool]]:
         """Imported files: key, name, and whether all of it is attached (if not: import it again to go on)."""

@@ -12,6 +12,7 @@ from app.storage.errors import ProjectError
 APPLICATION_ID = 0x4D534150
 """Bytes 68..71 of the file: tells our projects from other SQLite databases."""
 SCHEMA_VERSION = 1
+"""The format that TABLES make. Older files are brought up to it (`migrations`), newer ones are refused."""
 BUSY_SECONDS = 15.0
 """How long a commit waits for an exporter that is copying the file."""
 CHECKED_ON_OPEN_BYTES = 64 << 20
@@ -170,12 +171,24 @@ def check_header(path: Path) -> None:
         raise ProjectError(path, "it is a SQLite file of another program", "Choose a project file.")
 
 
-def check_version(connection: sqlite3.Connection, path: Path) -> None:
-    """Raises ProjectError for a file of a newer version, sqlite3.DatabaseError for a damaged one."""
+def read_version(connection: sqlite3.Connection, path: Path) -> int:
+    """The format of a file. Raises ProjectError when it says none, sqlite3.DatabaseError when it is damaged."""
     row = connection.execute("SELECT value FROM meta WHERE key = 'schema_version'").fetchone()
     version = row[0] if row else None
     if not isinstance(version, int) or version < 1:
         raise damaged(path, "its version is missing")
+    return version
+
+
+def check_version(connection: sqlite3.Connection, path: Path) -> None:
+    """Raises ProjectError for a file of another version, sqlite3.DatabaseError for a damaged one."""
+    version = read_version(connection, path)
+    if version < SCHEMA_VERSION:
+        raise ProjectError(
+            path,
+            f"it was written by an older version of this program (format {version}, this one has {SCHEMA_VERSION})",
+            "Open it with this program once: that brings it up to date and keeps a copy.",
+        )
     if version > SCHEMA_VERSION:
         raise ProjectError(
             path,

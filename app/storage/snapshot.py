@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal, NamedTuple
 
 from app.document.records import ImageState, Person
-from app.storage import schema
+from app.storage import migrations, schema
 from app.storage.coco_person import read_person
 from msarcnn.atomic_files import remove_stale_temporaries
 
@@ -52,8 +52,7 @@ def snapshot(project: Path, beside: Path, listed: Sequence[int] = ()) -> Iterato
             connection.execute("PRAGMA journal_mode = OFF")
             connection.execute("PRAGMA synchronous = OFF")
             try:
-                with closing(schema.connect(project, read_only=True)) as original:
-                    schema.check_version(original, project)
+                with closing(migrations.connect_for_reading(project)) as original:
                     original.backup(connection)
             except sqlite3.DatabaseError as error:
                 raise schema.open_error(project, error) from error

@@ -56,6 +56,8 @@ class ProjectStore(QObject):
         super().__init__(parent)
         self.path: Path | None = None
         self.read_only = False
+        self.notes: tuple[str, ...] = ()
+        """What whoever has opened the project should know: sentences."""
         self._unsaved: deque[Edit] = deque()
         self._closed = False
         self._next_person_key = 0
@@ -97,7 +99,7 @@ class ProjectStore(QObject):
 
     def _take(self, opened: Opened) -> None:
         self.path, self.read_only = opened.path, opened.read_only
-        self._next_person_key = opened.next_person_key
+        self._next_person_key, self.notes = opened.next_person_key, opened.notes
 
     @Slot(object)
     def save(self, edit: Edit) -> None:

@@ -42,10 +42,11 @@ class Opened:
     path: Path
     read_only: bool
     next_person_key: int
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def from_project(cls, project: Project) -> "Opened":
-        return cls(project.path, project.read_only, project.next_person_key)
+        return cls(project.path, project.read_only, project.next_person_key, project.notes)
 
 
 @dataclass(frozen=True, slots=True)

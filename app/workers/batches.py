@@ -11,6 +11,10 @@ AHEAD = 2
 """Images of a batch that the engine holds at a time: the one in work and the next, so that it never idles."""
 MOST_DEATHS = 2
 """A batch image in whose work the engine died that often is given up."""
+MOST_TRIES = 2
+"""How often an image is tried on which the engine fails; the second time after the others of its batch."""
+MOST_TROUBLES_IN_A_ROW = 5
+"""After so many failures with no success between them a batch is given up: it is not the images."""
 
 UNKNOWN_ETA = -1.0
 
@@ -26,6 +30,8 @@ class Batch:
         waiting: Images not sent yet.
         under_way: Images that the engine holds, by request.
         done: Images finished, failed ones included.
+        tries: How often the engine has failed on an image, where it has.
+        troubles_in_a_row: Failures of the engine since an image was done.
     """
 
     id: int
@@ -34,6 +40,8 @@ class Batch:
     waiting: deque[ImageFile]
     under_way: dict[int, ImageFile] = field(default_factory=dict)
     done: int = 0
+    tries: dict[ImageFile, int] = field(default_factory=dict)
+    troubles_in_a_row: int = 0
     paused: bool = False
     cancelled: bool = False
     worked_seconds: float = 0.0
@@ -42,6 +50,25 @@ class Batch:
     @property
     def finished(self) -> bool:
         return not self.waiting and not self.under_way
+
+    @property
+    def hopeless(self) -> bool:
+        """Whether the engine fails on whatever it gets."""
+        return self.troubles_in_a_row >= MOST_TROUBLES_IN_A_ROW
+
+    def engine_failed(self, image: ImageFile) -> bool:
+        """Notes that the engine could not work on an image; returns whether it is tried again, after the others."""
+        self.troubles_in_a_row += 1
+        self.tries[image] = self.tries.get(image, 0) + 1
+        if self.tries[image] >= MOST_TRIES:
+            return False
+        self.waiting.append(image)
+        return True
+
+    def succeeded(self, image: ImageFile) -> None:
+        """Notes that the engine could work on an image."""
+        self.troubles_in_a_row = 0
+        self.tries.pop(image, None)
 
     def eta(self, now: float) -> float:
         """Seconds to go at the pace so far, pauses left out; UNKNOWN_ETA before the first image is done."""

@@ -3,7 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Iterable
 
-from PySide6.QtCore import QObject, QTimer, Signal, Slot
+from PySide6.QtCore import QObject, QTimer, Signal, SignalInstance, Slot
 
 from app.workers.decoder_lane import DecoderLane
 from app.workers.payloads import DecodedImage, ImageFile
@@ -51,12 +51,14 @@ class ImageLoader(QObject):
     Signals:
         loaded(ImageFile, DecodedImage): the newest `request`. The file and not its key: another project has the same.
         failed(ImageFile, str): the text names the file, what is wrong with it and the cure.
+        troubled(ImageFile, str): it could not be read now, for no fault of the file; it may be asked for again.
         thumbnail_loaded(ImageFile, DecodedImage)
         thumbnail_failed(ImageFile, str)
     """
 
     loaded = Signal(object, object)
     failed = Signal(object, str)
+    troubled = Signal(object, str)
     thumbnail_loaded = Signal(object, object)
     thumbnail_failed = Signal(object, str)
 
@@ -77,7 +79,8 @@ class ImageLoader(QObject):
         self._thumbnails_waiting: OrderedDict[tuple[ImageFile, int], None] = OrderedDict()
         self._image_lane = DecoderLane(hang_seconds, self)
         self._image_lane.decoded.connect(self._image_decoded)
-        self._image_lane.refused.connect(self._image_refused)
+        self._image_lane.refused.connect(lambda image, _, text: self._image_missing(image, text, self.failed))
+        self._image_lane.troubled.connect(lambda image, _, text: self._image_missing(image, text, self.troubled))
         self._image_lane.idle.connect(self._next_image)
         self._thumbnail_lane = DecoderLane(hang_seconds, self)
         self._thumbnail_lane.decoded.connect(self._thumbnail_decoded)
@@ -87,7 +90,7 @@ class ImageLoader(QObject):
     # -- whole images
 
     def request(self, image: ImageFile) -> None:
-        """Asks for all pixels of the image to show; `loaded` or `failed` follows.
+        """Asks for all pixels of the image to show; `loaded`, `failed` or `troubled` follows.
 
         A request that is not answered yet is superseded: no signal follows for it.
         """
@@ -160,11 +163,10 @@ class ImageLoader(QObject):
             self._wanted = None
             self.loaded.emit(image, pixels)
 
-    @Slot(object, int, str)
-    def _image_refused(self, image: ImageFile, _size: int, text: str) -> None:
+    def _image_missing(self, image: ImageFile, text: str, signal: SignalInstance) -> None:
         if image == self._wanted:
             self._wanted = None
-            self.failed.emit(image, text)
+            signal.emit(image, text)
 
     # -- the thumbnail lane
 

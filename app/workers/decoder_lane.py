@@ -16,11 +16,14 @@ class DecoderLane(QObject):
     Signals:
         decoded(ImageFile, int size, DecodedImage): size as asked.
         refused(ImageFile, int size, str): the text names the file, what is wrong and the cure.
+        troubled(ImageFile, int size, str): it could not be read now, for no fault of the file: memory is short, or the
+            process cannot be started.
         idle(): ready for the next one; after each of the above.
     """
 
     decoded = Signal(object, int, object)
     refused = Signal(object, int, str)
+    troubled = Signal(object, int, str)
     idle = Signal()
 
     def __init__(self, hang_seconds: float, parent: QObject | None = None) -> None:
@@ -82,6 +85,8 @@ class DecoderLane(QObject):
             notes = tuple(message["notes"])
             result = DecodedImage(message["pixels"], message["width"], message["height"], notes)
             self.decoded.emit(image, size, result)
+        elif message["type"] == "trouble":
+            self.troubled.emit(image, size, message["text"])
         else:
             self.refused.emit(image, size, message["text"])
         self.idle.emit()
@@ -107,7 +112,13 @@ class DecoderLane(QObject):
     @Slot(str)
     def _cannot_start(self, text: str) -> None:
         if self._current:
-            QTimer.singleShot(0, self, lambda: self._refuse(text))
+            QTimer.singleShot(0, self, lambda: self._say_trouble(text))
+
+    def _say_trouble(self, text: str) -> None:
+        if self._current:
+            image, size = self._end()
+            self.troubled.emit(image, size, f"{image.name}: {text}")
+            self.idle.emit()
 
     def _refuse(self, text: str) -> None:
         if self._current:

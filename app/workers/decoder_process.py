@@ -14,7 +14,9 @@ def decode(request: Message) -> Message:
     try:
         image = read_image(request)
     except ImageError as error:
-        return {"type": "error", "request": request["request"], "text": str(error)}
+        # A file that is too large for the memory of this moment is no damaged one.
+        short = isinstance(error.__cause__, MemoryError)
+        return {"type": "trouble" if short else "error", "request": request["request"], "text": str(error)}
     height, width = image.pixels.shape[:2]
     return {
         "type": "decoded",

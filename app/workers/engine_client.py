@@ -15,7 +15,7 @@ from app.workers.wire import Message
 COMPLETED = "completed"
 CANCELLED = "cancelled"
 FAILED = "failed"
-"""How a batch ended: every image was tried; somebody cancelled it; the engine is gone for good."""
+"""How a batch ended: every image was tried; somebody cancelled it; the engine is gone, or fails on every image."""
 
 CANCEL_SECONDS = 1.5
 """A cancelled batch is reported as such after this time even if the engine has not stopped yet."""
@@ -36,7 +36,7 @@ class EngineClient(QObject):
     """The pose engine as seen by the window. Nothing here blocks; all signals and callbacks come in its thread.
 
     The engine dies and comes back by itself: interactive requests under way then fail with a message, batches
-    go on (an image during which it died twice is reported as failed).
+    go on (an image during which it died twice is left out of them).
 
     Signals:
         ready(EngineInfo): a model is loaded and answers from now on: at the start, after `load`, after a
@@ -46,7 +46,10 @@ class EngineClient(QObject):
         failed(str): the engine died; it is being restarted. The text is for the user.
         gave_up(str): it died too often, and is not restarted; `start` tries again.
         image_done(int batch, int image_key, PrefillResult)
-        image_failed(int batch, int image_key, str): damaged file, or the engine died of it; the text names it.
+        image_failed(int batch, int image_key, str): the file cannot be read, whoever asks; the text names it.
+        image_set_aside(int batch, int image_key, str): the engine died of it twice; asking again would kill it again.
+        image_troubled(int batch, int image_key, str, bool again): the engine failed on it, as it may on any: memory is
+            short, say. again: it is tried once more after the others; else it is through, and may be asked for later.
         progress(int batch, int done, int total, float eta_seconds): after every image; -1 = not known yet.
         batch_finished(int batch, str status): COMPLETED, CANCELLED or FAILED; the last signal of a batch. What was
             cancelled is CANCELLED, whatever else comes to its end meanwhile.
@@ -58,6 +61,8 @@ class EngineClient(QObject):
     gave_up = Signal(str)
     image_done = Signal(int, int, object)
     image_failed = Signal(int, int, str)
+    image_set_aside = Signal(int, int, str)
+    image_troubled = Signal(int, int, str, bool)
     progress = Signal(int, int, int, float)
     batch_finished = Signal(int, str)
     _call = Signal(object, object)
@@ -239,9 +244,11 @@ class EngineClient(QObject):
             self._predicted(request, message)
         elif kind == "estimated":
             self._estimated(request, message)
-        elif kind == "error" and (estimate := self._estimates.pop(request, None)):
+        elif kind in ("image_error", "engine_error") and (estimate := self._estimates.pop(request, None)):
             self._call.emit(estimate.failed, message["text"])
-        else:  # "encoded", "cancelled", or the error of a batch image
+        elif kind == "engine_error":
+            self._troubled(request, message["text"])
+        else:  # "encoded", "cancelled", or the damaged file of a batch
             self._settle(request, message.get("text", ""))
         self._pump()
 
@@ -250,10 +257,27 @@ class EngineClient(QObject):
         if found is None:
             return
         batch, image = found
+        batch.succeeded(image)
         if not batch.cancelled:
             result = PrefillResult.from_message(message)
             self.image_done.emit(batch.id, image.key, result)
         self._count(batch, image)
+
+    def _troubled(self, request: int, text: str) -> None:
+        """The engine failed on a batch image; nothing is said against the image by that."""
+        found = self._batches.take(request)
+        if found is None:
+            return
+        batch, image = found
+        again = not batch.cancelled and batch.engine_failed(image)
+        if not batch.cancelled:
+            self.image_troubled.emit(batch.id, image.key, text, again)
+        if not again:
+            self._count(batch, image)
+        if batch.hopeless and not batch.cancelled:
+            for other in batch.under_way:
+                self._link.cancel(other)
+            self._finish(batch, FAILED)
 
     def _estimated(self, request: int, message: Message) -> None:
         estimate = self._estimates.pop(request, None)
@@ -303,9 +327,12 @@ class EngineClient(QObject):
                 del self._estimates[request]
                 self._call.emit(estimate.failed, f"{text} Ask again when it is back.")
         for batch, image in self._batches.engine_died():
-            problem = f"{image.name}: the pose engine died twice while working on it. {text} It is left out."
+            problem = (
+                f"{image.name}: the model cannot do this photo, the pose engine died twice while working on it. {text} "
+                "Label it by hand, or use another model."
+            )
             if not batch.cancelled:
-                self.image_failed.emit(batch.id, image.key, problem)
+                self.image_set_aside.emit(batch.id, image.key, problem)
             self._count(batch, image)
         for batch in self._batches:
             if batch.cancelled:

@@ -1,5 +1,8 @@
 """The engine child: holds the model, answers about images. `python -P -m app.workers.engine_process`.
 
+What goes wrong has one of two names: "image_error" is about the file, and stays so however often it is asked;
+"engine_error" is about the model, the memory or the device, and may pass.
+
 Three threads work: one loads models, one answers interactive requests, one works through the batch. The batch
 waits between two stages of the network while anything interactive is to be done.
 """
@@ -24,6 +27,10 @@ if TYPE_CHECKING:
 
 GRACE_SECONDS = 0.25
 """The batch stays quiet for this time after an estimate: while a box is dragged, the next one is about to come."""
+
+
+_SHORTAGE = ("out of memory", "allocate memory", "not enough memory")
+"""What the libraries' errors say when memory is short; they have no type in common."""
 
 
 class _CancelledError(Exception):
@@ -59,7 +66,7 @@ class RequestQueue:
 
 
 class Engine:
-    """Answers requests; each gets exactly one reply, of which "error" and "cancelled" are two kinds."""
+    """Answers requests; each gets exactly one reply, "image_error", "engine_error" and "cancelled" among them."""
 
     def __init__(self, link: ParentLink) -> None:
         self._link = link
@@ -153,7 +160,7 @@ class Engine:
         }
         predictor = self._predictor
         if predictor is None:
-            return {"type": "error", "text": "No model is loaded: choose one first."}
+            return {"type": "engine_error", "text": "No model is loaded: choose one first."}
         self._link.send({"type": "begun", "request": request["request"]})
         try:
             return handlers[request["type"]](request, predictor)
@@ -162,10 +169,11 @@ class Engine:
         except _YieldError:
             return None
         except ImageError as error:
-            return {"type": "error", "text": str(error)}
-        except (ValueError, RuntimeError, OSError) as error:
-            path = os.fsencode(request["path"]).decode("utf-8", "backslashreplace")
-            return {"type": "error", "text": f"{path}: the model cannot work on it: {error}"}
+            # A file that is too large for the memory of this moment is no damaged one.
+            short = isinstance(error.__cause__, MemoryError)
+            return {"type": "engine_error" if short else "image_error", "text": str(error)}
+        except (ValueError, RuntimeError, OSError, MemoryError) as error:
+            return {"type": "engine_error", "text": _engine_trouble(request, error)}
 
     def _predict(self, request: Message, predictor: "Predictor") -> Message:
         def between_stages() -> None:
@@ -246,6 +254,15 @@ class Engine:
     def _about(predictor: "Predictor", features: "Features", notes: tuple[str, ...]) -> Message:
         height, width = features.original_size
         return {"width": width, "height": height, "model_hash": predictor.model_hash, "notes": list(notes)}
+
+
+def _engine_trouble(request: Message, error: Exception) -> str:
+    """A sentence for the user: which image, what the engine said, and the cure."""
+    path = os.fsencode(request["path"]).decode("utf-8", "backslashreplace")
+    said = (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
+    if isinstance(error, MemoryError) or any(words in said.lower() for words in _SHORTAGE):
+        return f"{path}: the model ran out of memory on it ({said}). Close other programs, or use a smaller model."
+    return f"{path}: the model failed on it ({said}). Try it again; if that does not help, use another model."
 
 
 def _identity(request: Message) -> tuple[object, ...] | None:

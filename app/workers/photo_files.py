@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from msarcnn.file_names import find_file
 from msarcnn.image_files import FoundImages, scan_folder
 from msarcnn.image_formats import SUPPORTED_SUFFIXES, unread_photos
 
@@ -12,6 +13,11 @@ PHOTO_PATTERNS = " ".join(f"*{suffix}" for suffix in SUPPORTED_SUFFIXES)
 def is_photo(path: Path) -> bool:
     """Whether a file's name is that of a photo."""
     return path.suffix.lower() in SUPPORTED_SUFFIXES
+
+
+def has_photo(folder: Path, name: str) -> bool:
+    """Whether a data set's name, in whatever spelling, is that of a file in the folder."""
+    return find_file(folder, name) is not None
 
 
 def why_no_photo(path: Path) -> str:

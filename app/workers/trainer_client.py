@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +25,7 @@ from app.workers.run_log import (
     names_folder,
     write_control,
 )
-from msarcnn.config import FineTuning, TrainConfig, fine_tuning_defaults
+from msarcnn.config import FineTuning, TrainConfig, fine_tuning_defaults, held_out_count, training_steps
 
 POLL_MS = 300
 CANCEL_SECONDS = 1.5
@@ -42,6 +43,21 @@ def default_learning_rate(batch: int) -> float:
 def default_fine_tuning(images: int, people: int) -> FineTuning:
     """The library's choice for a number of labelled images and people."""
     return fine_tuning_defaults(images, people)
+
+
+@dataclass(frozen=True, slots=True)
+class RunPlan:
+    """What a run makes of its images: how many are learnt from, how many are held out, and the optimizer's steps."""
+
+    learnt: int
+    held_out: int
+    steps: int
+
+
+def plan_run(images: int, val_fraction: float, epochs: int, batch: int) -> RunPlan:
+    """Counts as the trainer will."""
+    held_out = held_out_count(images, val_fraction)
+    return RunPlan(images - held_out, held_out, training_steps(images - held_out, epochs, batch))
 
 
 class TrainerError(Exception):

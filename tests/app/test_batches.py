@@ -1,6 +1,6 @@
 """The bookkeeping of pre-fill batches, without processes."""
 
-from app.workers.batches import AHEAD, UNKNOWN_ETA, BatchQueue
+from app.workers.batches import AHEAD, MOST_TROUBLES_IN_A_ROW, UNKNOWN_ETA, BatchQueue
 from app.workers.payloads import ImageFile
 
 
@@ -80,6 +80,38 @@ def test_image_that_kills_the_engine_twice_is_given_up_and_others_go_on_in_order
     queue.begun(10)
     assert [image.key for _, image in queue.engine_died()] == [1]
     assert [image.key for image in batch.waiting] == [2, 3]
+
+
+def test_an_image_that_the_engine_fails_on_is_tried_again_after_the_others_and_then_left() -> None:
+    queue = BatchQueue()
+    batch = queue.add(images(1, 2, 3), urgent=False)
+    send_all(queue)
+    taken = queue.take(1)
+    assert taken and batch.engine_failed(taken[1])
+    assert [image.key for image in batch.waiting] == [3, 1]
+    for request in (2, 3):
+        send_all(queue, request + 1)
+        taken = queue.take(request)
+        assert taken
+        batch.succeeded(taken[1])
+    taken = queue.take(4)
+    assert taken and taken[1].key == 1
+    assert not batch.engine_failed(taken[1]), "once more was enough"
+    assert batch.finished
+
+
+def test_a_batch_is_hopeless_after_failures_in_a_row_only() -> None:
+    batch = BatchQueue().add((), urgent=False)
+    some = images(*range(MOST_TROUBLES_IN_A_ROW))
+    for image in some[:-1]:
+        batch.engine_failed(image)
+    assert not batch.hopeless
+    batch.succeeded(some[-1])
+    batch.engine_failed(some[-1])
+    assert not batch.hopeless
+    for image in some[:-1]:
+        batch.engine_failed(image)
+    assert batch.hopeless
 
 
 def test_a_death_before_the_image_began_is_not_its_fault() -> None:

@@ -191,6 +191,17 @@ def test_paste_gives_people_of_their_own_who_lie_on_the_image_and_hide_nobody() 
     assert people.paste(small, IMAGE, []) is None
 
 
+def test_pasting_makes_no_label_beside_the_image() -> None:
+    document = make_document()  # 640 x 480
+    reaching = Person(
+        9, Box(600, 100, 60, 100), (Joint(660, 150, 2, HUMAN), Joint(675, 150, 2, HUMAN), *make_joints()[2:])
+    )
+    done_undone_redone(document, people.paste(document, IMAGE, [reaching]))
+    (person,) = document.people(IMAGE)
+    assert person.box == Box(580, 100, 60, 100)
+    assert person.joints[:2] == (Joint(640, 150, 2, HUMAN), Joint(655, 150, 0, HUMAN))
+
+
 @pytest.mark.parametrize(
     ("box", "way"),
     [
@@ -302,12 +313,12 @@ def test_swap_left_right() -> None:
 def test_accept_copies_into_the_labels() -> None:
     document = make_document()
     document.set_predictions(IMAGE, [make_prediction(1)])
-    person = done_undone_redone(document, predictions.accept(document, IMAGE, [1], tau=0.4))
+    person = done_undone_redone(document, predictions.accept(document, IMAGE, [1], tau_of=lambda _: 0.4))
     assert person is not None
     assert [joint.v for joint in person.joints] == [0] * 8 + [2] * 9
     assert person.joints[0] == Joint(0.0, 0.0, 0, MODEL)
     assert document.predictions(IMAGE)[0].status is PredictionStatus.ACCEPTED
-    assert predictions.accept(document, IMAGE, [1], tau=0.4) is None
+    assert predictions.accept(document, IMAGE, [1], tau_of=lambda _: 0.4) is None
 
 
 def test_accepting_never_makes_a_second_label() -> None:
@@ -319,12 +330,12 @@ def test_accepting_never_makes_a_second_label() -> None:
         make_prediction(4, 400, 0.2),
     ]
     document.set_predictions(IMAGE, found)
-    edit = predictions.accept_all(document, IMAGE, threshold=0.5, tau=0.4)
+    edit = predictions.accept_all(document, IMAGE, threshold=0.5, tau_of=lambda _: 0.4)
     assert edit is not None and edit.text == "Accept 2 predictions"
     done_undone_redone(document, edit)
     assert [p.box.x for p in document.people(IMAGE)] == [0.0, 200.0]
     assert predictions.is_comparison(found[1], document.people(IMAGE))
-    assert predictions.accept(document, IMAGE, [2], tau=0.4) is None
+    assert predictions.accept(document, IMAGE, [2], tau_of=lambda _: 0.4) is None
 
 
 def test_reject() -> None:

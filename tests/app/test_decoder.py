@@ -128,6 +128,38 @@ def test_damaged_file_names_itself(qtbot: QtBot, make: Make, folder: Path) -> No
     load(qtbot, loader, file(folder, 0))
 
 
+def test_a_photo_for_which_memory_is_short_is_no_damaged_one(
+    qtbot: QtBot, make: Make, folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    short = tmp_path / "short"
+    short.mkdir()
+    (short / "sitecustomize.py").write_text(
+        "from PIL import Image\ndef load(self, *_):\n    raise MemoryError\nImage.Image.convert = load\n"
+    )
+    loader = make()
+    with monkeypatch.context() as patch:
+        patch.setenv("PYTHONPATH", f"{short}{os.pathsep}{Path(__file__).parents[2]}")
+        Image.new("P", (30, 20)).save(folder / "short.png")
+        with qtbot.assertNotEmitted(loader.failed), qtbot.waitSignal(loader.troubled, timeout=TIMEOUT) as blocker:
+            loader.request(file(folder, "short"))
+    assert "short.png" in blocker.args[1] and "memory" in blocker.args[1]
+
+
+def test_a_reader_that_cannot_be_started_says_nothing_against_the_photo(
+    qtbot: QtBot, make: Make, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError("too many open files")
+
+    loader = make()
+    with monkeypatch.context() as patch:
+        patch.setattr("app.workers.process.subprocess.Popen", refuse)
+        with qtbot.assertNotEmitted(loader.failed), qtbot.waitSignal(loader.troubled, timeout=TIMEOUT) as blocker:
+            loader.request(file(folder, 0))
+    assert "0.png" in blocker.args[1] and "too many open files" in blocker.args[1]
+    load(qtbot, loader, file(folder, 0))
+
+
 def test_newest_request_supersedes(qtbot: QtBot, make: Make, folder: Path) -> None:
     loader = make()
     log = Log(loader)

@@ -17,6 +17,7 @@ from PySide6.QtCore import QCoreApplication, Qt
 from pytestqt.qtbot import QtBot
 
 from app.document.records import Box, PredictionStatus
+from app.workers.batches import MOST_TROUBLES_IN_A_ROW
 from app.workers.engine_client import CANCELLED, COMPLETED, FAILED, EngineClient
 from app.workers.payloads import EngineInfo, EstimateResult, ImageFile, PrefillResult
 from app.workers.process import RestartPolicy
@@ -111,7 +112,7 @@ class BatchLog:
 
     def __init__(self, engine: EngineClient) -> None:
         self.events: list[tuple[str, tuple]] = []
-        for name in ("image_done", "image_failed", "progress", "batch_finished"):
+        for name in ("image_done", "image_failed", "image_set_aside", "image_troubled", "progress", "batch_finished"):
             getattr(engine, name).connect(lambda *values, name=name: self.events.append((name, values)))
 
     def of(self, name: str, batch: int) -> list[tuple]:
@@ -343,6 +344,91 @@ def test_requests_at_death_fail_with_a_message_and_later_ones_wait(
     assert later.done
 
 
+FAULTY = """
+import os, pathlib, signal
+from app.workers import image_reading
+sound = image_reading.read_image
+here = pathlib.Path(__file__).parent
+def read_image(request):
+    name = pathlib.Path(os.fsdecode(request["path"])).stem
+    if (here / f"deadly-{name}").exists():
+        os.kill(os.getpid(), signal.SIGKILL)
+    if (here / f"scarce-{name}").exists() or (here / "scarce").exists():
+        (here / f"scarce-{name}").unlink(missing_ok=True)
+        raise RuntimeError("DefaultCPUAllocator: not enough memory: you tried to allocate 99 bytes.\\nC++ frames")
+    return sound(request)
+image_reading.read_image = read_image
+"""
+
+
+@pytest.fixture
+def faults(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder in which a file `scarce-NAME` lets memory be short once for an image, `scarce` always for all of them,
+    and `deadly-NAME` kills the engine that reads it; for engines started from now on."""
+    folder = tmp_path / "faults"
+    folder.mkdir()
+    (folder / "sitecustomize.py").write_text(FAULTY)
+    monkeypatch.setenv("PYTHONPATH", f"{folder}{os.pathsep}{Path(__file__).parents[2]}")
+    return folder
+
+
+@pytest.fixture
+def faulty(qtbot: QtBot, faults: Path, models: tuple[str, str]) -> Iterator[EngineClient]:
+    client = EngineClient(policy=PATIENT)
+    with qtbot.waitSignal(client.ready, timeout=TIMEOUT):
+        client.start(models[0])
+    yield client
+    client.close()
+
+
+def test_an_image_for_which_memory_was_short_is_no_damaged_one_and_is_tried_again(
+    qtbot: QtBot, faulty: EngineClient, faults: Path, photos: Path
+) -> None:
+    (faults / "scarce-01").touch()
+    log = BatchLog(faulty)
+    batch = faulty.prefill([ImageFile(1, "damaged.jpg", str(photos)), *files(photos, 1, 2, 3)])
+    qtbot.waitUntil(lambda: log.status(batch) is not None, timeout=TIMEOUT)
+    assert log.status(batch) == COMPLETED
+    assert [key for key, _ in log.of("image_failed", batch)] == [1]
+    ((key, text, again),) = log.of("image_troubled", batch)
+    assert (key, again) == (101, True)
+    assert "01.jpg: the model ran out of memory" in text and "Close other programs" in text and "C++" not in text
+    assert [key for key, _ in log.of("image_done", batch)] == [102, 103, 101]
+    assert [count for count, _, _ in log.of("progress", batch)] == [1, 2, 3, 4]
+
+
+def test_an_engine_that_fails_on_every_image_ends_the_batch_and_marks_none(
+    qtbot: QtBot, faulty: EngineClient, faults: Path, photos: Path
+) -> None:
+    (faults / "scarce").touch()
+    log = BatchLog(faulty)
+    batch = faulty.prefill(files(photos))
+    qtbot.waitUntil(lambda: log.status(batch) is not None, timeout=TIMEOUT)
+    assert log.status(batch) == FAILED
+    assert log.of("image_failed", batch) == log.of("image_done", batch) == []
+    assert len(log.of("image_troubled", batch)) == MOST_TROUBLES_IN_A_ROW
+    assert "memory" in ask(qtbot, faulty, files(photos, 1)[0], BOXES).failed[0]
+    (faults / "scarce").unlink()
+    (faults / "scarce-02").unlink(missing_ok=True)
+    second = faulty.prefill(files(photos, 1))
+    qtbot.waitUntil(lambda: log.status(second) == COMPLETED, timeout=TIMEOUT)
+    assert len(log.of("image_done", second)) == 1
+
+
+def test_an_image_that_the_engine_dies_of_twice_is_set_aside_and_not_damaged(
+    qtbot: QtBot, faulty: EngineClient, faults: Path, photos: Path
+) -> None:
+    (faults / "deadly-02").touch()
+    log = BatchLog(faulty)
+    batch = faulty.prefill(files(photos, 1, 2, 3))
+    qtbot.waitUntil(lambda: log.status(batch) is not None, timeout=TIMEOUT)
+    assert log.status(batch) == COMPLETED
+    assert log.of("image_failed", batch) == []
+    ((key, text),) = log.of("image_set_aside", batch)
+    assert key == 102 and "the model cannot do this photo" in text
+    assert [key for key, _ in log.of("image_done", batch)] == [101, 103]
+
+
 # -- models
 
 
@@ -387,6 +473,26 @@ def loaded_models(engine: EngineClient) -> list[str | None]:
     seen: list[str | None] = []
     engine.ready.connect(lambda info: seen.append(info.model))
     return seen
+
+
+def test_a_model_of_other_keypoints_is_refused_when_it_is_loaded(
+    qtbot: QtBot, engine: EngineClient, photos: Path, models: tuple[str, str], tmp_path: Path
+) -> None:
+    """It would be loaded, and fail while its people are painted."""
+    from msarcnn.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
+    from msarcnn.model import build_model
+
+    config = replace(load_checkpoint(Path(models[0]))[1].config, keypoints=3)
+    hand = tmp_path / "hand.safetensors"
+    save_checkpoint(hand, build_model(config), CheckpointInfo(config, keypoint_names=("wrist", "thumb", "index")))
+    before = engine.info
+    with qtbot.waitSignal(engine.refused, timeout=TIMEOUT) as blocker:
+        engine.load(str(hand))
+    model, reason = blocker.args
+    assert model == str(hand)
+    assert "hand.safetensors" in reason and "wrist, thumb, index" in reason and "left_ankle" in reason
+    assert engine.info == before
+    assert ask(qtbot, engine, files(photos, 0)[0], BOXES).done, "the earlier one still answers"
 
 
 def test_a_model_wanted_while_the_engine_restarts_is_the_one_that_answers(

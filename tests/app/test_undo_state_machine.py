@@ -145,7 +145,7 @@ class UndoMachine(RuleBasedStateMachine):
 
     @rule(threshold=st.sampled_from([0.0, 0.75]))
     def accept(self, threshold: float) -> None:
-        self.push(predictions.accept_all(self.document, self.image, threshold, 0.4))
+        self.push(predictions.accept_all(self.document, self.image, threshold, lambda _: 0.4))
 
     @rule(index=which)
     def reject(self, index: int) -> None:

@@ -13,6 +13,7 @@ from pytestqt.qtbot import QtBot
 
 from app.main_window import MainWindow
 from app.storage.settings import Settings
+from msarcnn.skeleton import load_skeleton
 
 WindowMaker = Callable[..., MainWindow]
 
@@ -83,7 +84,7 @@ def coco_file(photos: Path) -> Path:
                 "segmentation": {"counts": "0", "size": [240, 320]},
             },
         ],
-        "categories": [{"id": 1, "name": "person", "keypoints": [], "skeleton": []}],
+        "categories": [load_skeleton().coco_category()],
     }
     path = photos.parent / "labels" / "train.json"
     path.parent.mkdir()

@@ -98,6 +98,21 @@ def test_joints_are_placed_by_clicks_in_order(window: MainWindow, qtbot: QtBot) 
     assert people(window)[-1].joints[2].v == 0
 
 
+def test_clicks_beside_the_photo_place_no_joint(window: MainWindow, qtbot: QtBot) -> None:
+    window.editing.delete()
+    window.editing.add_person(Box(100, 40, 100, 180))
+    trigger(window, qtbot, "place_joints")
+    window.canvas.zoom_to(window.canvas.screen_scale / 2, window.canvas.viewport().rect().center())
+    steps = window.session.undo_stack.count()
+    for button in (Qt.MouseButton.LeftButton, Qt.MouseButton.RightButton):
+        click(window, -60, 100, button)
+        click(window, 200, 290, button)
+    assert not any(joint.v for joint in people(window)[0].joints)
+    assert window.session.undo_stack.count() == steps and "nose (1 of 17)" in window.status.hint.text()
+    click(window, 150, 60)
+    assert people(window)[0].joints[0].v == 2
+
+
 def test_selecting_somebody_else_ends_placing(window: MainWindow, qtbot: QtBot) -> None:
     trigger(window, qtbot, "place_joints")
     assert window.canvas.placing

@@ -17,7 +17,7 @@ from app.panels.image_model import ImageListModel
 from app.storage.project import Project
 from app.storage.settings import Settings
 from app.storage.shipped import default_skeleton
-from app.workers.engine_client import CANCELLED, COMPLETED
+from app.workers.engine_client import CANCELLED, COMPLETED, FAILED
 from app.workers.payloads import EngineInfo, ImageFile, PrefillResult
 
 MODEL = "0123456789ab"
@@ -30,6 +30,8 @@ class Engine(QObject):
     ready = Signal(object)
     image_done = Signal(int, int, object)
     image_failed = Signal(int, int, str)
+    image_set_aside = Signal(int, int, str)
+    image_troubled = Signal(int, int, str, bool)
     progress = Signal(int, int, int, float)
     batch_finished = Signal(int, str)
 
@@ -198,6 +200,87 @@ def test_a_damaged_image_ahead_does_not_disturb(desk: Desk, qtbot: QtBot) -> Non
     desk.engine.image_failed.emit(1, 2, "b.jpg is damaged")
     desk.engine.batch_finished.emit(1, COMPLETED)
     assert texts == [] and desk.asked() == [3]
+
+
+def texts_of(desk: Desk) -> list[tuple[str, str]]:
+    texts: list[tuple[str, str]] = []
+    desk.messages.posted.connect(lambda message: texts.append((message.level, message.text)))
+    return texts
+
+
+def test_engine_trouble_is_said_once_marks_nothing_and_is_tried_again_last(desk: Desk) -> None:
+    desk.engine.start(MODEL)
+    texts = texts_of(desk)
+    desk.prefill.all_unfinished()
+    for key, again in ((1, True), (2, True), (1, False)):
+        desk.engine.image_troubled.emit(0, key, f"{key}: out of memory. Close other programs.", again)
+    assert [text for _, text in texts] == [
+        "1: out of memory. Close other programs. The others go on; it is tried again."
+    ]
+    desk.answer(0, 2, nobody())
+    desk.answer(0, 3, nobody())
+    desk.engine.batch_finished.emit(0, COMPLETED)
+    assert texts[-1] == (
+        "warning",
+        "The pre-fill is through. The engine failed on 1 image: 1: out of memory. Close other programs. Pre-fill again "
+        "to try once more.",
+    )
+    assert [desk.model.damage(key) for key in (1, 2, 3)] == [None] * 3
+    desk.engine.start(OTHER)
+    desk.engine.start(MODEL)
+    desk.prefill.all_unfinished()
+    assert desk.asked() == [1]
+
+
+def test_images_that_the_engine_failed_on_do_not_keep_it_from_the_others_again(desk: Desk) -> None:
+    desk.engine.start(MODEL)
+    texts = texts_of(desk)
+    desk.prefill.all_unfinished()
+    desk.engine.image_troubled.emit(0, 1, "out of memory.", True)
+    desk.engine.batch_finished.emit(0, FAILED)
+    assert texts[-1][0] == "error" and "ended early. The engine failed on 1 image: out of memory." in texts[-1][1]
+    desk.prefill.all_unfinished()
+    assert desk.asked() == [2, 3, 1]
+
+
+def test_an_image_that_the_engine_failed_on_is_not_asked_for_in_a_circle(desk: Desk, qtbot: QtBot) -> None:
+    desk.engine.start(MODEL)
+    desk.show(1)
+    qtbot.waitUntil(lambda: len(desk.engine.batches) == 1)
+    desk.answer(0, 1, nobody())
+    desk.engine.batch_finished.emit(0, COMPLETED)
+    assert desk.asked() == [2]
+    texts = texts_of(desk)
+    desk.engine.image_troubled.emit(1, 2, "out of memory", False)
+    desk.engine.batch_finished.emit(1, COMPLETED)
+    assert desk.asked() == [3] and texts == [], "nobody waits for an image ahead"
+    desk.answer(2, 3, nobody())
+    desk.engine.batch_finished.emit(2, COMPLETED)
+    desk.show(2)
+    qtbot.waitUntil(lambda: desk.asked() == [2])  # somebody does now
+    desk.engine.image_troubled.emit(3, 2, "out of memory", False)
+    assert texts == [("error", "out of memory")]
+
+
+def test_a_photo_that_the_engine_dies_of_is_set_aside_until_another_model_answers(desk: Desk) -> None:
+    desk.engine.start(MODEL)
+    texts = texts_of(desk)
+    desk.prefill.all_unfinished()
+    desk.engine.image_set_aside.emit(0, 1, "a.jpg: the model cannot do this photo.")
+    desk.answer(0, 2, nobody())
+    desk.answer(0, 3, nobody())
+    desk.engine.batch_finished.emit(0, COMPLETED)
+    assert "1 image set aside. The first: a.jpg: the model cannot do this photo." in texts[-1][1]
+    assert desk.model.damage(1) is None
+    desk.prefill.all_unfinished()
+    desk.show(1)
+    desk.prefill.this_image()
+    desk.engine.start(MODEL)  # the same one, restarted
+    desk.prefill.this_image()
+    assert len(desk.engine.batches) == 1 and texts[-1] == ("warning", "a.jpg: the model cannot do this photo.")
+    desk.engine.start(OTHER)
+    desk.prefill.this_image()
+    assert desk.asked() == [1]
 
 
 def test_selected_images_are_prefilled_whatever_their_state(desk: Desk) -> None:

@@ -5,11 +5,12 @@ from typing import Any
 
 import pytest
 
-from app.canvas.hit_test import Handle, Visible
+from app.canvas.hit_test import Handle, Hit, Visible, handle_places
 from app.canvas.tools.base import PointerEvent, Tool
 from app.canvas.tools.draw_box import DrawBoxTool
 from app.canvas.tools.place_joints import PlaceJointsTool
 from app.canvas.tools.select import SelectTool
+from app.commands.predictions import proposal
 from app.document.records import HUMAN, Box, Joint, Person, Prediction
 
 EDGES = ((0, 1),)
@@ -32,7 +33,8 @@ class FakeStage:
 
     def visible(self) -> Visible:
         person, joint, prediction = self.selected
-        return Visible(tuple(self.people.values()), self.predictions, person, EDGES, joint=joint, prediction=prediction)
+        proposals = tuple(proposal(found, 0.5) for found in self.predictions)
+        return Visible(tuple(self.people.values()), proposals, person, EDGES, joint=joint, prediction=prediction)
 
     def image_extent(self) -> tuple[int, int]:
         return 200, 200
@@ -118,6 +120,39 @@ def test_a_click_puts_a_selected_joint_without_a_place(tool: SelectTool, stage: 
     assert editor.calls[-1] == ("place", 1, 2, 200, 30, 2)
 
 
+@pytest.mark.parametrize("place", [(-60, 30), (260, 30), (30, -60), (30, 260), (900, 900)])
+def test_a_click_beside_the_photo_places_nothing(
+    tool: SelectTool, stage: FakeStage, editor: FakeEditor, place: tuple[float, float]
+) -> None:
+    stage.select(2)
+    stage.to_place = (2, 1)
+    drag(tool, place)
+    assert editor.calls == [] and stage.selected == (None, None, None), "it is a click on nothing"
+    placing = PlaceJointsTool(stage, editor, 2, ORDER, lambda: None)
+    assert placing.cursor(PointerEvent(*place), Hit()) is not placing.cursor(PointerEvent(100, 100), Hit())
+    drag(placing, place)
+    drag(placing, place, (100, 100))
+    placing.context_press(PointerEvent(*place))
+    assert editor.calls == [] and "left wrist (1 of 2)" in placing.hint, "the joint is still asked for"
+
+
+def test_a_click_at_the_very_edge_is_on_the_photo(tool: SelectTool, stage: FakeStage, editor: FakeEditor) -> None:
+    stage.to_place = (1, 2)
+    tool.press(PointerEvent(201, 30, scale=4.0))  # four screen pixels beside it
+    tool.release(PointerEvent(201, 30, scale=4.0))
+    tool.press(PointerEvent(203, 30, scale=4.0))
+    tool.release(PointerEvent(203, 30, scale=4.0))
+    assert editor.calls == [("place", 1, 2, 200, 30, 2)]
+
+
+def test_a_box_drawn_beside_the_photo_is_nobody(stage: FakeStage, editor: FakeEditor) -> None:
+    tool = DrawBoxTool(stage, editor, lambda: None)
+    drag(tool, (-80, -80), (-10, 150))
+    assert editor.calls == []
+    drag(tool, (-80, -80), (50, 60))
+    assert editor.calls == [("add", Box(0, 0, 50, 60))], "begun beside it: somebody at the photo's edge"
+
+
 def test_an_occluded_joint_stays_occluded_and_on_the_image(
     tool: SelectTool, stage: FakeStage, editor: FakeEditor
 ) -> None:
@@ -165,6 +200,49 @@ def test_resizing_stops_at_the_image(tool: SelectTool, stage: FakeStage, editor:
     assert editor.calls == [("box", 1, Box(50, 50, 150, 150))]
 
 
+OVER_THE_EDGES = Box(-20, -30, 260, 270)
+"""An imported box that reaches over all four sides of the image of 200 x 200."""
+
+
+@pytest.mark.parametrize(
+    ("handle", "start", "end", "box"),
+    [
+        (Handle.N, (110, -30), (110, 40), Box(-20, 40, 260, 200)),
+        (Handle.S, (110, 240), (110, 150), Box(-20, -30, 260, 180)),
+        (Handle.W, (-20, 105), (30, 105), Box(30, -30, 210, 270)),
+        (Handle.E, (240, 105), (120, 105), Box(-20, -30, 140, 270)),
+        (Handle.NW, (-20, -30), (10, 20), Box(10, 20, 230, 220)),
+        (Handle.SE, (240, 240), (900, 150), Box(-20, -30, 220, 180)),
+    ],
+)
+def test_a_side_that_nobody_drags_stays_where_it_was(
+    tool: SelectTool,
+    stage: FakeStage,
+    editor: FakeEditor,
+    handle: Handle,
+    start: tuple[float, float],
+    end: tuple[float, float],
+    box: Box,
+) -> None:
+    assert handle_places(OVER_THE_EDGES)[handle] == start
+    stage.people = {1: replace(PERSON, box=OVER_THE_EDGES)}
+    stage.select(1)
+    drag(tool, start, end)
+    assert editor.calls == [("box", 1, box)]
+
+
+@pytest.mark.parametrize("over", [Box(150, 50, 80, 100), Box(50, 150, 100, 80), Box(-30, 50, 80, 100)])
+def test_an_overhang_on_any_side_is_kept(tool: SelectTool, stage: FakeStage, editor: FakeEditor, over: Box) -> None:
+    stage.people = {1: replace(PERSON, box=over)}
+    stage.select(1)
+    handle = Handle.N if over.y < 100 else Handle.W
+    x, y = handle_places(over)[handle]
+    drag(tool, (x, y), (x + 10, y + 10))
+    ((_, _, box),) = editor.calls
+    assert (box.right, box.bottom) == (over.right, over.bottom)
+    assert (box.x, box.y) == ((over.x, over.y + 10) if handle is Handle.N else (over.x + 10, over.y))
+
+
 def test_the_inside_moves_only_a_selected_box(tool: SelectTool, stage: FakeStage, editor: FakeEditor) -> None:
     drag(tool, (60, 140), (70, 150))
     assert editor.calls == []
@@ -188,6 +266,15 @@ def test_a_bone_or_ctrl_moves_the_whole_pose(
     drag(tool, start, (start[0] + 10, start[1] + 5), ctrl=ctrl)
     assert editor.calls == [("move", 1, 10, 5)]
     assert stage.previews[-1].joints[0] == Joint(90, 85, 2, HUMAN)
+
+
+def test_a_moved_pose_stays_on_the_photo_with_all_its_joints(
+    tool: SelectTool, stage: FakeStage, editor: FakeEditor
+) -> None:
+    stage.people[1] = replace(PERSON, joints=(PERSON.joints[0], Joint(190, 80, 1, HUMAN)))
+    stage.select(1)
+    drag(tool, (60, 140), (110, 140), ctrl=True)
+    assert editor.calls == [("move", 1, 10, 0)], "a wrist reaches over the box"
 
 
 def test_a_second_click_selects_what_lies_beneath(tool: SelectTool, stage: FakeStage) -> None:
@@ -244,7 +331,7 @@ def test_the_right_button_cycles_a_joint(tool: SelectTool, editor: FakeEditor) -
 
 
 def test_the_cursor_tells_what_a_drag_would_do(tool: SelectTool, stage: FakeStage) -> None:
-    from app.canvas.hit_test import Hit, Part, hit_test
+    from app.canvas.hit_test import Part, hit_test
 
     stage.select(1)
     event = PointerEvent(50, 50)
@@ -273,7 +360,7 @@ def test_joints_are_placed_one_after_the_other(stage: FakeStage, editor: FakeEdi
     assert stage.selected == (2, 0, None) and "left wrist (1 of 2)" in tool.hint
     drag(tool, (100, 110), (104, 300))
     assert stage.selected == (2, 1, None) and "right wrist (2 of 2)" in tool.hint and not finished
-    tool.context_press(PointerEvent(-5, 120))
+    tool.context_press(PointerEvent(-4, 120))
     assert editor.calls == [("place", 2, 0, 104, 200, 2), ("place", 2, 1, 0, 120, 1)]
     assert finished and tool.hint == ""
 

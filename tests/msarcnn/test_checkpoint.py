@@ -5,6 +5,7 @@ import json
 import os
 import pickle
 import zipfile
+from dataclasses import replace
 
 import pytest
 import torch
@@ -20,6 +21,8 @@ from msarcnn.checkpoint import (
     load_checkpoint,
     save_checkpoint,
 )
+from msarcnn.model import build_model
+from msarcnn.skeleton import load_skeleton
 
 
 def test_weights_and_description_come_back(tiny_model, tmp_path):
@@ -115,6 +118,40 @@ def test_weights_of_another_architecture_are_refused(tiny_model, tmp_path):
         load_checkpoint(path)
 
 
+def other_keypoints(path, tiny_config, names):
+    """A sound model of other keypoints than the program's."""
+    config = replace(tiny_config, keypoints=len(names))
+    save_checkpoint(path, build_model(config), CheckpointInfo(config, keypoint_names=names))
+
+
+HAND = ("wrist", "thumb", "index")
+
+
+@pytest.mark.parametrize("names", [HAND, load_skeleton().keypoints[::-1], (*load_skeleton().keypoints, "neck")])
+def test_a_model_of_other_keypoints_is_refused_naming_its_own_and_ours(tiny_config, tmp_path, names):
+    path = tmp_path / "hand.safetensors"
+    other_keypoints(path, tiny_config, names)
+    with pytest.raises(CheckpointError, match="keypoints") as caught:
+        load_checkpoint(path)
+    text = str(caught.value)
+    assert str(path) in text and "\n" not in text
+    assert f"{len(names)} ({', '.join(names)})" in text
+    assert f"17 ({', '.join(load_skeleton().keypoints)})" in text
+
+
+def test_a_model_without_keypoint_names_has_cocos_if_it_has_as_many(tiny_config, tiny_model, tmp_path):
+    path = tmp_path / "old.safetensors"
+    description = CheckpointInfo(tiny_model.config).to_metadata()
+    del description["keypoint_names"]
+    save_file(tiny_model.state_dict(), path, description)
+    assert load_checkpoint(path)[1].keypoint_names == load_skeleton().keypoints
+    three = replace(tiny_config, keypoints=3)
+    description["config"] = json.dumps(three.to_dict())
+    save_file(build_model(three).state_dict(), path, description)
+    with pytest.raises(CheckpointError, match=r"old\.safetensors: .*keypoint_names is missing"):
+        load_checkpoint(path)
+
+
 def test_a_full_disk_leaves_the_old_file(tiny_model, tiny_checkpoint, monkeypatch):
     before = tiny_checkpoint.read_bytes()
 
@@ -139,3 +176,40 @@ def test_models_are_described():
     names = {fact["name"]: fact for fact in describe_models()}
     assert set(names) == {"msa_rcnn_resnet50_fpn", "mask_rcnn_resnet50_fpn", "msa_rcnn_mobilenet_v2"}
     assert names["msa_rcnn_resnet50_fpn"]["weights"] is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("config", {"fpn_channels": "wide"}, r"config\.fpn_channels = 'wide': a whole number"),
+        ("config", {"anchor_sizes": 5}, r"config\.anchor_sizes = 5: a list"),
+        ("config", [], "config is no object"),
+        ("calibration", {"slope": "steep"}, r"calibration\.slope = 'steep': a number"),
+        ("calibration", {"slope": 1.0, "tilt": 2.0}, r"unknown fields calibration\.tilt"),
+        ("calibration", {"threshold": 7}, r"calibration\.threshold = 7: a number from 0 to 1"),
+        ("calibration", 3, "calibration is no object"),
+        ("keypoint_names", "nose", "keypoint_names = 'nose': a list"),
+        ("keypoint_names", ["nose"], "keypoint_names has 1 names, but config.keypoints is 17"),
+        ("keypoint_names", [1] * 17, "keypoint_names"),
+        ("lineage", ["a"], r"lineage = \['a'\]: an object with named fields"),
+        ("metrics", None, "metrics = None: an object"),
+    ],
+)
+def test_a_wrong_field_of_the_description_is_one_sentence(tiny_model, tmp_path, key, value, message):
+    path = tmp_path / "odd.safetensors"
+    description = CheckpointInfo(tiny_model.config).to_metadata()
+    fields = {**json.loads(description["config"]), **value} if key == "config" and isinstance(value, dict) else value
+    save_file(tiny_model.state_dict(), path, {**description, key: json.dumps(fields)})
+    with pytest.raises(CheckpointError, match=message) as caught:
+        load_checkpoint(path)
+    assert str(path) in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["{", "[" * 100_000, "NaN"])
+def test_a_description_that_is_no_sound_json_is_refused(tiny_model, tmp_path, text):
+    path = tmp_path / "odd.safetensors"
+    for key in ("config", "calibration", "lineage"):
+        description = {**CheckpointInfo(tiny_model.config).to_metadata(), key: text}
+        save_file(tiny_model.state_dict(), path, description)
+        with pytest.raises(CheckpointError, match=r"odd\.safetensors: its description is damaged"):
+            load_checkpoint(path)

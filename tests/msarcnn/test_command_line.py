@@ -211,3 +211,59 @@ def test_an_evaluation_without_a_readable_image_is_no_zero(capsys, people, tiny_
     status, out, errors = run(capsys, *arguments, "--model", tiny_checkpoint)
     assert status == 2 and out == ""
     assert "none of the 4 images could be read" in errors and "people_0001.jpg" in errors
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--crop", -5], "crop = -5"),
+        (["--lr", -1], "learning_rate = -1.0"),
+        (["--workers", -1], "workers = -1"),
+        (["--val-fraction", 1.5], "val_fraction = 1.5"),
+        (["--epochs", -1], "epochs = -1.0"),
+        (["--epochs", "nan"], "epochs = nan"),
+        (["--epochs", 0], "epochs = 0.0"),
+        (["--epochs", 1e300], "epochs = 1e+300"),
+    ],
+)
+def test_a_wrong_setting_ends_before_a_run_begins(capsys, people, tiny_checkpoint, tmp_path, arguments, message):
+    status, out, errors = run(capsys, *train_arguments(people, tmp_path / "run", tiny_checkpoint, *arguments))
+    assert status == 2 and out == "" and message in errors
+    assert len(errors.strip().splitlines()) == 1
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda stored: stored["train"].update(crop=-5), "train.crop = -5"),
+        (lambda stored: stored["train"].update(colour=1), "unknown fields train.colour"),
+        (lambda stored: stored["model"].update(fpn_channels=None), "model.fpn_channels = None"),
+        (lambda stored: stored.update(val_fraction="half"), "val_fraction = 'half'"),
+        (lambda stored: stored.update(annotations="labels.json"), "annotations = 'labels.json': a list"),
+        (lambda stored: stored.update(images=[1]), "images = [1]: a list with a text in each place"),
+        (lambda stored: stored.update(train=None), "train = None"),
+        (lambda stored: stored.update(device=0), "device = 0: a text"),
+        (lambda stored: stored.pop("device"), "device is missing"),
+        (lambda stored: stored.update(speed=1), "unknown fields speed"),
+    ],
+)
+def test_a_wrong_field_of_a_run_folder_is_one_sentence(capsys, people, tiny_checkpoint, tmp_path, change, message):
+    folder = tmp_path / "run"
+    assert run(capsys, *train_arguments(people, folder, tiny_checkpoint, "--iterations", 1))[0] == 0
+    config = folder / "config.json"
+    stored = json.loads(config.read_text())
+    change(stored)
+    config.write_text(json.dumps(stored))
+    status, out, errors = run(capsys, "train", "--output", folder, "--resume")
+    assert status == 2 and out == ""
+    assert message in errors and str(config) in errors
+    assert len(errors.strip().splitlines()) == 1
+
+
+@pytest.mark.parametrize("text", [b"[]", b"{", b"\xff\xfe", b"[" * 100_000, b"null"])
+def test_a_run_folder_without_settings_is_one_sentence(capsys, tmp_path, text):
+    (tmp_path / "config.json").write_bytes(text)
+    status, _, errors = run(capsys, "train", "--output", tmp_path, "--resume")
+    assert status == 2 and str(tmp_path / "config.json") in errors
+    assert len(errors.strip().splitlines()) == 1

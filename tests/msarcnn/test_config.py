@@ -1,6 +1,10 @@
+import json
 import math
+from typing import get_type_hints
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from msarcnn.config import PRESETS, ConfigError, ModelConfig, TrainConfig, fine_tuning_defaults, preset
 
@@ -64,3 +68,84 @@ def test_fine_tuning_defaults_give_few_images_many_passes_and_few_people_the_hea
     assert fine_tuning_defaults(10_000, 30_000).epochs == 5
     assert fine_tuning_defaults(100, 499).train == "heads"
     assert fine_tuning_defaults(100, 500).train == "all"
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"crop": -5}, "crop = -5: a whole number from 0 to 65536 is needed"),
+        ({"learning_rate": -1}, "learning_rate = -1: a number from 0 to 100 is needed"),
+        ({"learning_rate": math.nan}, "learning_rate = nan: a number from 0 to 100 is needed"),
+        ({"workers": -1}, "workers = -1: a whole number from 0 to 1024 is needed"),
+        ({"gradient_clip": 0}, "gradient_clip = 0: a number above 0 to 1000000000 is needed"),
+        ({"batch_size": 2.5}, "batch_size = 2.5: a whole number from 1 to 65536 is needed"),
+        ({"batch_size": True}, "batch_size = True: a whole number"),
+        ({"batch_size": "2"}, "batch_size = '2': a whole number"),
+        ({"flip": 1}, "flip = 1: true or false is needed"),
+        (
+            {"sizes": [320, 0]},
+            r"sizes = \(320, 0\): a list with a whole number from 1 to 65536 in each place is needed",
+        ),
+        ({"sizes": 320}, "sizes = 320: a list is needed"),
+        ({"jitter": [1.0]}, r"jitter = \(1.0,\): a list of 2 is needed"),
+        ({"momentum": 1}, "momentum = 1: a number from 0 and below 1 is needed"),
+        ({"seed": -1}, "seed = -1"),
+        ({"warmup": 10**400}, r"warmup = 1000+\.\.\.: a whole number from 0 to"),
+        ({"optimizer": ["sgd"]}, r"optimizer = \['sgd'\]: one of sgd, adamw is needed"),
+        ({"lerning_rate": 1.0, "batch": 2}, "unknown fields batch, lerning_rate"),
+    ],
+)
+def test_a_wrong_setting_is_refused_by_name_with_what_is_needed(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        TrainConfig.from_dict(changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"keypoints": 17.0}, "keypoints = 17.0: a whole number"),
+        ({"fpn_channels": 10**9}, "fpn_channels = 1000000000"),
+        ({"box_nms": 1.5}, "box_nms = 1.5: a number from 0 to 1"),
+        ({"image_std": [0.5, 0.0, 0.5]}, "image_std"),
+        ({"image_mean": ["a", "b", "c"]}, "image_mean"),
+        ({"anchor_sizes": [32, 64, 128, 256]}, r"anchor_sizes = \(32, 64, 128, 256\): a list of 5 is needed"),
+        ({"name": None}, "name = None: a text is needed"),
+        ([1, 2], "no object with named fields"),
+        (None, "no object with named fields"),
+    ],
+)
+def test_a_wrong_field_of_a_model_is_refused_by_name(changes, message):
+    with pytest.raises(ConfigError, match=message):
+        ModelConfig.from_dict(changes)
+
+
+plain = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | st.just(10**400),
+    lambda inner: st.lists(inner, max_size=6) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+@pytest.mark.parametrize("kind", [ModelConfig, TrainConfig])
+@given(data=st.data())
+def test_any_value_in_any_field_is_taken_as_it_is_or_refused_by_the_name_of_the_field(kind, data):
+    name = data.draw(st.sampled_from(sorted(kind.__dataclass_fields__)))
+    value = data.draw(plain)
+    try:
+        config = kind.from_dict({name: value})
+    except ConfigError as error:
+        assert name in str(error)
+        assert len(str(error)) < 400
+        return
+    assert kind.from_dict(json.loads(json.dumps(config.to_dict()))) == config
+    if isinstance(config, TrainConfig):
+        rates = [config.learning_rate_at(step) for step in (0, config.iterations // 2, config.iterations - 1)]
+        assert all(math.isfinite(rate) and rate >= 0 for rate in rates)
+
+
+@pytest.mark.parametrize("kind", [ModelConfig, TrainConfig])
+def test_every_number_has_a_range(kind):
+    """A new field without one would accept a learning rate of -1 again."""
+    hints = get_type_hints(kind, include_extras=True)
+    assert not [name for name, hint in hints.items() if hint in (int, float, tuple[int, ...], tuple[float, ...])]
+    assert len(hints) == len(kind.__dataclass_fields__)

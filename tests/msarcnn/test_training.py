@@ -3,10 +3,13 @@
 import dataclasses
 import json
 import math
+import warnings
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 
 from msarcnn import precision
 from msarcnn.checkpoint import CheckpointError, CheckpointInfo, load_checkpoint
@@ -61,6 +64,13 @@ def test_a_run_says_what_it_computes_with(tiny_config, people, tmp_path, monkeyp
     assert autocast == [True]
     assert events(tmp_path, "start")[0]["precision"] == "bf16"
     assert ["bf16 was asked for" in event["text"] for event in events(tmp_path, "message")] == [True] * (not fast)
+
+
+@pytest.fixture
+def cuda():
+    if not torch.cuda.is_available():
+        pytest.skip("no NVIDIA GPU that PyTorch can use is here")
+    return torch.device("cuda")
 
 
 def events(folder, kind=None):
@@ -158,6 +168,65 @@ def test_a_run_that_made_the_model_worse_says_so(tiny_config, people, tmp_path):
     assert "0.900 before, 0.200 after" in end["message"] and "not better" in end["message"]
 
 
+class Clock:
+    """A clock that only moves when told to."""
+
+    def __init__(self):
+        self.now = 1000.0
+
+    def monotonic(self):
+        return self.now
+
+    def time(self):
+        return self.now
+
+    def sleep(self, seconds):
+        self.now += seconds
+
+
+def test_the_time_left_counts_steps_and_neither_pauses_nor_evaluations(tiny_config, people, tmp_path, monkeypatch):
+    clock = Clock()
+    monkeypatch.setattr("msarcnn.training.time", clock)
+
+    def evaluate(model):
+        clock.now += 500
+        return {"keypoints": {"AP": 0.5}, "bbox": {"AP": 0.5}}, CheckpointInfo(tiny_config)
+
+    run = trainer(tiny_config, people, tmp_path / "run", settings(evaluate_every=2), evaluate=evaluate)
+    step = run._step
+
+    def slow_step(batch, number):
+        clock.now += 3
+        return step(batch, number)
+
+    wishes = iter(["run", "run", "run", *["pause"] * 50, "run", "run", "run"])
+    monkeypatch.setattr(run, "_step", slow_step)
+    monkeypatch.setattr(run.run, "command", lambda: next(wishes))
+    assert run.train() == "completed"
+    lines = events(tmp_path / "run", "step")
+    assert [line["seconds_per_step"] for line in lines] == [3.0] * 6
+    assert [line["eta_seconds"] for line in lines] == [15.0, 12.0, 9.0, 6.0, 3.0, 0.0]
+
+
+def test_an_unreadable_batch_leaves_out_its_step_alone(tiny_config, people, tmp_path):
+    """Steps 2 and 4 of 6 have nothing to learn from; the evaluations and the saved states after them happen."""
+    calls = []
+
+    def evaluate(model):
+        calls.append(run.progress.step)
+        return {"keypoints": {"AP": 0.5}, "bbox": {"AP": 0.5}}, CheckpointInfo(tiny_config)
+
+    config = settings(evaluate_every=2, checkpoint_every=4)
+    run = trainer(tiny_config, people, tmp_path / "run", config, evaluate=evaluate)
+    readable = run._readable
+    run._readable = lambda batch: [] if run.progress.step in (1, 3) else readable(batch)
+    assert run.train() == "completed"
+    assert calls == [0, 2, 4, 6]
+    assert [line["step"] for line in events(tmp_path / "run", "step")] == [1, 3, 5, 6]
+    saved = [line["step"] for line in events(tmp_path / "run", "checkpoint") if not line["best"]]
+    assert saved == [4, 6]
+
+
 def test_a_step_without_a_finite_loss_is_left_out_and_many_end_the_run(tiny_config, people, tmp_path):
     run = trainer(tiny_config, people, tmp_path / "run", settings(iterations=20))
     before = {name: value.clone() for name, value in run.model.state_dict().items()}
@@ -195,6 +264,76 @@ def test_a_damaged_state_is_refused(tiny_config, people, tmp_path):
     path.write_bytes(path.read_bytes()[:1000])
     with pytest.raises(CheckpointError, match=r"resume\.safetensors"):
         trainer(tiny_config, people, tmp_path / "run", settings(), resumed=True).resume()
+
+
+def state_on_disk(run, **changes):
+    """The saved state with parts of its description, or tensors, replaced."""
+    with safe_open(run.resume_checkpoint, framework="pt") as file:
+        saved, metadata = {key: file.get_tensor(key) for key in file.keys()}, file.metadata()  # noqa: SIM118
+    progress = {**json.loads(metadata["progress"]), **changes.pop("progress", {})}
+    save_file(saved | changes, run.resume_checkpoint, {"progress": json.dumps(progress)})
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"progress": {"step": -1}}, r"progress\.step = -1: a whole number"),
+        ({"progress": {"best": "good"}}, r"progress\.best = 'good': a number or nothing"),
+        ({"progress": {"before": {"keypoints": 1}}}, r"progress\.before"),
+        ({"progress": {"colour": 1}}, r"unknown fields progress\.colour"),
+        ({"stray": torch.zeros(1)}, "unknown tensor stray"),
+        ({"optimizer.exp_avg.stray": torch.zeros(1)}, "does not move 'stray'"),
+        ({"average.stray": torch.zeros(1)}, "averaged weights"),
+        ({"model.rpn.head.cls_logits.bias": torch.zeros(7)}, "size mismatch"),
+    ],
+)
+def test_a_state_of_something_else_is_refused_in_a_sentence(tiny_config, people, tmp_path, changes, message):
+    run = trainer(tiny_config, people, tmp_path / "run", settings(iterations=1))
+    run.train()
+    state_on_disk(run.run, **changes)
+    with pytest.raises(CheckpointError, match=message) as caught:
+        trainer(tiny_config, people, tmp_path / "run", settings(), resumed=True).resume()
+    assert "resume.safetensors" in str(caught.value) and "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_what_the_optimizer_remembers_is_resumed_on_the_device_of_the_parameters(
+    tiny_config, people, tmp_path, optimizer
+):
+    """PyTorch's device without memory stands for a GPU: a fused AdamW wants its step count there, too."""
+    config = settings(iterations=1, optimizer=optimizer)
+    trainer(tiny_config, people, tmp_path / "run", config).train()
+    run = RunFolder(tmp_path / "run")
+    elsewhere = build_model(tiny_config).to("meta")
+    resumed = Trainer(elsewhere, CheckpointInfo(tiny_config), people, config, run)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # that nothing can be copied to it
+        resumed.resume()
+    kinds = {"adamw": {"step", "exp_avg", "exp_avg_sq"}, "sgd": {"momentum_buffer"}}[optimizer]
+    for parameter, state in resumed.optimizer.state.items():
+        assert set(state) == kinds
+        assert {value.device for value in state.values()} == {parameter.device} == {torch.device("meta")}
+    assert resumed.optimizer.state
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("optimizer", ["adamw", "sgd"])
+def test_a_run_is_resumed_on_a_gpu(tiny_config, people, tmp_path, cuda, optimizer):
+    config = settings(optimizer=optimizer, average=0.9)
+
+    def on_gpu(resumed=False):
+        made = trainer(tiny_config, people, tmp_path / "run", config, resumed=resumed)
+        return Trainer(made.model.to(cuda), made.info, people, config, made.run, held_out=7)
+
+    stopped = on_gpu()
+    stopped.run.log = stop_after(stopped.run, 3)
+    assert stopped.train() == "stopped"
+    resumed = on_gpu(resumed=True)
+    resumed.resume()
+    kept = [value for state in resumed.optimizer.state.values() for value in state.values()]
+    assert kept and all(value.device.type == "cuda" for value in kept)
+    assert resumed.train() == "completed"
+    assert [event["step"] for event in events(tmp_path / "run", "step")] == [1, 2, 3, 4, 5, 6]
 
 
 def test_a_run_folder_is_not_overwritten_and_an_empty_one_not_resumed(tmp_path):

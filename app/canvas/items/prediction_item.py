@@ -7,27 +7,26 @@ from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 from app.canvas.items.base import ScreenSizedItem
 from app.canvas.items.painting import draw_frame, draw_names, mark_size, pen, rect_of
 from app.canvas.palette import OUTLINE, Look, confidence_color
-from app.document.records import Prediction
+from app.commands.predictions import Proposal
 
 _JOINT = 3.4
 
 
 class PredictionItem(ScreenSizedItem):
-    """Paints one `Prediction`, but for its score.
+    """Paints one proposal, but for its score.
 
-    Joints below `tau`, which accepting would leave as hints, are hollow, and there only on the selected one.
+    Joints that accepting would leave as hints are hollow, and there only on the selected one.
     """
 
-    def __init__(self, prediction: Prediction, look: Look, tau: float) -> None:
+    def __init__(self, proposal: Proposal, look: Look) -> None:
         super().__init__()
         self._look = look
-        self._tau = tau
         self._selected = False
         self._shows = {"boxes": True, "skeleton": True, "names": False}
-        self.prediction = prediction
+        self.proposal = proposal
         self.setZValue(10)
-        extent = rect_of(prediction.box)
-        for joint in prediction.joints:
+        extent = rect_of(proposal.person.box)
+        for joint in proposal.person.joints:
             extent = extent.united(QRectF(joint.x, joint.y, 0.01, 0.01))
         self.set_extent(extent)
 
@@ -46,7 +45,7 @@ class PredictionItem(ScreenSizedItem):
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        prediction = self.prediction
+        prediction, joints = self.proposal.prediction, self.proposal.person.joints
         color = confidence_color(prediction.score)
         skeleton = self._shows["skeleton"] or self._selected
         if skeleton:
@@ -56,20 +55,19 @@ class PredictionItem(ScreenSizedItem):
         if self._shows["boxes"] or not skeleton or self._selected:
             draw_frame(painter, prediction.box, color, 2.6 if self._selected else 1.6, dashed=True)
         if self._shows["names"] and self._selected:
-            named = zip(self._look.names, prediction.joints, strict=True)
-            sure = [(name, joint.x, joint.y) for name, joint in named if joint.confidence >= self._tau]
+            named = zip(self._look.names, joints, strict=True)
+            sure = [(name, joint.x, joint.y) for name, joint in named if joint.v]
             draw_names(painter, sure, self.unit, self.right_edge)
 
     def _paint_bones(self, painter: QPainter) -> None:
-        joints = self.prediction.joints
+        joints, predicted = self.proposal.person.joints, self.proposal.prediction.joints
         lines: dict[int, list[QLineF]] = {}
         for a, b in self._look.edges:
-            confidence = min(joints[a].confidence, joints[b].confidence)
-            if confidence >= self._tau:
+            if joints[a].v and joints[b].v:
                 # Ten shades are enough for the eye, and keep the number of pen changes small.
-                shade = round(confidence * 10)
+                shade = round(min(predicted[a].confidence, predicted[b].confidence) * 10)
                 lines.setdefault(shade, []).append(QLineF(joints[a].x, joints[a].y, joints[b].x, joints[b].y))
-        width = 1.8 * mark_size(self.prediction.box, self.unit)
+        width = 1.8 * mark_size(self.proposal.person.box, self.unit)
         for shade, bones in lines.items():
             painter.setPen(pen(painter, OUTLINE, width + 1.4))
             painter.drawLines(bones)
@@ -79,10 +77,10 @@ class PredictionItem(ScreenSizedItem):
             painter.drawLines(bones)
 
     def _paint_joints(self, painter: QPainter) -> None:
-        radius = _JOINT * self.unit * mark_size(self.prediction.box, self.unit)
-        for joint in self.prediction.joints:
-            color = confidence_color(joint.confidence)
-            sure = joint.confidence >= self._tau
+        person, predicted = self.proposal.person, self.proposal.prediction.joints
+        radius = _JOINT * self.unit * mark_size(person.box, self.unit)
+        for joint, found in zip(person.joints, predicted, strict=True):
+            color, sure = confidence_color(found.confidence), joint.v > 0
             if not (sure or self._selected):
                 continue
             color.setAlpha(255 if sure else 130)

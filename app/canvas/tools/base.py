@@ -6,7 +6,7 @@ from typing import Protocol
 from PySide6.QtCore import Qt
 
 from app.canvas.editor import Editor
-from app.canvas.hit_test import Hit, Visible
+from app.canvas.hit_test import EDGE_RADIUS, Hit, Visible, nearest_on_image
 from app.document.records import Box, Person
 
 DRAG_DISTANCE = 3.0
@@ -27,10 +27,12 @@ class PointerEvent:
 
     def on_image(self, extent: tuple[int, int]) -> tuple[float, float]:
         """The nearest place on an image of this width and height (0: unknown)."""
-        width, height = extent
-        if not width:
-            return self.x, self.y
-        return min(max(self.x, 0.0), float(width)), min(max(self.y, 0.0), float(height))
+        return nearest_on_image(self.x, self.y, extent)
+
+    def means_image(self, extent: tuple[int, int]) -> bool:
+        """Whether it points at the image, or so little beside it that its edge is meant."""
+        x, y = self.on_image(extent)
+        return max(abs(x - self.x), abs(y - self.y)) * self.scale <= EDGE_RADIUS
 
 
 class Stage(Protocol):

@@ -3,6 +3,7 @@
 from PySide6.QtCore import Qt
 
 from app.canvas.editor import Editor
+from app.canvas.hit_test import nearest_on_image
 from app.canvas.tools.base import PersonGesture, PointerEvent, Stage
 from app.document.records import HUMAN, Joint
 
@@ -27,5 +28,4 @@ class DragJoint(PersonGesture):
     def _place(self, event: PointerEvent) -> tuple[float, float]:
         joint = self.person.joints[self.joint]
         x, y = joint.x + event.x - self.start.x, joint.y + event.y - self.start.y
-        width, height = self.stage.image_extent()
-        return (min(max(x, 0.0), width), min(max(y, 0.0), height)) if width else (x, y)
+        return nearest_on_image(x, y, self.stage.image_extent())

@@ -5,7 +5,7 @@ from dataclasses import replace
 from PySide6.QtCore import Qt
 
 from app.canvas.tools.base import PersonGesture, PointerEvent
-from app.commands.people import moved
+from app.commands.people import moved, reach
 from app.document.records import Box
 
 
@@ -39,7 +39,7 @@ class MovePerson(PersonGesture):
 
     def _way(self, event: PointerEvent) -> tuple[float, float]:
         way = event.x - self.start.x, event.y - self.start.y
-        return kept_inside(self.person.box, *way, self.stage.image_extent())
+        return kept_inside(reach(self.person), *way, self.stage.image_extent())
 
 
 def kept_inside(box: Box, dx: float, dy: float, extent: tuple[int, int]) -> tuple[float, float]:

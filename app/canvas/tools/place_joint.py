@@ -8,7 +8,7 @@ from app.document.records import HUMAN, Joint
 
 
 class PlaceJoint(PersonGesture):
-    """A click is enough; while the button is held, the joint follows the pointer."""
+    """A click is enough; while the button is held, the joint follows the pointer, on the image."""
 
     cursor = Qt.CursorShape.BlankCursor
 

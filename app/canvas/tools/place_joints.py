@@ -15,8 +15,8 @@ class PlaceJointsTool(Tool):
     """Goes through the joints that are not labelled, in the skeleton's placing order; through all if none is missing.
 
     The left button places a visible joint (while it is held, the joint follows the pointer), the right one an occluded
-    joint, `skip` leaves one as it is. `finished` is called behind the last one. Whoever selects another joint of the
-    person meanwhile is asked for that one first.
+    joint, `skip` leaves one as it is; a click beside the image places nothing. `finished` is called behind the last
+    one. Whoever selects another joint of the person meanwhile is asked for that one first.
     """
 
     def __init__(
@@ -49,10 +49,11 @@ class PlaceJointsTool(Tool):
         return f"Click the {name} ({number} of {self._count}) · right-click: occluded · {keys}"
 
     def press(self, event: PointerEvent) -> None:
-        self.gesture = PlaceJoint(self.stage, self.editor, event, self.person, self._asked)
+        if event.means_image(self.stage.image_extent()):
+            self.gesture = PlaceJoint(self.stage, self.editor, event, self.person, self._asked)
 
     def context_press(self, event: PointerEvent) -> None:
-        if self.gesture is None:
+        if self.gesture is None and event.means_image(self.stage.image_extent()):
             before = self._joint()
             x, y = event.on_image(self.stage.image_extent())
             self.editor.place_joint(self.person, self._asked, x, y, 1)
@@ -83,7 +84,10 @@ class PlaceJointsTool(Tool):
             self._asked = chosen
 
     def cursor(self, event: PointerEvent, hit: Hit) -> Qt.CursorShape:
-        return self.gesture.cursor if self.gesture and self.gesture.dragging else Qt.CursorShape.CrossCursor
+        if self.gesture and self.gesture.dragging:
+            return self.gesture.cursor
+        on_image = event.means_image(self.stage.image_extent())
+        return Qt.CursorShape.CrossCursor if on_image else Qt.CursorShape.ForbiddenCursor
 
     def _ask(self, joint: int) -> None:
         self._asked = joint

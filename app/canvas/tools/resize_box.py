@@ -3,7 +3,7 @@
 from PySide6.QtCore import Qt
 
 from app.canvas.editor import Editor
-from app.canvas.hit_test import Handle, clipped, resized
+from app.canvas.hit_test import Handle, resized
 from app.canvas.tools.base import PersonGesture, PointerEvent, Stage
 from app.document.records import Box
 
@@ -20,7 +20,10 @@ CURSORS = {
 
 
 class ResizeBox(PersonGesture):
-    """Moves one or two sides of a person's box; the joints stay where they are."""
+    """Moves one or two sides of a person's box, on the image; the joints and the other sides stay where they are.
+
+    That goes for a side that lies beside the image, too (of an imported box): nobody has touched it.
+    """
 
     def __init__(self, stage: Stage, editor: Editor, start: PointerEvent, person: int, handle: Handle) -> None:
         super().__init__(stage, editor, start, person)
@@ -34,9 +37,4 @@ class ResizeBox(PersonGesture):
         self.editor.set_box(self.person.key, self._box(event))
 
     def _box(self, event: PointerEvent) -> Box:
-        width, height = self.stage.image_extent()
-        x = min(max(event.x, 0.0), width) if width else event.x
-        y = min(max(event.y, 0.0), height) if height else event.y
-        box = resized(self.person.box, self.handle, x, y)
-        # A box that reached over the border before (imported) keeps the side that nobody dragged.
-        return box if self.person.box.x < 0 or self.person.box.y < 0 else clipped(box, width, height)
+        return resized(self.person.box, self.handle, *event.on_image(self.stage.image_extent()))

@@ -26,7 +26,7 @@ class SelectTool(Tool):
 
     A joint is dragged, a handle resizes, the border or inside of the *selected* box moves the box, a bone (or Ctrl)
     the whole pose. A click on what is selected already goes on to what lies beneath it. After a joint without a place
-    was picked (in the Joints panel), a click puts it there.
+    was picked (in the Joints panel), a click on the image puts it there.
     """
 
     hint = (
@@ -48,7 +48,7 @@ class SelectTool(Tool):
         if hit.part is Part.JOINT:
             self._again = self._again and hit.joint == visible.joint
         waiting = self.stage.joint_to_place()
-        if waiting is not None and hit.part is not Part.JOINT:
+        if waiting is not None and hit.part is not Part.JOINT and event.means_image(self.stage.image_extent()):
             self._again = False
             self.gesture = PlaceJoint(self.stage, self.editor, event, *waiting)
             return
