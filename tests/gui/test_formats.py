@@ -15,6 +15,7 @@ from window_helpers import Opener, WindowMaker, trigger
 
 from app.dialogs.effort import EffortDialog
 from app.dialogs.export import COCO, OVERLAYS, RESULTS, STATISTICS, YOLO, ExportDialog
+from app.dialogs.import_report import ImportReportDialog
 from app.dialogs.split import SplitDialog
 from app.dialogs.video import VideoDialog
 from app.document.records import Box, PredictionStatus
@@ -96,6 +97,24 @@ def test_photos_that_yolo_does_not_know_are_converted_and_said(
     text = window.message_bar.text
     assert "Exported 0 people on 6 images" in text and "1 photo is written as PNG" in text
     assert "1 image is left out, the first: " in text and "broken.gif" in text
+
+
+def test_lines_that_yolo_loses_are_a_warning_with_their_reasons(
+    make_window: WindowMaker, open_in: Opener, qtbot: QtBot, photos: Path
+) -> None:
+    (photos / "data.yaml").write_text("train: .\nval: val\nkpt_shape: [17, 3]\nnames: [man, woman, dog]\n")
+    person = "0.5 0.5 0.2 0.5 " + "0.5 0.5 2 " * 17
+    (photos / "0.txt").write_text("\n".join([f"0 {person}", f"1 {person}", f"2 {person}", *["0 0.5 0.5"] * 150]))
+    window = make_window()
+    open_in(window, photos / "data.yaml")
+    qtbot.waitUntil(lambda: "150 people could not be read" in window.message_bar.text, timeout=_LONG)
+    assert window.message_bar.property("message") == "warning"
+    window.message_bar.choose("Show report…")
+    dialog = window.findChild(ImportReportDialog)
+    text = dialog.text.toPlainText()
+    assert "Taken: 5 images, 2 people" in text and "its folder val (val) is not there" in text
+    assert "150 x a line has neither a box (5 values) nor a box with 17 joints (56) (0.txt, line 4: 3 values" in text
+    assert "1 x an object of class dog, not a person" in text
 
 
 def test_pictures_of_the_labels(window: MainWindow, qtbot: QtBot, tmp_path: Path, answer: Any) -> None:
