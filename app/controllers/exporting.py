@@ -180,7 +180,7 @@ class Exporting(QObject):
             if settings.format == COCO:
                 self._remember(project, result["digest"])
             notes = _notes(result)
-            text = ". ".join([f"Exported {_counted(result)} to {out}", *_hints(out, settings, result), *notes])
+            text = ". ".join([f"Exported {_counted(result)} to {out}", *_hints(settings, result), *notes])
             self._messages.post(text, "warning" if notes else "success", [("OK", lambda: None)], "export")
 
     def _remember(self, project: Path, digest: str) -> None:
@@ -195,9 +195,9 @@ def _counted(result: dict[str, Any]) -> str:
     return f"{result['people']} people on {images}" if "people" in result else images
 
 
-def _hints(out: Path, settings: ExportSettings, result: dict[str, Any]) -> list[str]:
+def _hints(settings: ExportSettings, result: dict[str, Any]) -> list[str]:
     """Sentences about what is in the file."""
-    hints = [f"Train on it with data={out / 'dataset.yaml'}; it may be moved"] if settings.format == YOLO else []
+    hints = ["It trains by its dataset.yaml from any folder, and may be moved"] if settings.format == YOLO else []
     if converted := result.get("converted"):
         photos = "1 photo is" if converted == 1 else f"{converted} photos are"
         hints.append(f"{photos} written as PNG, since not every reader of YOLO knows the format or the orientation")

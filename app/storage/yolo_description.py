@@ -113,7 +113,7 @@ def _people(path: Path, classes: dict[int, str], report: YoloReport) -> list[int
     if more or classes[only].strip().lower().removesuffix("s") in _OTHER_THINGS.split():
         cure = "Name the class of people person, in names."
         raise YoloError(f"{path}: none of its classes ({listed}) is called person, or a word for people. {cure}")
-    report.note(f"its only class, {listed}, is taken to be people")
+    report.decide(f"its only class, {listed}, is taken to be people")
     return [only]
 
 
@@ -133,7 +133,7 @@ def _order(path: Path, content: dict[str, Any], person: int, joints: int, report
     names = _joint_names(content, person)
     if names is None:
         _refuse_unnamed(path, content, joints)
-        report.note(f"its {joints} joints have no names: they are taken to be in COCO's order")
+        report.decide(f"its {joints} joints have no names: they are taken to be in COCO's order")
         return own
     order = joint_order(names)
     listed = ", ".join(shown(name) for name in names[:6])
@@ -145,14 +145,14 @@ def _order(path: Path, content: dict[str, Any], person: int, joints: int, report
             f"{path}: kpt_names has {order.count} names, kpt_shape says {joints} joints. Correct one of them."
         )
     if not order.is_own:
-        report.note("its joints are not in COCO's order: they are sorted by their names")
+        report.decide("its joints are not in COCO's order: they are sorted by their names")
     others = [name for place, name in enumerate(names) if place not in order.places]
     if others:
-        report.note(
+        report.decide(
             f"joints that this program's skeleton does not have are left out: {', '.join(map(shown, others[:8]))}"
         )
     if None in order.places:
-        report.note(f"{order.places.count(None)} of COCO's joints are not in it: they come as not labelled")
+        report.decide(f"{order.places.count(None)} of COCO's joints are not in it: they come as not labelled")
     return order
 
 

@@ -30,8 +30,13 @@ class YoloReport:
         self._count("left out", text, "", 1, warns=False)
 
     def note(self, text: str, place: str = "", count: int = 1, warns: bool = False) -> None:
-        """Something was repaired or decided."""
+        """Something was repaired."""
         self._count("note", text, place, count, warns)
+
+    def decide(self, text: str) -> None:
+        """Something about the data set as a whole was decided: said once."""
+        if all(line.text != text for line in self.lines):
+            self._count("note", text, "", 1, warns=False)
 
     def add_to(self, report: ReadReport) -> None:
         """Puts everything into the report on what was made of the data set, warnings first."""

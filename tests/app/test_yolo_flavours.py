@@ -165,6 +165,7 @@ def test_all_classes_of_people_are_people(folder: Path, tmp_path: Path, names: o
     assert len(people["a.jpg"]) == 2
     dogs = line_about(report, "class dog")
     assert (dogs.count, dogs.warns) == (2, False)
+    assert line_about(report, "COCO's order").count == 1, "said once, not once a class"
     assert line_about(report, "class 7").warns and report.lost_people == 1
 
 

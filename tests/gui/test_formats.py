@@ -75,7 +75,7 @@ def test_a_data_set_for_yolo(window: MainWindow, qtbot: QtBot, tmp_path: Path, a
     assert (tmp_path / "yolo/dataset.yaml").is_file()
     assert len(list((tmp_path / "yolo/labels").rglob("*.txt"))) == 4
     assert "1 people on 4 images" in window.message_bar.text and "1 crowd regions" in window.message_bar.text
-    assert f"Train on it with data={tmp_path / 'yolo/dataset.yaml'}; it may be moved" in window.message_bar.text
+    assert "It trains by its dataset.yaml from any folder, and may be moved" in window.message_bar.text
     export(window, qtbot, YOLO)
     assert "was not written: there is something in it already" in window.message_bar.text
     with qtbot.waitSignal(window.session.opened, timeout=_LONG):
