@@ -278,7 +278,7 @@ def state_on_disk(run, **changes):
     ("changes", "message"),
     [
         ({"progress": {"step": -1}}, r"progress\.step = -1: expected `int`"),
-        ({"progress": {"best": "good"}}, r"progress\.best = 'good': expected `float \\| null`"),
+        ({"progress": {"best": "good"}}, r"progress\.best = 'good': expected `float \| null`"),
         ({"progress": {"before": {"keypoints": 1}}}, r"progress\.before"),
         ({"progress": {"colour": 1}}, r"unknown fields progress\.colour"),
         ({"stray": torch.zeros(1)}, "unknown tensor stray"),
