@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from msarcnn.atomic_files import atomic_writer
-from msarcnn.checked_fields import ConfigError, Within, check_fields, from_plain
+from msarcnn.checked_fields import ConfigError, check_fields, from_plain, within
 from msarcnn.config import DEFAULT_MODEL, PRESETS, ModelConfig
 from msarcnn.model import MSARCNN, build_model
 from msarcnn.resources import resource_path
@@ -36,9 +36,9 @@ class Calibration:
     threshold is tau: a prediction's joint becomes a visible label from this confidence on.
     """
 
-    slope: Annotated[float, Within(0, 1e6, above=True)] = 1.0
-    intercept: Annotated[float, Within(-1e6, 1e6)] = 0.0
-    threshold: Annotated[float, Within(0, 1)] = 0.3
+    slope: Annotated[float, within(0, 1e6, above=True)] = 1.0
+    intercept: Annotated[float, within(-1e6, 1e6)] = 0.0
+    threshold: Annotated[float, within(0, 1)] = 0.3
 
     def __post_init__(self) -> None:
         check_fields(self)

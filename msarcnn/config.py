@@ -4,7 +4,7 @@ import math
 from dataclasses import asdict, dataclass, replace
 from typing import Annotated, Any, Literal
 
-from msarcnn.checked_fields import ConfigError, Within, check_fields, from_plain
+from msarcnn.checked_fields import ConfigError, check_fields, from_plain, within
 
 __all__ = [
     "DEFAULT_MODEL",
@@ -21,13 +21,13 @@ IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
 
 
-Count = Annotated[int, Within(1, 1_000_000)]
-Channels = Annotated[int, Within(1, 16_384)]
-Pixels = Annotated[int, Within(1, 65_536)]
-Steps = Annotated[int, Within(1, 1_000_000_000)]
-Share = Annotated[float, Within(0, 1)]
-Decay = Annotated[float, Within(0, 1, below=True)]
-Factor = Annotated[float, Within(0, 1000, above=True)]
+Count = Annotated[int, within(1, 1_000_000)]
+Channels = Annotated[int, within(1, 16_384)]
+Pixels = Annotated[int, within(1, 65_536)]
+Steps = Annotated[int, within(1, 1_000_000_000)]
+Share = Annotated[float, within(0, 1)]
+Decay = Annotated[float, within(0, 1, below=True)]
+Factor = Annotated[float, within(0, 1000, above=True)]
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class ModelConfig:
     keypoint_width: Channels = 512
     keypoint_output: Literal["deconv_conv", "deconv"] = "deconv_conv"
     decoding: Literal["top2", "argmax"] = "top2"
-    keypoints: Annotated[int, Within(1, 1000)] = 17
+    keypoints: Annotated[int, within(1, 1000)] = 17
     min_size: Pixels = 800
     max_size: Pixels = 1333
     image_mean: tuple[Share, Share, Share] = IMAGENET_MEAN
@@ -195,33 +195,33 @@ class TrainConfig:
     """
 
     iterations: Steps = 200
-    batch_size: Annotated[int, Within(1, 65_536)] = 2
-    learning_rate: Annotated[float, Within(0, 100)] = 0.0
-    trunk_rate: Annotated[float, Within(0, 1000)] = 1.0
+    batch_size: Annotated[int, within(1, 65_536)] = 2
+    learning_rate: Annotated[float, within(0, 100)] = 0.0
+    trunk_rate: Annotated[float, within(0, 1000)] = 1.0
     optimizer: Literal["sgd", "adamw"] = "adamw"
     momentum: Decay = 0.9
     weight_decay: Share = 1e-4
     schedule: Literal["step", "cosine"] = "cosine"
-    warmup: Annotated[int, Within(0, 1_000_000_000)] = 500
+    warmup: Annotated[int, within(0, 1_000_000_000)] = 500
     train: Literal["all", "heads"] = "all"
     sizes: tuple[Pixels, ...] = ()
-    crop: Annotated[int, Within(0, 65_536)] = 0
+    crop: Annotated[int, within(0, 65_536)] = 0
     mosaic: Share = 0.0
     jitter: tuple[Factor, Factor] = (1.0, 1.0)
     color: Share = 0.2
     flip: bool = True
     select: Literal["keypoints", "all"] = "all"
-    target_spread: Annotated[float, Within(0, 64)] = 0.0
+    target_spread: Annotated[float, within(0, 64)] = 0.0
     sampling: Factor = 1.0
-    pseudo_weight: Annotated[float, Within(0, 1000)] = 1.0
-    gradient_clip: Annotated[float, Within(0, 1_000_000_000, above=True)] = 10.0
+    pseudo_weight: Annotated[float, within(0, 1000)] = 1.0
+    gradient_clip: Annotated[float, within(0, 1_000_000_000, above=True)] = 10.0
     average: Decay = 0.0
     precision: Literal["auto", "fp32", "bf16"] = "auto"
-    seed: Annotated[int, Within(0, 2**63 - 1)] = 0
+    seed: Annotated[int, within(0, 2**63 - 1)] = 0
     evaluate_every: Steps = 100
     checkpoint_every: Steps = 50
     log_every: Steps = 5
-    workers: Annotated[int, Within(0, 1024)] = 0
+    workers: Annotated[int, within(0, 1024)] = 0
 
     def __post_init__(self) -> None:
         check_fields(self)

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 import torch
 
 from msarcnn.backbone import mobilenet_body_state
-from msarcnn.checked_fields import ConfigError, Within, check_fields, check_value, from_plain
+from msarcnn.checked_fields import ConfigError, check_fields, check_value, from_plain, within
 from msarcnn.checkpoint import CheckpointError, CheckpointInfo, find_model, load_checkpoint, read_tensors
 from msarcnn.coco import read_coco
 from msarcnn.config import DEFAULT_MODEL, ModelConfig, TrainConfig, preset, training_steps
@@ -42,7 +42,7 @@ class RunSettings:
     images: list[str]
     val_annotations: str | None
     val_images: str | None
-    val_fraction: Annotated[float, Within(0, 1, below=True)]
+    val_fraction: Annotated[float, within(0, 1, below=True)]
     init: str | None
     backbone_weights: str | None
     model: dict[str, Any]
@@ -68,7 +68,7 @@ def settings_from_arguments(arguments: argparse.Namespace) -> RunSettings:
     if not arguments.annotations or not arguments.images:
         raise DataError("train needs --annotations and --images (or --resume with the --output of a run)")
     if arguments.epochs is not None:
-        check_value("epochs", arguments.epochs, Annotated[float, Within(0, 1_000_000, above=True)])
+        check_value("epochs", arguments.epochs, Annotated[float, within(0, 1_000_000, above=True)])
     init = find_model(arguments.init) if arguments.init else None
     config = load_checkpoint(init)[1].config if init else preset(arguments.model or DEFAULT_MODEL)
     return RunSettings(

@@ -10,7 +10,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from msarcnn.atomic_files import atomic_writer
-from msarcnn.checked_fields import ConfigError, Within, check_fields, from_plain
+from msarcnn.checked_fields import ConfigError, check_fields, from_plain, within
 from msarcnn.checkpoint import CheckpointError, first_line, read_tensors
 from msarcnn.model import MSARCNN
 from msarcnn.weight_average import WeightAverage
@@ -27,7 +27,7 @@ class Progress:
     held-out images of the model that the run started from, and of the best one.
     """
 
-    step: Annotated[int, Within(0, 1_000_000_000)] = 0
+    step: Annotated[int, within(0, 1_000_000_000)] = 0
     best: float | None = None
     before: Figures = field(default_factory=dict)
     after: Figures = field(default_factory=dict)

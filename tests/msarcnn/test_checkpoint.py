@@ -181,18 +181,18 @@ def test_models_are_described():
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("config", {"fpn_channels": "wide"}, r"config\.fpn_channels = 'wide': a whole number"),
-        ("config", {"anchor_sizes": 5}, r"config\.anchor_sizes = 5: a list"),
+        ("config", {"fpn_channels": "wide"}, r"config\.fpn_channels = 'wide': expected `int`"),
+        ("config", {"anchor_sizes": 5}, r"config\.anchor_sizes = 5: expected `array`"),
         ("config", [], "config is no object"),
-        ("calibration", {"slope": "steep"}, r"calibration\.slope = 'steep': a number"),
+        ("calibration", {"slope": "steep"}, r"calibration\.slope = 'steep': expected `float`"),
         ("calibration", {"slope": 1.0, "tilt": 2.0}, r"unknown fields calibration\.tilt"),
-        ("calibration", {"threshold": 7}, r"calibration\.threshold = 7: a number from 0 to 1"),
+        ("calibration", {"threshold": 7}, r"calibration\.threshold = 7: expected `float` <= 1"),
         ("calibration", 3, "calibration is no object"),
-        ("keypoint_names", "nose", "keypoint_names = 'nose': a list"),
+        ("keypoint_names", "nose", "keypoint_names = 'nose': expected `array`"),
         ("keypoint_names", ["nose"], "keypoint_names has 1 names, but config.keypoints is 17"),
         ("keypoint_names", [1] * 17, "keypoint_names"),
-        ("lineage", ["a"], r"lineage = \['a'\]: an object with named fields"),
-        ("metrics", None, "metrics = None: an object"),
+        ("lineage", ["a"], r"lineage = \['a'\]: expected `object`"),
+        ("metrics", None, "metrics = None: expected `object`"),
     ],
 )
 def test_a_wrong_field_of_the_description_is_one_sentence(tiny_model, tmp_path, key, value, message):

@@ -277,8 +277,8 @@ def state_on_disk(run, **changes):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"progress": {"step": -1}}, r"progress\.step = -1: a whole number"),
-        ({"progress": {"best": "good"}}, r"progress\.best = 'good': a number or nothing"),
+        ({"progress": {"step": -1}}, r"progress\.step = -1: expected `int`"),
+        ({"progress": {"best": "good"}}, r"progress\.best = 'good': expected `float \| null`"),
         ({"progress": {"before": {"keypoints": 1}}}, r"progress\.before"),
         ({"progress": {"colour": 1}}, r"unknown fields progress\.colour"),
         ({"stray": torch.zeros(1)}, "unknown tensor stray"),
