@@ -211,6 +211,9 @@ class MainWindow(QMainWindow):
         session.saved.connect(self.status.show_saved)
         session.not_saved.connect(self.status.show_not_saved)
         session.not_saved.connect(lambda text: self.messages.post(text, "error", topic="saving"))
+        session.set_aside.connect(lambda count, _: self.status.show_set_aside(count))
+        session.set_aside.connect(lambda _, text: self.messages.post(text, "error", topic="set aside"))
+        session.left_behind.connect(lambda text: self.messages.post(text, "error", of_window=True))
         session.document.edit_refused.connect(lambda text: self.messages.post(text, "warning"))
         selection.image_changed.connect(self.image_list.show_current)
         # A gesture belongs to the image on which it began.
@@ -241,7 +244,7 @@ class MainWindow(QMainWindow):
         self.status.hint.setVisible(is_open)
         if not is_open:
             self.setWindowTitle(TITLE)
-            self.status.saved.clear()
+            self.status.clear_saved()
             recent = self.settings.recent_projects()
             self.empty.show_recent([(str(path), places.title_of(path)) for path in recent])
         else:

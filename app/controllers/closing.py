@@ -53,8 +53,11 @@ class Closing(QObject):
             return False
         if self._session.is_open and not self._loss_accepted and not self._saved():
             count = self._session.store.pending
-            text = f"{count} changes are not saved: the disk refuses them. Free some space, then close again."
-            self._messages.post(text, "error", [("Close and lose them", self._accept_loss)], topic="closing")
+            text = (
+                f"{count} changes are not saved: the disk refuses them. Free some space, then close again. Closing now "
+                "keeps them in a file beside the project, if there is room for that."
+            )
+            self._messages.post(text, "error", [("Close without saving them", self._accept_loss)], topic="closing")
             return False
         return True
 

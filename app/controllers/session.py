@@ -7,6 +7,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoStack
 
+from app.controllers import places
 from app.document.document import Document
 from app.document.records import ImageRecord
 from app.document.selection import Selection
@@ -33,6 +34,18 @@ def _read_rows(project: Project) -> _Rows:
     return project.roots(), {row.key: row for row in project.image_rows()}, project.taus()
 
 
+def _left_behind(store: ProjectStore, lost: int) -> str:
+    """What has become of changes that could not be saved before a project was closed."""
+    one = lost == 1
+    text = f"{store.path}: {'1 change was' if one else f'{lost} changes were'} not saved. "
+    if store.left_in is None:
+        return f"{text}{'It is' if one else 'They are'} lost, since nothing else could be written either."
+    them = "it" if one else "them"
+    return (
+        f"{text}{'It is' if one else 'They are'} kept in {store.left_in}. Look {them} up there, and make {them} again."
+    )
+
+
 class Session(QObject):
     """One project at a time. The current image follows `selection.current_image`."""
 
@@ -54,6 +67,10 @@ class Session(QObject):
     """str: why edits cannot be written."""
     taus_changed = Signal()
     """A model's keypoint threshold became known, or is another one."""
+    set_aside = Signal(int, str)
+    """An edit that the project does not take is in a side file. int: how many there are; str: a sentence."""
+    left_behind = Signal(str)
+    """str: edits of the project that was just closed are not in its file; where they are."""
     image_saved = Signal(object)
     """ImageRecord: committed, also of an image that is not open."""
 
@@ -114,7 +131,7 @@ class Session(QObject):
             path.parent.mkdir(parents=True, exist_ok=True)
             return Project.open(path, read_only) if path.exists() else Project.create(path)
 
-        store = self._opening = ProjectStore(open_or_create, self)
+        store = self._opening = ProjectStore(open_or_create, self, places.data_folder() / "unsaved")
         store.open_failed.connect(lambda error: self._failed(store, error))
         store.opened.connect(lambda: self._bind(store, ready))
 
@@ -163,6 +180,8 @@ class Session(QObject):
         lost = store.close()
         store.deleteLater()
         self.closed.emit()
+        if lost:
+            self.left_behind.emit(_left_behind(store, lost))
         return lost
 
     def image_file(self, key: int) -> ImageFile:
@@ -225,6 +244,7 @@ class Session(QObject):
         store.bind(self.document)
         store.saved.connect(self.saved)
         store.failed.connect(self.not_saved)
+        store.set_aside.connect(self.set_aside)
         store.image_saved.connect(self.image_saved)
         ready()
 

@@ -15,6 +15,7 @@ class StatusWidgets:
         self.zoom = QLabel(bar)
         self.model = QLabel("model: starting…", bar)
         self.saved = QLabel("", bar)
+        self._set_aside = 0
         bar.addWidget(self.hint, 1)
         for label in (self.pointer, self.zoom, self.model, self.saved):
             bar.addPermanentWidget(label)
@@ -27,8 +28,21 @@ class StatusWidgets:
         self.zoom.setText(f"{scale * 100:.0f} %")
 
     def show_saved(self, pending: int) -> None:
-        """Says "saved" only when every edit is committed."""
-        self._show("saved" if pending == 0 else f"saving {pending}…", "yes")
+        """Says "saved" only when every edit is committed, or else how many are not in the project."""
+        if self._set_aside:
+            self._show(f"{self._set_aside} NOT SAVED, the others are", "no")
+        else:
+            self._show("saved" if pending == 0 else f"saving {pending}…", "yes")
+
+    def show_set_aside(self, count: int) -> None:
+        """So many edits of this session are in a side file, since the project does not take them."""
+        self._set_aside = count
+        self.show_saved(0)
+
+    def clear_saved(self) -> None:
+        """No project is open."""
+        self._set_aside = 0
+        self.saved.clear()
 
     def show_not_saved(self, reason: str) -> None:
         self._show(f"NOT SAVED: {reason}", "no")

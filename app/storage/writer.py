@@ -15,8 +15,10 @@ from app.document.records import Edit
 from app.storage.errors import ProjectError
 from app.storage.project import OpenedImage, Project
 from app.storage.rows import with_edits
+from app.storage.side_file import SideFile
 from app.storage.writer_thread import (
     EditSaved,
+    EditSetAside,
     Failed,
     Job,
     Opened,
@@ -36,13 +38,15 @@ class ProjectStore(QObject):
 
     Edits are kept until their transaction is committed. When one cannot be written (disk full, ...), it and
     all later ones wait, `failed` says so, and they are tried again by themselves, on the next edit and on
-    closing; reading goes on meanwhile.
+    closing; reading goes on meanwhile. One that can never be written goes into a side file, and `set_aside` says so.
     """
 
     saved = Signal(int)
     """int: edits still waiting, after a commit. 0: everything is on the disk."""
     failed = Signal(str)
     """str: a sentence. Edits cannot be written at the moment, or the file turned out to be damaged."""
+    set_aside = Signal(int, str)
+    """An edit is in a side file, since the project does not take it. int: how many there are; str: a sentence."""
     opened = Signal()
     open_failed = Signal(object)
     """Exception (ProjectError, ProjectLockedError): the project could not be opened; only `close` is left."""
@@ -51,8 +55,13 @@ class ProjectStore(QObject):
 
     _reported = Signal(object)
 
-    def __init__(self, opener: Callable[[], Project], parent: QObject | None = None) -> None:
-        """Starts the thread; `opener` runs on it. See `open` and `create` for waiting."""
+    def __init__(
+        self, opener: Callable[[], Project], parent: QObject | None = None, elsewhere: Path | None = None
+    ) -> None:
+        """Starts the thread; `opener` runs on it. See `open` and `create` for waiting.
+
+        elsewhere: a folder for side files that cannot be written beside the project.
+        """
         super().__init__(parent)
         self.path: Path | None = None
         self.read_only = False
@@ -62,7 +71,8 @@ class ProjectStore(QObject):
         self._closed = False
         self._next_person_key = 0
         self._reported.connect(self._on_reported, Qt.ConnectionType.QueuedConnection)
-        self._writer = WriterThread(opener, self._reported.emit)
+        self._elsewhere = elsewhere
+        self._writer = WriterThread(opener, self._reported.emit, elsewhere)
         self._writer.start()
 
     @classmethod
@@ -99,7 +109,8 @@ class ProjectStore(QObject):
 
     def _take(self, opened: Opened) -> None:
         self.path, self.read_only = opened.path, opened.read_only
-        self._next_person_key, self.notes = opened.next_person_key, opened.notes
+        self._next_person_key = opened.next_person_key
+        self.notes = (*opened.notes, *SideFile(opened.path, self._elsewhere).notes())
 
     @Slot(object)
     def save(self, edit: Edit) -> None:
@@ -201,12 +212,17 @@ class ProjectStore(QObject):
 
         Returns:
             How many edits could not be written, 0 unless the disk failed to the end; ask `drain` before
-            closing whether that threatens.
+            closing whether that threatens, and `left_in` afterwards where they are.
         """
         if not self._closed:
             self._closed = True
             self._writer.close()
         return len(self._writer.blocked)
+
+    @property
+    def left_in(self) -> Path | None:
+        """After `close`: the side file with the edits that could not be written; None when there is none."""
+        return self._writer.left_in
 
     @Slot(object)
     def _on_reported(self, report: Report) -> None:
@@ -222,6 +238,10 @@ class ProjectStore(QObject):
                 self._unsaved.popleft()
                 self.saved.emit(len(self._unsaved))
                 self.image_saved.emit(record)
+            case EditSetAside(count, sentence):
+                self._unsaved.popleft()
+                self.set_aside.emit(count, sentence)
+                self.saved.emit(len(self._unsaved))
             case Trouble(sentence):
                 self.failed.emit(sentence)
             case Succeeded(done, result):

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from app.document.records import Edit, ImageRecord
 from app.storage.project import Project
+from app.storage.side_file import SideFile, may_pass
 
 R = TypeVar("R")
 
@@ -60,6 +61,14 @@ class EditSaved:
 
 
 @dataclass(frozen=True, slots=True)
+class EditSetAside:
+    """An edit that can never be written is in a side file; count: so many in this session. The rest goes on."""
+
+    count: int
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class Trouble:
     """A sentence: edits cannot be written at the moment, or the file turned out to be damaged."""
 
@@ -78,19 +87,26 @@ class Failed:
     error: Exception
 
 
-Report = Opened | OpenFailed | EditSaved | Trouble | Succeeded | Failed
+Report = Opened | OpenFailed | EditSaved | EditSetAside | Trouble | Succeeded | Failed
 
 
 class WriterThread:
     """Runs jobs one after the other. Edits are written in their order, each in its own transaction.
 
-    When an edit cannot be written it and all later ones wait in `blocked`, and are tried again after
-    RETRY_SECONDS, with every new edit, on `retry` and at the end. Other jobs go on.
+    When an edit cannot be written now, it and all later ones wait in `blocked`, and are tried again after
+    RETRY_SECONDS, with every new edit, on `retry` and at the end. Other jobs go on. One that can never be written
+    (`side_file.may_pass`) is kept in a side file, and the later ones are written; so are those that wait at the end.
     """
 
-    def __init__(self, opener: Callable[[], Project], report: Callable[[Report], object]) -> None:
-        """`report` is called on the thread."""
+    def __init__(
+        self, opener: Callable[[], Project], report: Callable[[Report], object], elsewhere: Path | None = None
+    ) -> None:
+        """`report` is called on the thread; elsewhere: a second folder for side files."""
         self.blocked: deque[Edit] = deque()
+        self.left_in: Path | None = None
+        """After `close`: the side file that has the blocked edits; None where even that could not be written."""
+        self._elsewhere = elsewhere
+        self._set_aside = 0
         self._opener = opener
         self._report = report
         self._jobs: queue.SimpleQueue[Job | None] = queue.SimpleQueue()
@@ -135,6 +151,10 @@ class WriterThread:
                 break
             self._do(project, job)
         self._write_blocked(project)
+        if self.blocked:
+            side = SideFile(project.path, self._elsewhere)
+            edits = list(self.blocked)
+            self.left_in, _ = _attempt(lambda: side.keep(edits, "it could not be written before the end", project))
         project.close()
 
     def _refuse_all(self, error: Exception) -> None:
@@ -184,13 +204,36 @@ class WriterThread:
         while self.blocked:
             edit = self.blocked[0]
             record, error = _attempt(lambda: project.apply(edit))  # noqa: B023 - called at once
-            if record is None:
-                self._attempts += 1
-                self._report(Trouble(_not_saved(project.path, len(self.blocked), error)))
+            if record is not None:
+                report: Report = EditSaved(record)
+            elif error is None or may_pass(error):
+                self._wait(_not_saved(project.path, len(self.blocked), error))
                 return
+            else:
+                kept, problem = _attempt(lambda: self._keep(project, edit, error))  # noqa: B023
+                if kept is None:
+                    self._wait(_not_kept(project.path, edit, error, problem))
+                    return
+                report = kept
             self._attempts = 0
             self.blocked.popleft()
-            self._report(EditSaved(record))
+            self._report(report)
+
+    def _wait(self, sentence: str) -> None:
+        self._attempts += 1
+        self._report(Trouble(sentence))
+
+    def _keep(self, project: Project, edit: Edit, error: Exception) -> EditSetAside:
+        """Puts an edit that can never be written into the side file. Raises OSError when there is no place for it."""
+        reason = _in_words(error)
+        path = SideFile(project.path, self._elsewhere).keep([edit], reason, project)
+        self._set_aside += 1
+        noun = "1 edit" if self._set_aside == 1 else f"{self._set_aside} edits"
+        text = (
+            f"{project.path}: {noun} of this session cannot be written to the project, the last one “{edit.text}” "
+            f"({reason}). Everything else is saved; what is missing is kept in {path}. Make it again another way."
+        )
+        return EditSetAside(self._set_aside, text)
 
 
 def _attempt(function: Callable[[], R]) -> tuple[R | None, Exception | None]:
@@ -199,6 +242,18 @@ def _attempt(function: Callable[[], R]) -> tuple[R | None, Exception | None]:
         return function(), None
     except Exception as error:  # noqa: BLE001 - goes to the job's callback, future, or the failed signal
         return None, error
+
+
+def _in_words(error: Exception) -> str:
+    return str(error) if isinstance(error, sqlite3.Error) else f"{type(error).__name__}: {error}"
+
+
+def _not_kept(path: Path, edit: Edit, error: Exception, problem: Exception | None) -> str:
+    return (
+        f"{path}: the edit “{edit.text}” cannot be written to the project ({_in_words(error)}), and not be kept beside "
+        f"it either ({problem}). It and what comes after it are lost when the program ends: free some space, or make "
+        "the folder writable; that is tried again by itself."
+    )
 
 
 def _not_saved(path: Path, count: int, error: Exception | None) -> str:

@@ -27,7 +27,7 @@ def ask_about_conflicts(window: MainWindow, asked: list[str]) -> None:
 
 
 def ask_about_unsaved_edits(window: MainWindow, asked: list[str]) -> None:
-    choices = [("Close and lose them", lambda: asked.append("lost"))]
+    choices = [("Close without saving them", lambda: asked.append("lost"))]
     window.messages.post("3 changes are not saved.", "error", choices, topic="closing")
 
 
