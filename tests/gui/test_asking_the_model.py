@@ -9,7 +9,7 @@ import pytest
 from pytestqt.qtbot import QtBot
 from window_helpers import Opener, WindowMaker, current, people
 
-from app.document.records import Box
+from app.document.records import Box, PredictedJoint, Prediction
 from app.main_window import MainWindow
 from app.workers.payloads import EngineInfo, EstimateResult, ImageFile
 
@@ -89,6 +89,27 @@ def test_a_heatmap_asked_of_the_former_model_is_not_shown_as_the_new_ones(
     assert window.heatmap_panel.status.text() == "left wrist: confidence 0.75"
     switch_model(window, OLD)
     assert len(questions) == 3, "the maps of the model that is gone are not kept"
+
+
+def test_the_heatmap_is_there_for_proposals_and_stays_when_they_are_accepted(
+    window: MainWindow, questions: Questions
+) -> None:
+    joints = tuple(PredictedJoint(200.0 + index, 60.0 + 5 * index, 0.9) for index in range(17))
+    found = Prediction(9, OLD, Box(190, 50, 60, 120), 0.8, joints)
+    window.session.document.set_predictions(current(window), [found], OLD)
+    window.layers.switch("heatmap", True)
+    window.session.selection.prediction = 9
+    assert questions == [] and "Select a joint" in window.heatmap_panel.status.text()
+    window.session.selection.joint = 9
+    assert [(asked.boxes, asked.heatmaps) for asked in questions] == [([found.box], True)]
+    questions[0].answer(NEW, 0.75)
+    assert window.heatmap_panel.status.text() == "left wrist: confidence 0.75"
+    assert window.scene._heatmap.shown
+    window.session.selection.joint = 10
+    assert window.heatmap_panel.status.text() == "right wrist: confidence 0.75"
+    window.editing.accept()
+    assert window.session.selection.person is not None and window.session.selection.joint == 10
+    assert window.scene._heatmap.shown and len(questions) == 1, "it is the same box"
 
 
 def test_joints_asked_of_the_former_model_are_asked_of_the_new_one(window: MainWindow, questions: Questions) -> None:
