@@ -60,10 +60,10 @@ class Hit:
 class Visible:
     """What the canvas shows, and can therefore be hit.
 
-    selected is the key of the selected person: its handles exist, and it wins ties; among joints that lie on each
-    other its joint of index `joint` wins. prediction is the key of the selected prediction. edges are the skeleton's
-    bones. Hidden boxes or skeletons are not hit, except those of the selected person; hints (v = 0) are shown and hit
-    only on the selected person.
+    selected is the key of the selected person: its handles exist, and it wins ties. prediction is the key of the
+    selected prediction. Among joints that lie on each other the one of index `joint` of whoever is selected wins. edges
+    are the skeleton's bones. Hidden boxes or skeletons are not hit, except those of the selected person or proposal;
+    hints (v = 0) are shown and hit only on the selected one.
     """
 
     people: Sequence[Person]
@@ -150,20 +150,22 @@ def hits(x: float, y: float, scale: float, visible: Visible) -> Iterator[Hit]:
 
 def _joints(x: float, y: float, radius: float, visible: Visible) -> Iterator[Hit]:
     found = []
-    for person in visible.people:
-        chosen = person.key == visible.selected
+    poses = [(False, person, person.key == visible.selected) for person in visible.people]
+    poses += [(True, proposal.person, proposal.key == visible.prediction) for proposal in visible.proposals]
+    for proposed, person, chosen in poses:
         if not (visible.skeleton or chosen):
             continue
         for index, joint in enumerate(person.joints):
-            if joint.has_place and (joint.v or chosen) and abs(joint.x - x) <= radius and abs(joint.y - y) <= radius:
+            # Most joints of a crowd are somewhere else: the cheapest question comes first.
+            if abs(joint.x - x) <= radius and abs(joint.y - y) <= radius and joint.has_place and (joint.v or chosen):
                 distance = hypot(joint.x - x, joint.y - y)
                 if distance <= radius:
-                    # A tie of joints that lie on each other goes to the selected joint, then to the selected person,
-                    # then to labels before hints.
+                    # A tie of joints that lie on each other goes to the selected joint, then to whoever is selected,
+                    # then to labels before proposals, and to these before hints.
                     lead = radius / 3 * (chosen + (chosen and index == visible.joint))
-                    found.append((distance - lead, joint.v == 0, person.key, index))
-    for _, _, key, index in sorted(found):
-        yield Hit(Part.JOINT, person=key, joint=index)
+                    found.append((distance - lead, joint.v == 0, proposed, person.key, index))
+    for _, _, proposed, key, index in sorted(found):
+        yield Hit(Part.JOINT, prediction=key, joint=index) if proposed else Hit(Part.JOINT, person=key, joint=index)
 
 
 def _handles(x: float, y: float, radius: float, visible: Visible) -> Iterator[Hit]:

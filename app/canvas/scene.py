@@ -14,13 +14,13 @@ from app.canvas.items.heatmap_item import HeatmapItem
 from app.canvas.items.painting import FADED
 from app.canvas.items.person_item import PersonItem
 from app.canvas.items.photo_item import PhotoItem
-from app.canvas.items.prediction_item import PredictionItem
 from app.canvas.items.rubber_band_item import RubberBandItem
-from app.canvas.items.scores_item import Score, ScoresItem
 from app.canvas.key_names import KeyNames
 from app.canvas.layers import Layers
 from app.canvas.palette import BACKGROUND, Look
+from app.canvas.proposal_items import ProposalItems
 from app.canvas.proposals import Proposals
+from app.commands.predictions import Proposal
 from app.document.document import Document
 from app.document.records import Box, Person, Prediction
 from app.document.selection import Selection
@@ -41,6 +41,8 @@ class PoseScene(QGraphicsScene):
 
     person_selected = Signal(object)
     """int | None: key of the selected person, also when it stays the same."""
+    proposals_shown = Signal()
+    """Other proposals may be shown now, or the same ones otherwise."""
     extent_changed = Signal()
     """The photo has another size: the view fits it."""
 
@@ -64,13 +66,12 @@ class PoseScene(QGraphicsScene):
         self._size = (0, 0)
         self._image: int | None = None
         self._people: dict[int, PersonItem] = {}
-        self._predictions: dict[int, PredictionItem] = {}
         self._preview: int | None = None
         self._finished = False
         self._photo, self._heatmap, self._band = PhotoItem(), HeatmapItem(), RubberBandItem()
-        self._scores = ScoresItem()
-        for item in (self._photo, self._heatmap, self._scores, self._band):
+        for item in (self._photo, self._heatmap, self._band):
             self.addItem(item)
+        self._proposed = ProposalItems(self, look)
         self._adjusted = AdjustedPhoto(self)
         self._adjusted.changed.connect(self._photo.set_pixels)
         document.people_changed.connect(self._people_changed)
@@ -125,12 +126,18 @@ class PoseScene(QGraphicsScene):
     def has_person(self, key: int) -> bool:
         return key in self._people
 
+    def proposal(self, key: int) -> Proposal | None:
+        """The proposal of this prediction, None when it is not shown."""
+        return self._proposed.get(key)
+
     def select(self, person: int | None, joint: int | None = None, prediction: int | None = None) -> None:
         if person is not None and joint is not None:
             self._selection.select_joint(person, joint)
         elif person is not None:
             # A click on a person lets go of the joint that was selected on it.
             self._selection.person = person
+        elif prediction is not None and joint is not None:
+            self._selection.select_proposed_joint(prediction, joint)
         elif prediction is not None:
             self._selection.prediction = prediction
         else:
@@ -142,8 +149,15 @@ class PoseScene(QGraphicsScene):
             self._preview = person.key
             self._people[person.key].set_person(person)
 
+    def preview_accepted(self, person: Person) -> None:
+        """Shows a proposal as the label that a gesture would make of it; the person's key is the proposal's."""
+        if self._proposed.preview(person, self._selection.joint):
+            self._style_items()
+
     def end_preview(self) -> None:
         """Shows the document again."""
+        if self._proposed.end_preview():
+            self._style_items()
         key, self._preview = self._preview, None
         if key is not None and self._image is not None and self._document.has_person(self._image, key):
             self._people[key].set_person(self._document.person(self._image, key))
@@ -192,8 +206,9 @@ class PoseScene(QGraphicsScene):
     def set_unit(self, unit: float) -> None:
         """Says how large a screen pixel is in image pixels."""
         self._unit = unit
-        for item in (*self._people.values(), *self._predictions.values(), self._heatmap, self._band):
+        for item in (*self._people.values(), self._heatmap, self._band):
             item.set_unit(unit)
+        self._proposed.set_unit(unit)
         self._write_scores()
 
     def shown_predictions(self) -> tuple[Prediction, ...]:
@@ -213,7 +228,7 @@ class PoseScene(QGraphicsScene):
 
     def _show_image(self, key: int | None) -> None:
         self._image = key
-        self._preview = None
+        self.end_preview()
         self.preview_box(None)
         self.clear_heatmap()
         self._rebuild()
@@ -223,15 +238,14 @@ class PoseScene(QGraphicsScene):
             self._rebuild()
 
     def _rebuild(self) -> None:
-        for item in (*self._people.values(), *self._predictions.values()):
+        for item in self._people.values():
             self.removeItem(item)
         self._people.clear()
-        self._predictions.clear()
         if self._image is not None and self._document.is_open(self._image):
             self._finished = self._document.image(self._image).state.finished
             for person in self._document.people(self._image):
                 self._add_person(person)
-            self._rebuild_predictions()
+        self._show_proposals()
         self._selection_changed()
 
     def _people_changed(self, image: int, keys: frozenset[int]) -> None:
@@ -247,7 +261,7 @@ class PoseScene(QGraphicsScene):
             elif key != self._preview:
                 # A result that arrives during a drag waits until the hand lets go (end_preview shows it).
                 self._people[key].set_person(self._document.person(image, key))
-        self._rebuild_predictions()
+        self._show_proposals()
         self._selection_changed()
 
     def _add_person(self, person: Person) -> None:
@@ -267,26 +281,23 @@ class PoseScene(QGraphicsScene):
             self._rebuild_predictions()
 
     def _rebuild_predictions(self) -> None:
-        shown = {proposal.key: proposal for proposal in self._proposals.now().shown}
-        for key in [key for key, item in self._predictions.items() if shown.get(key) != item.proposal]:
-            self.removeItem(self._predictions.pop(key))
-        for key, proposal in shown.items():
-            if key not in self._predictions:
-                item = PredictionItem(proposal, self.look)
-                item.set_unit(self._unit)
-                item.set_selection(key == self._selection.prediction)
-                self._predictions[key] = item
-                self.addItem(item)
-        if self._selection.prediction not in shown:
-            self._selection.prediction = None  # keys would decide about what nobody sees
+        self._show_proposals()
         self._style_items()
+
+    def _show_proposals(self) -> None:
+        """Shows the proposals as they are now; whoever calls it styles the items."""
+        shown = self._proposals.now().shown
+        self._proposed.show(shown)
+        self._proposed.select(self._selection.prediction, self._selection.joint)
+        if self._selection.prediction not in {proposal.key for proposal in shown}:
+            self._selection.prediction = None  # keys would decide about what nobody sees
+        self.proposals_shown.emit()
 
     def _selection_changed(self) -> None:
         for key, person in self._people.items():
             chosen = key == self._selection.person
             person.set_selection(chosen, self._selection.joint if chosen else None)
-        for key, prediction in self._predictions.items():
-            prediction.set_selection(key == self._selection.prediction)
+        self._proposed.select(self._selection.prediction, self._selection.joint)
         self._style_items()
         self.person_selected.emit(self._selection.person)
 
@@ -308,22 +319,11 @@ class PoseScene(QGraphicsScene):
             person.setOpacity(FADED if fades and not chosen else 1.0)
             person.set_under_heatmap(self._heatmap.shown)
             person.set_right_edge(right_edge)
-        for key, prediction in self._predictions.items():
-            prediction.set_layers(boxes, skeleton, names)
-            steps_back = self._heatmap.shown or (fades and key != selection.prediction)
-            prediction.setOpacity(FADED if steps_back else 1.0)
-            prediction.set_right_edge(right_edge)
+        shows = {"boxes": boxes, "skeleton": skeleton, "names": names}
+        self._proposed.style(shows, selection.prediction, fades, self._heatmap.shown, right_edge)
         self._write_scores()
 
     def _write_scores(self) -> None:
-        """Says how sure the model is, wherever a prediction shows a box."""
         boxes = self._layers.shows("boxes") or not self._layers.shows("skeleton")
-        chosen = self._selection.prediction
-        choices = {chosen: self.key_names.hint("{accept} accept · {reject} reject")}
-        scores = [
-            Score(found.box, found.score, key == chosen, item.opacity(), choices.get(key, ""))
-            for key, item in self._predictions.items()
-            for found in (item.proposal.prediction,)
-            if boxes or key == chosen
-        ]
-        self._scores.set_scores(scores, self._unit, float(self._size[0]) or inf)
+        choices = self.key_names.hint("{accept} accept · {reject} reject")
+        self._proposed.write_scores(boxes, self._selection.prediction, choices, float(self._size[0]) or inf)

@@ -15,7 +15,7 @@ from PySide6.QtWidgets import QGraphicsView, QWidget
 from app.canvas.editor import Editor
 from app.canvas.hit_test import Hit, hit_test
 from app.canvas.scene import PoseScene
-from app.canvas.tools.base import PersonGesture, PointerEvent, Tool
+from app.canvas.tools.base import PointerEvent, Tool
 from app.canvas.tools.draw_box import DrawBoxTool
 from app.canvas.tools.place_joints import PlaceJointsTool
 from app.canvas.tools.select import SelectTool
@@ -61,6 +61,7 @@ class CanvasView(QGraphicsView):
         self.setAcceptDrops(False)
         scene.extent_changed.connect(self.fit)
         scene.person_selected.connect(self._check_person)
+        scene.proposals_shown.connect(self._check_gesture)
         scene.key_names.changed.connect(self._show_hint)
 
     # Looking
@@ -165,15 +166,18 @@ class CanvasView(QGraphicsView):
 
     def _check_person(self, person: int | None) -> None:
         """Labels or selection have changed; `person` is selected. Nobody drags, or places joints of, who is gone."""
-        gesture = self._tool.gesture
-        if isinstance(gesture, PersonGesture) and not self.pose_scene.has_person(gesture.person.key):
-            self._tool.cancel()
+        self._check_gesture()
         if isinstance(self._tool, PlaceJointsTool):
             if self._tool.person != person:
                 self.use_select()
             else:
                 self._tool.follow()
                 self._show_hint()
+
+    def _check_gesture(self) -> None:
+        gesture = self._tool.gesture
+        if gesture is not None and not gesture.holds():
+            self._tool.cancel()
 
     def _use(self, tool: Tool) -> None:
         self._tool.cancel()

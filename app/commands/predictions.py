@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 
 from app.commands.label_edit import label_edit
 from app.document.document import Document
-from app.document.records import Box, Change, Edit, Joint, Person, Prediction, PredictionStatus
+from app.document.records import HUMAN, Box, Change, Edit, Joint, Person, Prediction, PredictionStatus
 
 MATCH_IOU = 0.5
 """From this IoU with a label on, a prediction is that person: a comparison, never a second label."""
@@ -86,6 +86,20 @@ def accept(document: Document, image: int, keys: Iterable[int], tau_of: TauOf) -
     text = "Accept prediction" if len(chosen) == 1 else f"Accept {len(chosen)} predictions"
     people = [proposal(prediction, tau_of(prediction.model)).person for prediction in chosen]
     return _accepting(document, image, text, chosen, people)
+
+
+def accept_moved(
+    document: Document, image: int, key: int, index: int, x: float, y: float, tau_of: TauOf
+) -> Edit | None:
+    """Accepts an open prediction with one joint moved to (x, y), in one step: that joint is a person's, and visible.
+
+    None when somebody is labelled there already. Raises KeyError as `accept` does, IndexError for a joint that is not
+    there.
+    """
+    prediction = document.prediction(image, key)
+    chosen = acceptable([prediction], document.people(image))
+    moved = proposal(prediction, tau_of(prediction.model)).person.with_joint(index, Joint(x, y, 2, HUMAN))
+    return _accepting(document, image, "Accept and move joint", chosen, [moved] if chosen else [])
 
 
 def accept_all(document: Document, image: int, threshold: float, tau_of: TauOf) -> Edit | None:

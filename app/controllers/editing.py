@@ -14,7 +14,7 @@ from app.controllers.estimation import Estimation
 from app.controllers.messages import Messages
 from app.controllers.navigation import Navigation
 from app.controllers.session import Session
-from app.document.records import Box, Edit, Person
+from app.document.records import Box, Edit, Joint, Person
 
 _NUDGE_PAUSE_MS = 600
 """Nudges within this time are one undo step."""
@@ -80,6 +80,12 @@ class Editing(QObject):
     def move_joint(self, person: int, joint: int, x: float, y: float) -> None:
         if self._document.has_person(self._image(), person):
             self._push(joints.move_joint(self._document, self._image(), person, joint, *self._on_image(x, y)))
+
+    def move_proposed_joint(self, prediction: int, joint: int, x: float, y: float) -> None:
+        """Accepts a proposal with one joint moved; both are one undo step."""
+        place, tau_of = self._on_image(x, y), self._session.tau_of
+        edit = predictions.accept_moved(self._document, self._image(), prediction, joint, *place, tau_of)
+        self._add(edit, joint)
 
     def place_joint(self, person: int, joint: int, x: float, y: float, v: int) -> None:
         if self._document.has_person(self._image(), person):
@@ -167,17 +173,21 @@ class Editing(QObject):
         self._push(edit, merge)
 
     def step_joint(self, step: int) -> None:
-        """Selects the next joint that has a place, in the skeleton's order."""
-        key = self._selection.person
-        if key is None:
-            return
-        shown = self._document.person(self._image(), key).joints
+        """Selects the next joint that has a place, of the selected person or proposal, in the skeleton's order."""
+        shown = self._selected_joints()
         selected = self._selection.joint
         start = selected if selected is not None else (-1 if step > 0 else 0)
         ways = ((start + step * count) % len(shown) for count in range(1, len(shown) + 1))
         following = next((index for index in ways if shown[index].has_place), None)
         if following is not None:
             self._selection.joint = following
+
+    def _selected_joints(self) -> Sequence[Joint]:
+        person, prediction = self._selection.person, self._selection.prediction
+        if person is not None:
+            return self._document.person(self._image(), person).joints
+        proposal = self._scene.proposal(prediction) if prediction is not None else None
+        return proposal.person.joints if proposal is not None else ()
 
     def step_person(self, step: int) -> None:
         keys = [person.key for person in self._document.people(self._image())]
@@ -195,10 +205,10 @@ class Editing(QObject):
     # Actions on predictions
 
     def accept(self) -> None:
-        key = self._selection.prediction
+        key, joint = self._selection.prediction, self._selection.joint
         if key is None:
             return
-        self._add(predictions.accept(self._document, self._image(), [key], self._session.tau_of))
+        self._add(predictions.accept(self._document, self._image(), [key], self._session.tau_of), joint)
 
     def reject(self) -> None:
         key = self._selection.prediction
@@ -248,10 +258,11 @@ class Editing(QObject):
         if self._selection.person is not None:
             self._push(command(self._document, self._image(), self._selection.person))
 
-    def _add(self, edit: Edit | None) -> None:
-        """Pushes an edit that begins with a new person, and selects that one."""
+    def _add(self, edit: Edit | None, joint: int | None = None) -> None:
+        """Pushes an edit that begins with a new person, and selects that one, perhaps with a joint."""
         if edit and self._push(edit) and (added := edit.people[0].after):
             self._selection.person = added.key
+            self._selection.joint = joint
 
     def _on_image(self, x: float, y: float) -> tuple[float, float]:
         return nearest_on_image(x, y, self._scene.image_extent())

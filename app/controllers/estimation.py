@@ -1,22 +1,43 @@
 """The model's joints for boxes: of a person just drawn, of a box that was changed, or asked for."""
 
+from dataclasses import dataclass
+
 from PySide6.QtCore import QObject
 
 from app.commands import people, stack
 from app.commands.predictions import estimated_joints
 from app.controllers.messages import Messages
 from app.controllers.session import Session
+from app.document.records import Box
 from app.workers.engine_client import EngineClient
 from app.workers.payloads import EstimateResult
 
 
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """Somebody's joints are asked for, in the box as it was then; see `Estimation.request`."""
+
+    image: int
+    key: int
+    box: Box
+    text: str
+    merge: bool
+    fill: bool
+
+
 class Estimation(QObject):
-    """Asks the engine, and folds the answer into the undo step that caused it. The newest box of a person counts."""
+    """Asks the engine, and folds the answer into the undo step that caused it.
+
+    The newest box of a person counts, and the newest model: who is still waited for when another one is ready is
+    asked for again.
+    """
 
     def __init__(self, session: Session, engine: EngineClient, messages: Messages) -> None:
         super().__init__(session)
         self._session, self._engine, self._messages = session, engine, messages
-        self._waiting: dict[int, int] = {}
+        self._waiting: dict[int, tuple[int, _Wish]] = {}
+        engine.ready.connect(lambda _: self._ask_again())
+        session.closed.connect(self._drop_all)
 
     def reestimate(self) -> None:
         """The selected person's joints anew, except those that a person placed."""
@@ -39,27 +60,43 @@ class Estimation(QObject):
             merge: Fold the answer into the step before, which drew or changed the box.
             fill: Also place the joints that an import left without a label.
         """
-        document = self._session.document
-        person = document.person(image, key)
+        person = self._session.document.person(image, key)
         if person.is_crowd or not any(joint.may_be_filled if fill else joint.from_model for joint in person.joints):
             return
         if key in self._waiting:
-            self._engine.cancel_request(self._waiting.pop(key))
+            self._engine.cancel_request(self._waiting.pop(key)[0])
+        self._ask(_Wish(image, key, person.box, text, merge, fill))
 
+    def _ask(self, wish: _Wish) -> None:
         def done(result: EstimateResult) -> None:
-            self._waiting.pop(key, None)
-            joints = estimated_joints(
-                result.keypoints[0].tolist(), result.confidences[0].tolist(), result.tau, result.model_hash
-            )
-            now = document.person(image, key) if document.has_person(image, key) else None
-            if now is not None and now.box == person.box and not now.is_crowd:
-                edit = people.set_joints(document, image, key, joints, text, fill)
-                stack.push(self._session.undo_stack, document, edit, merge=merge)
+            self._waiting.pop(wish.key, None)
+            self._take(wish, result)
 
         def failed(reason: str) -> None:
-            self._waiting.pop(key, None)
+            self._waiting.pop(wish.key, None)
             self._messages.post(f"The joints could not be estimated: {reason}", "warning", topic="engine")
 
-        self._waiting[key] = self._engine.estimate(
-            self._session.image_file(image), [person.box], heatmaps=False, done=done, failed=failed
+        file = self._session.image_file(wish.image)
+        request = self._engine.estimate(file, [wish.box], heatmaps=False, done=done, failed=failed)
+        self._waiting[wish.key] = request, wish
+
+    def _take(self, wish: _Wish, result: EstimateResult) -> None:
+        document = self._session.document
+        joints = estimated_joints(
+            result.keypoints[0].tolist(), result.confidences[0].tolist(), result.tau, result.model_hash
         )
+        now = document.person(wish.image, wish.key) if document.has_person(wish.image, wish.key) else None
+        if now is not None and now.box == wish.box and not now.is_crowd:
+            edit = people.set_joints(document, wish.image, wish.key, joints, wish.text, wish.fill)
+            stack.push(self._session.undo_stack, document, edit, merge=wish.merge)
+
+    def _ask_again(self) -> None:
+        wishes = [wish for _, wish in self._waiting.values()]
+        self._drop_all()
+        for wish in wishes:
+            self._ask(wish)
+
+    def _drop_all(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for request, _ in waiting.values():
+            self._engine.cancel_request(request)

@@ -1,4 +1,6 @@
-"""The heatmap overlay of the selected joint."""
+"""The heatmap overlay of the selected joint, of a person or of a proposal."""
+
+from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal
 
@@ -9,13 +11,34 @@ from app.document.records import Box
 from app.workers.engine_client import EngineClient
 from app.workers.payloads import EstimateResult
 
-_Place = tuple[int, int, Box]
+_Place = tuple[int, Box]
+"""Image and box: what a model's maps depend on."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Target:
+    """Whose joint is looked at."""
+
+    image: int
+    person: int | None
+    prediction: int | None
+    box: Box
+
+    @property
+    def place(self) -> _Place:
+        return self.image, self.box
+
+    def same_person(self, other: "_Target | None") -> bool:
+        """Whether it is the other one, perhaps with another box."""
+        mine = self.image, self.person, self.prediction
+        return other is not None and mine == (other.image, other.person, other.prediction)
 
 
 class Heatmaps(QObject):
-    """Keeps the selected person's maps until its box, the model or the selection changes.
+    """Keeps the maps of one box until another one is selected, or another model answers.
 
-    While new maps are computed the old ones stay: an overlay that blinks tells less than one that is a moment old.
+    While new maps of somebody are computed the old ones stay: an overlay that blinks tells less than one that is a
+    moment old. Of another person, or another model, nothing stays: that would be wrong, not old.
     """
 
     status_changed = Signal(str)
@@ -27,34 +50,42 @@ class Heatmaps(QObject):
         self._result: EstimateResult | None = None
         self._asked: tuple[_Place, int] | None = None
         self._shown: tuple[object, int, float] | None = None
+        self._target: _Target | None = None
+        """Whose maps the overlay shows, or waits for."""
         session.selection.changed.connect(self.refresh)
         session.document.people_changed.connect(lambda *_: self.refresh())
+        session.document.predictions_changed.connect(lambda _: self.refresh())
         session.document.image_opened.connect(lambda _: self.refresh())
+        session.closed.connect(self._forget)
         layers.changed.connect(self.refresh)
         engine.ready.connect(lambda _: self._forget())
 
     def refresh(self) -> None:
         """Shows the overlay that fits the selection; asks the engine when its maps are not there."""
-        place, joint = self._wanted(), self._session.selection.joint
-        if place is None or joint is None:
-            self._scene.clear_heatmap()
-            self._shown = None
+        target, joint = self._wanted(), self._session.selection.joint
+        if target is None or joint is None:
+            self._clear()
             self._say("Select a joint to see where the model looks for it." if self._layers.shows("heatmap") else "")
             return
-        if place == self._place and self._result is not None:
+        if target.place == self._place and self._result is not None:
+            self._target = target
             self._show(self._result, joint)
-        else:
-            if self._place is None or place[:2] != self._place[:2]:
-                self._scene.clear_heatmap()
-                self._shown = None
-            self._ask(place)
+            return
+        if not target.same_person(self._target):
+            self._clear()
+            self._target = target
+        self._ask(target.place)
 
-    def _wanted(self) -> _Place | None:
+    def _wanted(self) -> _Target | None:
         selection, document = self._session.selection, self._session.document
-        image, key = selection.current_image, selection.person
-        if not self._layers.shows("heatmap") or image is None or key is None or not document.has_person(image, key):
+        image, person, prediction = selection.current_image, selection.person, selection.prediction
+        if not self._layers.shows("heatmap") or image is None or not document.is_open(image):
             return None
-        return image, key, document.person(image, key).box
+        if person is not None and document.has_person(image, person):
+            return _Target(image, person, None, document.person(image, person).box)
+        if prediction is not None:
+            return _Target(image, None, prediction, document.prediction(image, prediction).box)
+        return None
 
     def _ask(self, place: _Place) -> None:
         if self._asked is not None:
@@ -72,8 +103,9 @@ class Heatmaps(QObject):
             self._say(reason)
 
         self._say("computing…")
-        file = self._session.image_file(place[0])
-        self._asked = (place, self._engine.estimate(file, [place[2]], heatmaps=True, done=done, failed=failed))
+        image, box = place
+        request = self._engine.estimate(self._session.image_file(image), [box], heatmaps=True, done=done, failed=failed)
+        self._asked = place, request
 
     def _show(self, result: EstimateResult, joint: int) -> None:
         if result.heatmaps is None:
@@ -87,8 +119,16 @@ class Heatmaps(QObject):
         self._scene.set_heatmap(result.heatmaps[0][joint], result.boxes[0], caption)
         self._say(f"{name}: confidence {float(result.confidences[0][joint]):.2f}")
 
+    def _clear(self) -> None:
+        self._scene.clear_heatmap()
+        self._shown = self._target = None
+
     def _forget(self) -> None:
-        self._place = self._result = self._shown = None
+        """Another model answers now, or another project is open: what was or is being computed is not about it."""
+        if self._asked is not None:
+            self._engine.cancel_request(self._asked[1])
+        self._asked = self._place = self._result = None
+        self._clear()
         self.refresh()
 
     def _say(self, text: str) -> None:

@@ -47,12 +47,13 @@ class Selection(QObject):
 
     @property
     def joint(self) -> int | None:
-        """0-based index of the selected joint of the selected person; always None without a person."""
+        """0-based index of the selected joint of the selected person or prediction; None without either."""
         return self._joint
 
     @joint.setter
     def joint(self, index: int | None) -> None:
-        self._select(self._person, index if self._person is not None else None, self._prediction)
+        somebody = self._person is not None or self._prediction is not None
+        self._select(self._person, index if somebody else None, self._prediction)
 
     @property
     def prediction(self) -> int | None:
@@ -62,7 +63,7 @@ class Selection(QObject):
     @prediction.setter
     def prediction(self, key: int | None) -> None:
         if key is None:
-            self._select(self._person, self._joint, None)
+            self._select(self._person, self._joint if self._person is not None else None, None)
         else:
             self._select(None, None, key)
 
@@ -73,6 +74,10 @@ class Selection(QObject):
     def select_joint(self, person: int, joint: int) -> None:
         """Selects a person and one of its joints in one step."""
         self._select(person, joint, None)
+
+    def select_proposed_joint(self, prediction: int, joint: int) -> None:
+        """Selects a prediction and one of its joints in one step."""
+        self._select(None, joint, prediction)
 
     def pick_joint(self, person: int, joint: int) -> None:
         """Selects a joint in order to place it, if it has no place: the next click on the photo says where it is."""

@@ -265,8 +265,12 @@ class JointsPanel(QWidget):
         self._following = False
 
     def _picked(self, current: QModelIndex) -> None:
-        person = self._selection.person
-        if self._following or not current.isValid() or person is None:
+        person, prediction = self._selection.person, self._selection.prediction
+        if self._following or not current.isValid():
+            return
+        if prediction is not None:
+            self._selection.select_proposed_joint(prediction, current.row())
+        if person is None:
             return
         # The row that becomes current because the keyboard came to the table is not selected: nobody picked it.
         if self.table.selectionModel().isSelected(current):

@@ -193,7 +193,10 @@ class EffortCounter:
                 row.deleted += 1
                 self._deleted[key] = row
         elif old is None and accepted:
-            self._accepted[key] = row
+            corrected = sum(joint[3] == HUMAN for joint in new.joints)  # dragged, which accepted the person
+            row.joints_moved += corrected
+            if not corrected:
+                self._accepted[key] = row
         elif old is None and key in self._deleted:
             self._deleted.pop(key).deleted -= 1  # undone, perhaps in another session
         elif old is None:

@@ -321,6 +321,18 @@ def test_accept_copies_into_the_labels() -> None:
     assert predictions.accept(document, IMAGE, [1], tau_of=lambda _: 0.4) is None
 
 
+def test_moving_a_proposals_joint_accepts_it() -> None:
+    document = make_document()
+    document.set_predictions(IMAGE, [make_prediction(1), make_prediction(2, 10, 0.8)])
+    person = done_undone_redone(document, predictions.accept_moved(document, IMAGE, 1, 3, 7.5, 8.5, lambda _: 0.4))
+    assert person is not None
+    assert person.joints[3] == Joint(7.5, 8.5, 2, HUMAN)
+    assert [joint.v for joint in person.joints] == [0, 0, 0, 2, 0, 0, 0, 0] + [2] * 9
+    assert document.predictions(IMAGE)[0].status is PredictionStatus.ACCEPTED
+    for key in (1, 2):
+        assert predictions.accept_moved(document, IMAGE, key, 3, 1, 1, lambda _: 0.4) is None, "it is labelled"
+
+
 def test_accepting_never_makes_a_second_label() -> None:
     document = make_document()
     found = [

@@ -63,6 +63,17 @@ def test_an_accepted_person_is_untouched_until_a_joint_moves() -> None:
     assert log.row().untouched == 0, "the undo does not unmove the joint: somebody touched it"
 
 
+def test_a_proposal_accepted_by_dragging_its_joint_is_accepted_then_corrected() -> None:
+    log = Log()
+    edit = Edit(1, "Accept and move joint", (Change(None, moved(PERSON, 4)),), (Change(OPEN, ACCEPTED),))
+    log.add(0, edit)
+    row = log.row()
+    assert (row.accepted, row.untouched, row.joints_moved, row.people, row.drawn) == (1, 0, 1, 1, 0)
+    log.add(5, edit.inverse())
+    row = log.row()
+    assert (row.accepted, row.untouched, row.people, row.deleted) == (0, 0, 0, 0)
+
+
 def test_an_accepting_undone_counts_for_nothing() -> None:
     log = Log()
     log.add(0, accepting())

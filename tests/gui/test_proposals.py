@@ -5,18 +5,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from PySide6.QtCore import QPoint
-from PySide6.QtGui import QColor
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QColor, QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from window_helpers import Opener, WindowMaker, current, people, trigger
 
 from app.commands import predictions
-from app.document.records import Box, Person, PredictedJoint, Prediction
+from app.document.records import HUMAN, Box, Joint, Person, PredictedJoint, Prediction, PredictionStatus
 from app.main_window import MainWindow
 from app.workers.payloads import EngineInfo
 
+LEFT = Qt.MouseButton.LeftButton
 MODEL, RUNNING = "0123456789ab", "ba9876543210"
 JOINTS = tuple(PredictedJoint(190.0 + 20 * (index % 4), 40.0 + 30 * (index // 4), 0.9) for index in range(17))
 FOUND = Prediction(9, MODEL, Box(180, 30, 80, 150), 0.8, JOINTS)
@@ -191,3 +192,131 @@ def test_nothing_is_promised_where_labels_cannot_be_changed(
         reader.opening.open_project(path, read_only=True)
     qtbot.waitUntil(lambda: len(reader.scene.shown_predictions()) == 1, timeout=20_000)
     assert "accepts" not in hint(reader, qtbot)
+
+
+# A proposal's joints
+
+
+def press(window: MainWindow, place: PredictedJoint) -> None:
+    QTest.mousePress(window.canvas.viewport(), LEFT, pos=window.canvas.mapFromScene(place.x, place.y))
+
+
+def drag_to(window: MainWindow, x: float, y: float) -> None:
+    """As the window system says it: with the button held."""
+    place, viewport = QPointF(window.canvas.mapFromScene(x, y)), window.canvas.viewport()
+    none = Qt.KeyboardModifier.NoModifier
+    move = QMouseEvent(QEvent.Type.MouseMove, place, viewport.mapToGlobal(place), Qt.MouseButton.NoButton, LEFT, none)
+    QApplication.sendEvent(viewport, move)
+
+
+def release(window: MainWindow, x: float, y: float) -> None:
+    QTest.mouseRelease(window.canvas.viewport(), LEFT, pos=window.canvas.mapFromScene(x, y))
+
+
+def drag(window: MainWindow, joint: int, x: float, y: float) -> None:
+    press(window, JOINTS[joint])
+    drag_to(window, (JOINTS[joint].x + x) / 2, (JOINTS[joint].y + y) / 2)
+    drag_to(window, x, y)
+    release(window, x, y)
+
+
+def doubtful(*indices: int) -> Prediction:
+    """The prediction with some joints below the threshold of 0.5."""
+    joints = tuple(replace(joint, confidence=0.2 if index in indices else 0.9) for index, joint in enumerate(JOINTS))
+    return replace(FOUND, joints=joints)
+
+
+def test_dragging_a_proposals_joint_accepts_it_in_one_step(window: MainWindow, qtbot: QtBot) -> None:
+    propose(window, doubtful(3, 4))
+    image, document = current(window), window.session.document
+    before = (document.image(image), document.people(image), document.predictions(image))
+    drag(window, 9, 230, 200)
+    (person,) = people(window)
+    assert person.joints[9] == Joint(pytest.approx(230, abs=1), pytest.approx(200, abs=1), 2, HUMAN)
+    for index in (0, 3, 4, 8, 16):
+        v = 0 if index in (3, 4) else 2
+        assert person.joints[index] == Joint(JOINTS[index].x, JOINTS[index].y, v, MODEL), (
+            "the others as accepting has it"
+        )
+    assert document.predictions(image)[0].status is PredictionStatus.ACCEPTED
+    selection = window.session.selection
+    assert (selection.person, selection.joint, selection.prediction) == (person.key, 9, None)
+    assert window.session.undo_stack.count() == 1
+    trigger(window, qtbot, "undo")
+    assert (document.image(image), document.people(image), document.predictions(image)) == before
+    trigger(window, qtbot, "redo")
+    assert people(window) == (person,)
+
+
+def test_a_hint_of_the_selected_proposal_is_dragged_too(window: MainWindow) -> None:
+    propose(window, doubtful(9))
+    press(window, JOINTS[9])
+    release(window, JOINTS[9].x, JOINTS[9].y)
+    assert window.session.selection.joint is None, "only on the selected proposal are hints seen and hit"
+    drag(window, 9, 230, 200)
+    assert people(window)[0].joints[9].v == 2
+
+
+def test_escape_in_the_middle_leaves_the_proposal_as_it_was(window: MainWindow, qtbot: QtBot) -> None:
+    propose(window, FOUND)
+    key = window.scene.shown_predictions()[0].key
+    window.session.selection.select_proposed_joint(key, 9)
+    shot = window.canvas.viewport().grab().toImage()
+    press(window, JOINTS[9])
+    drag_to(window, 230, 200)
+    assert window.canvas.viewport().grab().toImage() != shot, "the drag is seen"
+    QTest.keyClick(window.canvas, Qt.Key.Key_Escape)
+    release(window, 230, 200)
+    assert people(window) == () and window.session.undo_stack.count() == 0
+    assert [found.key for found in window.scene.shown_predictions()] == [key]
+    assert (window.session.selection.prediction, window.session.selection.joint) == (key, 9)
+    assert window.canvas.viewport().grab().toImage() == shot
+
+
+@pytest.mark.parametrize("how", ["accept", "reject", "threshold", "prefill"])
+def test_a_proposal_that_goes_away_is_let_go(window: MainWindow, how: str) -> None:
+    propose(window, FOUND)
+    press(window, JOINTS[9])
+    drag_to(window, 230, 200)
+    if how == "threshold":
+        window.layers.set_threshold(0.95)
+    elif how == "prefill":
+        propose(window, replace(FOUND, joints=JOINTS[::-1]))
+    else:
+        getattr(window.editing, how)()
+    steps, labels = window.session.undo_stack.count(), people(window)
+    drag_to(window, 240, 210)
+    release(window, 240, 210)
+    assert (window.session.undo_stack.count(), people(window)) == (steps, labels)
+
+
+def test_clicks_tab_and_the_table_select_a_proposals_joints(window: MainWindow, qtbot: QtBot) -> None:
+    propose(window, doubtful(1))
+    key, selection = window.scene.shown_predictions()[0].key, window.session.selection
+    press(window, JOINTS[0])
+    release(window, JOINTS[0].x, JOINTS[0].y)
+    assert (selection.prediction, selection.person, selection.joint) == (key, None, 0)
+    assert people(window) == () and window.joints.table.currentIndex().row() == 0
+    for name, joint in (("next_joint", 1), ("next_joint", 2), ("previous_joint", 1)):
+        trigger(window, qtbot, name)
+        assert (selection.prediction, selection.joint) == (key, joint)
+    window.joints.table.setCurrentIndex(window.joints.model.index(7, 0))
+    assert (selection.prediction, selection.joint) == (key, 7)
+    trigger(window, qtbot, "cancel")
+    assert (selection.prediction, selection.joint) == (key, None)
+    assert not window.actions_by_id["cycle_visibility"].isEnabled(), "that is about labels"
+
+
+def test_accepting_with_a_joint_selected_keeps_it_selected(window: MainWindow, qtbot: QtBot) -> None:
+    propose(window, FOUND)
+    window.session.selection.select_proposed_joint(window.scene.shown_predictions()[0].key, 7)
+    trigger(window, qtbot, "accept")
+    assert (window.session.selection.person, window.session.selection.joint) == (people(window)[0].key, 7)
+
+
+def test_dragging_where_labels_cannot_be_changed_says_so(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> None:
+    propose(window, FOUND)
+    monkeypatch.setattr(type(window.session), "read_only", property(lambda _: True))
+    drag(window, 9, 230, 200)
+    assert people(window) == () and "read-only" in window.message_bar.text
+    assert len(window.scene.shown_predictions()) == 1

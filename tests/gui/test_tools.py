@@ -10,8 +10,8 @@ from app.canvas.tools.base import PointerEvent, Tool
 from app.canvas.tools.draw_box import DrawBoxTool
 from app.canvas.tools.place_joints import PlaceJointsTool
 from app.canvas.tools.select import SelectTool
-from app.commands.predictions import proposal
-from app.document.records import HUMAN, Box, Joint, Person, Prediction
+from app.commands.predictions import Proposal, proposal
+from app.document.records import HUMAN, Box, Joint, Person, PredictedJoint, Prediction
 
 EDGES = ((0, 1),)
 PERSON = Person(1, Box(50, 50, 100, 100), (Joint(80, 80, 2, HUMAN), Joint(120, 80, 1, HUMAN)))
@@ -42,10 +42,19 @@ class FakeStage:
     def person(self, key: int) -> Person:
         return self.people[key]
 
+    def has_person(self, key: int) -> bool:
+        return key in self.people
+
+    def proposal(self, key: int) -> Proposal | None:
+        return next((found for found in self.visible().proposals if found.key == key), None)
+
     def joint_to_place(self) -> tuple[int, int] | None:
         return self.to_place
 
     def preview_person(self, person: Person) -> None:
+        self.previews.append(person)
+
+    def preview_accepted(self, person: Person) -> None:
         self.previews.append(person)
 
     def end_preview(self) -> None:
@@ -75,6 +84,9 @@ class FakeEditor:
 
     def move_joint(self, person: int, joint: int, x: float, y: float) -> None:
         self.calls.append(("joint", person, joint, x, y))
+
+    def move_proposed_joint(self, prediction: int, joint: int, x: float, y: float) -> None:
+        self.calls.append(("accept", prediction, joint, x, y))
 
     def place_joint(self, person: int, joint: int, x: float, y: float, v: int) -> None:
         self.calls.append(("place", person, joint, x, y, v))
@@ -314,6 +326,43 @@ def test_clicks_go_through_predictions_that_lie_on_each_other(tool: SelectTool, 
         drag(tool, (60, 60))
         seen.append(stage.selected[2])
     assert seen == [5, 6, 5]
+
+
+POSED = replace(PREDICTION, joints=(PredictedJoint(182, 12, 0.9), PredictedJoint(192, 22, 0.2)))
+
+
+def test_a_proposals_joint_is_dragged_live_and_accepted_by_the_release(
+    tool: SelectTool, stage: FakeStage, editor: FakeEditor
+) -> None:
+    stage.predictions = (POSED,)
+    drag(tool, (182, 12), (172, 12), (160, 30))
+    assert stage.selected == (None, 0, 5)
+    assert stage.previews[-1].joints == (Joint(160, 30, 2, HUMAN), Joint(192, 22, 0, "m"))
+    assert editor.calls == [("accept", 5, 0, 160, 30)]
+    drag(tool, (182, 12), (182, -80))
+    assert editor.calls[-1] == ("accept", 5, 0, 182, 0), "it stays on the photo"
+    drag(tool, (192, 22), (170, 60))
+    assert editor.calls[-1] == ("accept", 5, 1, 170, 60), "a hint, of the selected one"
+
+
+def test_where_a_label_and_a_proposal_meet_the_label_is_dragged(
+    tool: SelectTool, stage: FakeStage, editor: FakeEditor
+) -> None:
+    stage.predictions = (replace(POSED, joints=(PredictedJoint(80, 80, 0.9), PredictedJoint(192, 22, 0.2))),)
+    drag(tool, (80, 80), (90, 80))
+    assert editor.calls == [("joint", 1, 0, 90, 80)]
+    drag(tool, (80, 80))
+    assert stage.selected == (None, 0, 5), "a second click goes on to the proposal's"
+    tool.context_press(PointerEvent(80, 80))
+    assert editor.calls[-1] == ("cycle", 1, 0), "visibility is about labels"
+
+
+def test_a_gesture_ends_with_the_proposal_it_is_about(tool: SelectTool, stage: FakeStage, editor: FakeEditor) -> None:
+    stage.predictions = (POSED,)
+    tool.press(PointerEvent(182, 12))
+    assert tool.gesture is not None and tool.gesture.holds()
+    stage.predictions = (replace(POSED, score=0.8),)
+    assert not tool.gesture.holds()
 
 
 def test_predictions_and_nothing_can_be_selected(tool: SelectTool, stage: FakeStage, editor: FakeEditor) -> None:

@@ -7,7 +7,7 @@ from PySide6.QtCore import QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QFont, QFontMetricsF, QPainter, QPen
 
 from app.canvas.items.plates import beside_point, free_places
-from app.canvas.palette import OUTLINE, PLATE, TEXT
+from app.canvas.palette import OUTLINE, PLATE, SELECTED, TEXT
 from app.document.records import Box
 
 _FONT_PIXELS = 11
@@ -99,6 +99,14 @@ def draw_dot(painter: QPainter, x: float, y: float, radius: float, color: QColor
         painter.drawEllipse(place, radius + 0.7 * unit, radius + 0.7 * unit)
         painter.setBrush(color)
     painter.drawEllipse(place, radius, radius)
+
+
+def draw_ring(painter: QPainter, x: float, y: float, thin: bool, unit: float) -> None:
+    """Marks the selected joint; thin where the ring must not hide what is under it."""
+    painter.setBrush(Qt.BrushStyle.NoBrush)
+    for color, width in ((OUTLINE, 2.4 if thin else 4.0), (SELECTED, 1.2 if thin else 2.0)):
+        painter.setPen(pen(painter, color, width))
+        painter.drawEllipse(QPointF(x, y), 10 * unit, 10 * unit)
 
 
 def _font() -> QFont:

@@ -1,12 +1,22 @@
 """A labelled person: solid box, bones coloured by side, joints."""
 
-from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
+from PySide6.QtCore import QLineF, QRectF, Qt
 from PySide6.QtGui import QBrush, QColor, QPainter
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from app.canvas.hit_test import handle_places
 from app.canvas.items.base import ScreenSizedItem
-from app.canvas.items.painting import FADED, draw_dot, draw_frame, draw_names, draw_plate, mark_size, pen, rect_of
+from app.canvas.items.painting import (
+    FADED,
+    draw_dot,
+    draw_frame,
+    draw_names,
+    draw_plate,
+    draw_ring,
+    mark_size,
+    pen,
+    rect_of,
+)
 from app.canvas.palette import CROWD, LABEL, OUTLINE, SELECTED, Look
 from app.document.records import Person
 
@@ -76,7 +86,9 @@ class PersonItem(ScreenSizedItem):
             self._paint_joints(painter)
         painter.setOpacity(full)
         if self._selected and self._joint is not None:
-            self._paint_ring(painter, self._joint)
+            joint = self.person.joints[self._joint]
+            if joint.has_place:
+                draw_ring(painter, joint.x, joint.y, self._under_heatmap, self.unit)
         if not self._under_heatmap:
             self._paint_names(painter)
         if self._selected:
@@ -127,16 +139,6 @@ class PersonItem(ScreenSizedItem):
                 color.setAlpha(150)
                 radius = _HINT * size
             draw_dot(painter, joint.x, joint.y, radius, color, joint.v == 1, self.unit)
-
-    def _paint_ring(self, painter: QPainter, index: int) -> None:
-        joint = self.person.joints[index]
-        if not joint.has_place:
-            return
-        painter.setBrush(Qt.BrushStyle.NoBrush)
-        thin = self._under_heatmap
-        for color, width in ((OUTLINE, 2.4 if thin else 4.0), (SELECTED, 1.2 if thin else 2.0)):
-            painter.setPen(pen(painter, color, width))
-            painter.drawEllipse(QPointF(joint.x, joint.y), 10 * self.unit, 10 * self.unit)
 
     def _paint_names(self, painter: QPainter) -> None:
         chosen = self._joint if self._selected else None

@@ -5,7 +5,7 @@ from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from app.canvas.items.base import ScreenSizedItem
-from app.canvas.items.painting import draw_frame, draw_names, mark_size, pen, rect_of
+from app.canvas.items.painting import FADED, draw_frame, draw_names, draw_ring, mark_size, pen, rect_of
 from app.canvas.palette import OUTLINE, Look, confidence_color
 from app.commands.predictions import Proposal
 
@@ -22,6 +22,8 @@ class PredictionItem(ScreenSizedItem):
         super().__init__()
         self._look = look
         self._selected = False
+        self._joint: int | None = None
+        self._under_heatmap = False
         self._shows = {"boxes": True, "skeleton": True, "names": False}
         self.proposal = proposal
         self.setZValue(10)
@@ -30,9 +32,9 @@ class PredictionItem(ScreenSizedItem):
             extent = extent.united(QRectF(joint.x, joint.y, 0.01, 0.01))
         self.set_extent(extent)
 
-    def set_selection(self, selected: bool) -> None:
-        if selected != self._selected:
-            self._selected = selected
+    def set_selection(self, selected: bool, joint: int | None) -> None:
+        if (selected, joint) != (self._selected, self._joint):
+            self._selected, self._joint = selected, joint
             self.set_texts(selected)
             self.update()
         self.setZValue(25 if selected else 10)
@@ -43,21 +45,31 @@ class PredictionItem(ScreenSizedItem):
             self._shows = shows
             self.update()
 
+    def set_under_heatmap(self, under: bool) -> None:
+        """Lets joints and bones step back while its heatmap is shown; the box and the ring stay."""
+        if under != self._under_heatmap:
+            self._under_heatmap = under
+            self.update()
+
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         prediction, joints = self.proposal.prediction, self.proposal.person.joints
         color = confidence_color(prediction.score)
+        full = painter.opacity()  # less than 1 where the item itself is faded
+        painter.setOpacity(full * FADED if self._under_heatmap else full)
         skeleton = self._shows["skeleton"] or self._selected
         if skeleton:
             self._paint_bones(painter)
             self._paint_joints(painter)
+        painter.setOpacity(full)
         # Without its skeleton the box is all there is, and what Space would accept has to be seen.
         if self._shows["boxes"] or not skeleton or self._selected:
             draw_frame(painter, prediction.box, color, 2.6 if self._selected else 1.6, dashed=True)
-        if self._shows["names"] and self._selected:
-            named = zip(self._look.names, joints, strict=True)
-            sure = [(name, joint.x, joint.y) for name, joint in named if joint.v]
-            draw_names(painter, sure, self.unit, self.right_edge)
+        if self._selected and self._joint is not None:
+            ringed = joints[self._joint]
+            draw_ring(painter, ringed.x, ringed.y, self._under_heatmap, self.unit)
+        if self._selected and not self._under_heatmap:
+            self._paint_names(painter)
 
     def _paint_bones(self, painter: QPainter) -> None:
         joints, predicted = self.proposal.person.joints, self.proposal.prediction.joints
@@ -76,10 +88,21 @@ class PredictionItem(ScreenSizedItem):
             painter.setPen(line)
             painter.drawLines(bones)
 
+    def _paint_names(self, painter: QPainter) -> None:
+        joints = self.proposal.person.joints
+        named = [
+            (self._look.names[index], joint.x, joint.y)
+            for index, joint in sorted(enumerate(joints), key=lambda pair: pair[0] != self._joint)
+            if (self._shows["names"] and joint.v) or index == self._joint
+        ]
+        draw_names(painter, named, self.unit, self.right_edge)
+
     def _paint_joints(self, painter: QPainter) -> None:
         person, predicted = self.proposal.person, self.proposal.prediction.joints
         radius = _JOINT * self.unit * mark_size(person.box, self.unit)
-        for joint, found in zip(person.joints, predicted, strict=True):
+        for index, (joint, found) in enumerate(zip(person.joints, predicted, strict=True)):
+            if self._under_heatmap and index == self._joint:
+                continue  # the ring says where it is; the dot would hide the peak
             color, sure = confidence_color(found.confidence), joint.v > 0
             if not (sure or self._selected):
                 continue

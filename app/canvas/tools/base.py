@@ -7,6 +7,7 @@ from PySide6.QtCore import Qt
 
 from app.canvas.editor import Editor
 from app.canvas.hit_test import EDGE_RADIUS, Hit, Visible, nearest_on_image
+from app.commands.predictions import Proposal
 from app.document.records import Box, Person
 
 DRAG_DISTANCE = 3.0
@@ -44,9 +45,15 @@ class Stage(Protocol):
 
     def person(self, key: int) -> Person: ...
 
+    def has_person(self, key: int) -> bool: ...
+
+    def proposal(self, key: int) -> Proposal | None: ...
+
     def joint_to_place(self) -> tuple[int, int] | None: ...
 
     def preview_person(self, person: Person) -> None: ...
+
+    def preview_accepted(self, person: Person) -> None: ...
 
     def end_preview(self) -> None: ...
 
@@ -84,6 +91,10 @@ class Gesture:
         self.stage.end_preview()
         self.stage.preview_box(None)
 
+    def holds(self) -> bool:
+        """Whether what was pressed is still there; whoever owns the tool cancels the gesture when it is not."""
+        return True
+
     def drag(self, event: PointerEvent) -> None:
         """Shows what the release would do."""
         raise NotImplementedError
@@ -94,11 +105,14 @@ class Gesture:
 
 
 class PersonGesture(Gesture):
-    """A drag of somebody, who may be deleted meanwhile: whoever owns the tool cancels it then."""
+    """A drag of somebody, who may be deleted meanwhile."""
 
     def __init__(self, stage: Stage, editor: Editor, start: PointerEvent, person: int) -> None:
         super().__init__(stage, editor, start)
         self.person = stage.person(person)
+
+    def holds(self) -> bool:
+        return self.stage.has_person(self.person.key)
 
 
 class Tool:

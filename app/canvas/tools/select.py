@@ -6,13 +6,14 @@ from app.canvas.editor import Editor
 from app.canvas.hit_test import Hit, Part, hit_test, hits
 from app.canvas.tools.base import Gesture, PointerEvent, Stage, Tool
 from app.canvas.tools.drag_joint import DragJoint
+from app.canvas.tools.drag_proposed_joint import DragProposedJoint
 from app.canvas.tools.move_box import MoveBox, MovePerson
 from app.canvas.tools.place_joint import PlaceJoint
 from app.canvas.tools.resize_box import CURSORS, ResizeBox
 
 
 class Press(Gesture):
-    """On a prediction: it can be clicked, but not dragged."""
+    """On a prediction's box: it can be clicked, but not dragged."""
 
     def drag(self, event: PointerEvent) -> None:
         pass
@@ -24,9 +25,9 @@ class Press(Gesture):
 class SelectTool(Tool):
     """Selects on press and starts the gesture that fits what was hit.
 
-    A joint is dragged, a handle resizes, the border or inside of the *selected* box moves the box, a bone (or Ctrl)
-    the whole pose. A click on what is selected already goes on to what lies beneath it. After a joint without a place
-    was picked (in the Joints panel), a click on the image puts it there.
+    A joint is dragged (a proposal's: that accepts it), a handle resizes, the border or inside of the *selected* box
+    moves the box, a bone (or Ctrl) the whole pose. A click on what is selected already goes on to what lies beneath it.
+    After a joint without a place was picked (in the Joints panel), a click on the image puts it there.
     """
 
     hint = (
@@ -48,7 +49,8 @@ class SelectTool(Tool):
         if hit.part is Part.JOINT:
             self._again = self._again and hit.joint == visible.joint
         waiting = self.stage.joint_to_place()
-        if waiting is not None and hit.part is not Part.JOINT and event.means_image(self.stage.image_extent()):
+        labelled_joint = hit.part is Part.JOINT and hit.person is not None
+        if waiting is not None and not labelled_joint and event.means_image(self.stage.image_extent()):
             self._again = False
             self.gesture = PlaceJoint(self.stage, self.editor, event, *waiting)
             return
@@ -57,10 +59,11 @@ class SelectTool(Tool):
             self.stage.select(hit.person, hit.joint, hit.prediction)
 
     def context_press(self, event: PointerEvent) -> None:
-        hit = hit_test(event.x, event.y, event.scale, self.stage.visible())
-        if hit.joint is not None and hit.person is not None:
-            self.stage.select(hit.person, hit.joint)
-            self.editor.cycle_joint(hit.person, hit.joint)
+        for hit in hits(event.x, event.y, event.scale, self.stage.visible()):
+            if hit.joint is not None and hit.person is not None:  # a proposal's joint has no visibility yet
+                self.stage.select(hit.person, hit.joint)
+                self.editor.cycle_joint(hit.person, hit.joint)
+                return
 
     def clicked(self, event: PointerEvent) -> None:
         """Goes down the pile: the second click in a place selects what lies under the first, joints under a joint."""
@@ -98,8 +101,13 @@ class SelectTool(Tool):
         return hit
 
     def _gesture(self, event: PointerEvent, hit: Hit) -> Gesture | None:
+        if hit.prediction is not None:
+            proposal = self.stage.proposal(hit.prediction)
+            if hit.joint is None or proposal is None:
+                return Press(self.stage, self.editor, event)
+            return DragProposedJoint(self.stage, self.editor, event, proposal, hit.joint)
         if hit.person is None:
-            return Press(self.stage, self.editor, event) if hit.prediction is not None else None
+            return None
         if hit.joint is not None:
             return DragJoint(self.stage, self.editor, event, hit.person, hit.joint)
         if hit.handle is not None:
