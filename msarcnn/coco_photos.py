@@ -12,7 +12,7 @@ import msgspec
 from msarcnn.coco_records import CocoImage, ReadLog
 from msarcnn.coco_validation import BORDER_TOLERANCE, RawAnnotation, UnusableError
 from msarcnn.file_names import find_file
-from msarcnn.images import ImageError, PhotoSize, photo_size
+from msarcnn.images import ImageError, PhotoHeader, read_header
 
 SAME_SHAPE = 0.01
 """Copies of a photo in other sizes have the same ratio of sides but for rounding, relative."""
@@ -102,7 +102,7 @@ class Photos:
             return Frame(image)
         image = self._named(image, found.name, found.by_end, place)
         try:
-            size = photo_size(root / found.name, root)
+            size = read_header(root / found.name, root)
         except ImageError:
             return Frame(image)  # said where the photo is read
         return self._measured(image, size, extent, place)
@@ -119,7 +119,7 @@ class Photos:
             self._log.note("file names of another spelling than the photos'", place)
         return image if name == image.file_name else msgspec.structs.replace(image, file_name=name)
 
-    def _measured(self, image: CocoImage, size: PhotoSize, extent: Extent, place: str) -> Frame:
+    def _measured(self, image: CocoImage, size: PhotoHeader, extent: Extent, place: str) -> Frame:
         true, stated = (size.width, size.height), (image.width, image.height)
         upright = Frame(msgspec.structs.replace(image, width=size.width, height=size.height))
         if stated in (true, (0, 0)):
@@ -135,10 +135,10 @@ class Photos:
         sizes = f"{stated[0]} x {stated[1]} pixels, the photo has {true[0]} x {true[1]}"
         return replace(upright, problem=f"its labels are for {sizes}: is {image.file_name} the right photo?")
 
-    def _turned(self, image: CocoImage, upright: Frame, size: PhotoSize, extent: Extent, place: str) -> Frame:
+    def _turned(self, image: CocoImage, upright: Frame, size: PhotoHeader, extent: Extent, place: str) -> Frame:
         """Width and height are the other way round: as the picture is stored, or by mistake. The labels tell."""
         fits_photo, fits_stated = extent.fits(size.width, size.height), extent.fits(image.width, image.height)
-        if size.sideways and fits_stated:
+        if size.is_sideways and fits_stated:
             self._log.note("labels measured on the photo as it is stored, before EXIF turns it: shown so", place)
             return Frame(image)
         if fits_photo:

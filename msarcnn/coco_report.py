@@ -6,6 +6,7 @@ from typing import Literal
 import msgspec
 
 from msarcnn.coco import CocoDataset
+from msarcnn.image_formats import unread_photos
 
 _SHOWN_PLACES = 5
 _EXAMPLES = 20
@@ -91,6 +92,9 @@ class ReadReport(msgspec.Struct):
 def report_of(dataset: CocoDataset, source: str = "") -> ReadReport:
     """The report about a COCO file that has been read."""
     lines = [ReportLine("note", note.text, note.count, list(note.places), note.warns) for note in dataset.notes]
+    for unread in unread_photos(image.file_name for image in dataset.images):
+        text = f"{unread.kind} photos that are not read here: {unread.cure}"
+        lines.append(ReportLine("note", text, unread.count, [unread.first], warns=True))
     groups: dict[tuple[str, str, bool], ReportLine] = {}
     for record in dataset.quarantined:
         # "its image 8 does not exist" and "its image 9 ..." are one kind of thing: the first stands for it.

@@ -178,23 +178,8 @@ def image_size(path: Path, root: Path | None = None) -> tuple[int, int]:
     (A PNG with EXIF data behind its pixels is the exception: it is decoded.) A damaged picture may still have
     a size. Raises ImageError where `load_image` would refuse the header.
     """
-    size = photo_size(path, root)
-    return size.width, size.height
-
-
-@dataclass(frozen=True, slots=True)
-class PhotoSize:
-    """Width and height of the upright picture in pixels; sideways: EXIF turns it by 90 degrees for that."""
-
-    width: int
-    height: int
-    sideways: bool
-
-
-def photo_size(path: Path, root: Path | None = None) -> PhotoSize:
-    """Like `image_size`, also telling whether the stored picture has the sides exchanged."""
-    with _reading(path), open_regular(path, root) as file, _open(path, file, MAX_PIXELS, []) as image:
-        return PhotoSize(*_upright_size(image, file), _orientation(image) in _SIDEWAYS)
+    header = read_header(path, root)
+    return header.width, header.height
 
 
 def read_header(path: Path, root: Path | None = None) -> PhotoHeader:

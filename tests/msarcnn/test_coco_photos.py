@@ -10,7 +10,7 @@ from PIL import Image
 
 from msarcnn.coco import CocoDataset, read_coco
 from msarcnn.file_names import find_file, relative_end
-from msarcnn.images import photo_size
+from msarcnn.images import read_header
 from msarcnn.skeleton import load_skeleton
 
 NAMES = list(load_skeleton().keypoints)
@@ -62,7 +62,7 @@ def test_what_fits_is_left_alone(tmp_path: Path) -> None:
 
 def test_labels_of_a_phone_photo_that_fit_it_upright_only_are_upright(tmp_path: Path) -> None:
     photo(tmp_path / "a.jpg", 60, 40, SIDEWAYS)
-    assert photo_size(tmp_path / "a.jpg").sideways
+    assert read_header(tmp_path / "a.jpg").is_sideways
     # Its stored size, 60 x 40, stands beside a box that reaches down to 58.
     dataset = read(tmp_path, [image(width=60, height=40)], [person(1, [5, 6, 20, 52])])
     assert size(dataset) == (40, 60) and dataset.people[0].bbox == (5, 6, 20, 52)

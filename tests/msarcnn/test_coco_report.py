@@ -46,3 +46,12 @@ def test_a_clean_file_says_little(tmp_path: Path) -> None:
 def test_it_survives_the_way_between_processes(tmp_path: Path) -> None:
     found = report(tmp_path, [person(1), person(2, bbox=[])])
     assert msgspec.json.decode(msgspec.json.encode(found), type=ReadReport) == found
+
+
+def test_photos_of_a_kind_that_is_not_read_are_named_with_the_cure(tmp_path: Path) -> None:
+    images = [{"id": key, "file_name": f"{key}.jp2", "width": 10, "height": 10} for key in (1, 2)]
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps({"images": images}))
+    (line,) = report_of(read_coco(path)).lines
+    assert (line.count, line.places, line.warns) == (2, ["1.jp2"], True)
+    assert line.text.startswith("JPEG 2000 photos that are not read here: convert")
