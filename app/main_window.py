@@ -145,6 +145,8 @@ class MainWindow(QMainWindow):
         self.central.addWidget(self.desk)
         self.setCentralWidget(self.central)
         self.message_bar = MessageBar(self.central)
+        # A page that is shown comes to lie over what was said before.
+        self.central.currentChanged.connect(lambda _: self.message_bar.raise_())
         self.tour = Tour(self.central)
 
     def _make_docks(self) -> None:

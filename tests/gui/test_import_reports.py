@@ -62,6 +62,10 @@ def test_lost_people_are_a_warning_that_stays_with_a_report_that_stays(
     open_in(window, change(coco_file, lose))
     qtbot.waitUntil(lambda: "150 people could not be read" in window.message_bar.text, timeout=_LONG)
     assert window.message_bar.property("message") == "warning"
+    middle = window.message_bar.geometry().center()
+    qtbot.waitUntil(lambda: window.central.currentWidget() is window.desk)
+    on_top = window.central.childAt(middle)
+    assert on_top is window.message_bar or window.message_bar.isAncestorOf(on_top), "nothing lies over it"
     window.message_bar.choose("Show report…")
     dialog = window.findChild(ImportReportDialog)
     assert "150 x bbox is empty (annotations[2], annotations[3], " in dialog.text.toPlainText()
