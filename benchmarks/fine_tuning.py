@@ -6,7 +6,7 @@
 From the bundled model, on N images with the settings that the app's dialog fills in, on the CPU; the held-out images
 are the same for every N. `--quarter-turns` turns photos on their side: a kind of picture that the model has not been
 trained for, with labels that stay right. `--general B.json DIR` also judges on other images, to see what is forgotten.
-Other settings can be tried with --train, --epochs, --batch and --lr.
+Other settings can be tried with --train, --epochs, --batch, --lr and --precision.
 """
 
 import argparse
@@ -110,6 +110,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--batch", type=int)
     parser.add_argument("--lr", type=float)
+    parser.add_argument("--precision", choices=["auto", "fp32", "bf16"], default="auto")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -135,6 +136,7 @@ def main() -> None:
             arguments = ["--epochs", options.epochs or defaults.epochs, "--train", options.train or defaults.train]
             arguments += ["--batch", options.batch] if options.batch else []
             arguments += ["--lr", options.lr] if options.lr else []
+            arguments += ["--precision", options.precision]
             started = time.monotonic()
             msarcnn(
                 *("train", "--annotations", labels, "--images", folder / "images", "--init", options.model),
