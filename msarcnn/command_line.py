@@ -164,7 +164,8 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         raise ValueError("evaluate needs --images, the folder of the annotated images (or --predictions)")
     for problem in judged.problems:
         print(problem, file=sys.stderr)
-    _show(judged.figures, arguments.json, "\n".join(_figure_lines(judged.figures)))
+    facts = {**judged.figures, "problems": judged.problems}
+    _show(facts, arguments.json, "\n".join(_figure_lines(judged.figures)))
     return 0
 
 

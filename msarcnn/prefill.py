@@ -9,11 +9,12 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from msarcnn.coco import read_coco, write_json_atomic
+from msarcnn.coco import PersonCategory, read_coco, write_json_atomic
 from msarcnn.dataset import LabelledImage, labelled_images
 from msarcnn.evaluation import ImageResult, predict_images, to_coco_results
 from msarcnn.images import ImageError, find_images
 from msarcnn.predictor import Predictor
+from msarcnn.results import for_category
 from msarcnn.skeleton import load_skeleton
 
 Report = Callable[[int, int, float], None]
@@ -22,7 +23,7 @@ Report = Callable[[int, int, float], None]
 
 @dataclass(frozen=True)
 class Prefilled:
-    """The outcome: what was written, and the files that could not be read."""
+    """The outcome: what was written, and the images that were left out or could not be read."""
 
     images: int
     people: int
@@ -98,12 +99,19 @@ def predict_dataset(
 
 
 def predict_results(
-    predictor: Predictor, images: list[LabelledImage], threshold: float, report: Report
+    predictor: Predictor,
+    images: list[LabelledImage],
+    threshold: float,
+    report: Report,
+    person: PersonCategory | None = None,
 ) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
-    """Labels images: a list in COCO's results format, all coordinates kept (a test-dev submission)."""
+    """Labels images: a list in COCO's results format, all coordinates kept (a test-dev submission).
+
+    Given the person category of the images' file, the results have its id and its order of joints.
+    """
     problems: list[str] = []
     results = to_coco_results(_watched(predictor, images, problems, report))
-    return [entry for entry in results if entry["box_score"] >= threshold], tuple(problems)
+    return [for_category(entry, person) for entry in results if entry["box_score"] >= threshold], tuple(problems)
 
 
 def _watched(
@@ -153,14 +161,17 @@ def prefill(
         CocoError, ImageError: the input cannot be used.
         OSError: the output cannot be written; an older file of that name is untouched.
     """
+    person, lost = None, []
     if annotations is not None and images is not None:
-        chosen = labelled_images(read_coco(annotations, keep_raw=False), [images])
+        data = read_coco(annotations, keep_raw=False)
+        chosen, person = labelled_images(data, [images]), data.person
+        lost = [f"{annotations}: {record}" for record in data.quarantined if record.section == "images"]
     else:
         chosen = images_to_label(paths)
     if results_format:
-        results, problems = predict_results(predictor, chosen, threshold, report)
+        results, problems = predict_results(predictor, chosen, threshold, report, person)
         write_json_atomic(output, msgspec.json.encode(results))
-        return Prefilled(len(chosen) - len(problems), len(results), problems)
+        return Prefilled(len(chosen) - len(problems), len(results), (*lost, *problems))
     dataset, problems = predict_dataset(predictor, chosen, threshold, report)
     write_json_atomic(output, msgspec.json.encode(dataset))
-    return Prefilled(len(dataset["images"]), len(dataset["annotations"]), problems)
+    return Prefilled(len(dataset["images"]), len(dataset["annotations"]), (*lost, *problems))

@@ -2,6 +2,7 @@
 
 import argparse
 import signal
+import sys
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -21,12 +22,20 @@ from msarcnn.dataset import (
     ground_truth,
     labelled_images,
     read_labelled_images,
-    split_by_image,
 )
-from msarcnn.evaluation import calibrate, evaluate_results, predict_images, recalibrated, to_coco_results
+from msarcnn.evaluation import (
+    calibrate,
+    evaluate_results,
+    is_judged,
+    predict_images,
+    recalibrated,
+    to_coco_results,
+)
 from msarcnn.model import MSARCNN, build_model
 from msarcnn.predictor import Predictor, check_device
+from msarcnn.reading_notes import ReadingNote, reading_notes, why_nobody
 from msarcnn.run_folder import RunFolder
+from msarcnn.split import split_by_image
 from msarcnn.training import Evaluate, Trainer, lineage_of
 
 
@@ -138,9 +147,12 @@ def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace)
     config = settings.train_config
     annotations, roots = [Path(p) for p in settings.annotations], [Path(p) for p in settings.images]
     images, notes = read_labelled_images(annotations, roots, config.pseudo_weight)
-    for note in notes:
-        run.log({"event": "message", "level": "info", "text": note})
-    training, judge = _hold_out(settings, chosen_for_training(images, config), annotations, run)
+    _say(notes, run)
+    chosen = chosen_for_training(images, config)
+    check_learnable(chosen, annotations)
+    training, judge = _hold_out(settings, chosen, annotations, run)
+    if judge:
+        check_judgeable(judge.truth, any(image.has_keypoints for image in training))
     if not arguments.resume:
         if arguments.epochs:
             steps = max(round(arguments.epochs * len(training) / config.batch_size), 1)
@@ -156,6 +168,49 @@ def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace)
     )
     evaluate, held_out = (judge.evaluation(info), len(judge.images)) if judge else (None, 0)
     return Trainer(model.to(settings.device), info, training, config, run, evaluate, held_out)
+
+
+def _say(notes: list[ReadingNote], run: RunFolder) -> None:
+    """Tells the run's log what became of the files' records, and the command line what was left out."""
+    for note in notes:
+        run.log({"event": "message", "level": "warning" if note.lost else "info", "text": note.text})
+        if note.lost:
+            print(note, file=sys.stderr)
+
+
+def check_learnable(images: list[LabelledImage], annotations: list[Path]) -> None:
+    """Refuses a run that could only end with a model that has learned nothing.
+
+    Args:
+        images: What is to be trained on.
+        annotations: The files that they come from; read again for the reasons.
+
+    Raises:
+        DataError: there is nobody on the images.
+    """
+    if any(len(image.boxes) for image in images):
+        return
+    reasons = "; ".join(filter(None, (why_nobody(read_coco(path, keep_raw=False)) for path in annotations)))
+    files = ", ".join(map(str, annotations))
+    nobody = "nobody is labelled" if images else "no image is chosen; those with labelled keypoints were wanted"
+    raise DataError(f"nobody to learn from in {files} ({reasons or nobody}): label people, or correct the file")
+
+
+def check_judgeable(truth: dict[str, Any], posed: bool) -> None:
+    """Refuses a run whose figures would all say nothing.
+
+    Args:
+        truth: COCO data set of what is held out.
+        posed: Whether keypoints are trained; else boxes are judged.
+
+    Raises:
+        DataError: nobody held out has what is judged.
+    """
+    if not any(is_judged(annotation, "keypoints" if posed else "bbox") for annotation in truth["annotations"]):
+        raise DataError(
+            f"the {len(truth['images'])} held-out images have nobody{' with labelled keypoints' if posed else ''} "
+            "to judge by: label more, hold other images out, or none"
+        )
 
 
 def _initial_model(settings: RunSettings) -> tuple[MSARCNN, CheckpointInfo]:
@@ -185,6 +240,7 @@ def _hold_out(
         if not settings.val_images:
             raise DataError("--val-annotations needs --val-images, the folder of its images")
         data = read_coco(Path(settings.val_annotations), keep_raw=False)
+        _say(reading_notes(data), run)
         return images, _Judge(labelled_images(data, [Path(settings.val_images)]), ground_truth(data), run)
     if settings.val_fraction <= 0:
         return images, None
