@@ -81,7 +81,7 @@ class DataError(ValueError):
 
 
 def labelled_images(data: CocoDataset, roots: Sequence[Path], pseudo_weight: float = 1.0) -> list[LabelledImage]:
-    """Turns a validated COCO file into labelled images (model section 8).
+    """Turns a validated COCO file into labelled images.
 
     A crowd is never a person: its box is ignored. A person without keypoints is taught as a box only.
 

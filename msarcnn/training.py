@@ -1,4 +1,4 @@
-"""Training and fine-tuning: one loop, exactly resumable, watched through its run folder (paper section 4)."""
+"""Training and fine-tuning: one loop, exactly resumable, watched through its run folder (paper section 7)."""
 
 import math
 import time
