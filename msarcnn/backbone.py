@@ -1,4 +1,4 @@
-"""Backbone and feature pyramid (paper section 3.1; Lin et al., "Feature Pyramid Networks")."""
+"""Backbone and feature pyramid (paper section 4; Lin et al., "Feature Pyramid Networks")."""
 
 from collections.abc import Callable
 

@@ -32,7 +32,8 @@ class ReportLine(msgspec.Struct):
     def __str__(self) -> str:
         places = ", ".join(self.places[:_SHOWN_PLACES])
         more = ", ..." if self.count > _SHOWN_PLACES and self.places else ""
-        return f"{self.count} x {self.text}" + (f" ({places}{more})" if places else "")
+        found = f"{self.count} left out: " if self.kind == "left out" else f"{self.count} x "
+        return f"{found}{self.text}" + (f" ({places}{more})" if places else "")
 
 
 class ReadReport(msgspec.Struct):

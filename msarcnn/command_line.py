@@ -44,6 +44,7 @@ def _add_predict(commands: Commands) -> None:
     predict.add_argument("--model", help=f"name or file (default {DEFAULT_MODEL})")
     predict.add_argument("--device", default="cpu")
     predict.add_argument("--json", action="store_true")
+    _add_reading(predict)
     predict.set_defaults(function=_predict)
 
 
@@ -57,6 +58,7 @@ def _add_evaluate(commands: Commands) -> None:
     evaluate.add_argument("--shown-score", type=float, help="box score from which the annotator is shown people")
     evaluate.add_argument("--device", default="cpu")
     evaluate.add_argument("--json", action="store_true")
+    _add_reading(evaluate)
     evaluate.set_defaults(function=_evaluate)
 
 
@@ -132,6 +134,7 @@ def _add_train(commands: Commands) -> None:
     recipe.add_argument("--checkpoint-every", type=int)
     recipe.add_argument("--log-every", type=int)
     recipe.add_argument("--workers", type=int)
+    _add_reading(train)
     train.set_defaults(function=_train)
 
 
@@ -152,6 +155,7 @@ def _predict(arguments: argparse.Namespace) -> int:
         as_results,
         threshold,
         _show_progress,
+        _reading(arguments),
     )
     for problem in outcome.problems:
         print(problem, file=sys.stderr)
@@ -178,16 +182,23 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     if arguments.effort:
         shown_score = SHOWN_SCORE if arguments.shown_score is None else arguments.shown_score
     if arguments.predictions is not None:
-        judged = evaluate_predictions(arguments.annotations, arguments.predictions, shown_score)
+        judged = evaluate_predictions(arguments.annotations, arguments.predictions, shown_score, _reading(arguments))
     elif arguments.images is not None:
         judged = evaluate_model(
-            arguments.annotations, arguments.images, arguments.model, arguments.device, _show_progress, shown_score
+            arguments.annotations,
+            arguments.images,
+            arguments.model,
+            arguments.device,
+            _show_progress,
+            shown_score,
+            _reading(arguments),
         )
     else:
         raise ValueError("evaluate needs --images, the folder of the annotated images (or --predictions)")
     for problem in judged.problems:
         print(problem, file=sys.stderr)
-    _show(judged.figures, arguments.json, "\n".join(_figure_lines(judged.figures)))
+    facts = {**judged.figures, "problems": judged.problems}
+    _show(facts, arguments.json, "\n".join(_figure_lines(judged.figures)))
     return 0
 
 

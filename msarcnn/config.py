@@ -39,11 +39,11 @@ class ModelConfig:
         backbone: torchvision backbone below the FPN.
         norm_eps: epsilon of the frozen BatchNorm (0 for torchvision's COCO_V1 weights).
         fpn_channels: Channels of P2..P6.
-        pooling: "ms_roi_align" aggregates every level for every box (paper, section 3.2); "roi_align" picks
-            one level a box as in FPN; "roi_align_p2" takes P2 only for the keypoints (Table 1).
-        aggregation: How MS-RoIAlign joins the levels (Table 2).
+        pooling: "ms_roi_align" aggregates every level for every box (paper section 5); "roi_align" picks
+            one level a box as in FPN; "roi_align_p2" takes P2 only for the keypoints (paper, Table 1).
+        aggregation: How MS-RoIAlign joins the levels (paper, Table 2).
         box_head_width: Width of the two fully connected layers.
-        keypoint_head: "ms_kpsnet" (section 3.3) or "convs" (eight convolutions, the Mask R-CNN baseline).
+        keypoint_head: "ms_kpsnet" (paper section 6) or "convs" (eight convolutions, the Mask R-CNN baseline).
         keypoint_width: Channels of the keypoint head's convolutions.
         keypoint_output: "deconv_conv" (deconvolution, ReLU, 1x1 convolution) or "deconv" straight to K maps.
         decoding: "top2" averages the two most probable cells; "argmax" is the baseline's.
@@ -158,7 +158,7 @@ def preset(name: str, **changes: Any) -> ModelConfig:
 
 @dataclass(frozen=True, slots=True)
 class TrainConfig:
-    """A training run's settings (paper section 4; model section 10). Defaults are the fine-tuning ones.
+    """A training run's settings (paper section 7). Defaults are the fine-tuning ones.
 
     Attributes:
         iterations: Optimizer steps.
@@ -166,7 +166,7 @@ class TrainConfig:
         learning_rate: 0 means the linear rule: 0.02 * B / 16 for SGD, 0.0008 * B / 16 for AdamW.
         trunk_rate: Factor on the learning rate of the backbone below the FPN, whose weights come trained.
         optimizer, momentum, weight_decay: SGD with momentum is the paper's.
-        schedule: "step" divides by ten at 2/3 and 8/9 of the iterations (the paper's 60k and 80k of 90k);
+        schedule: "step" divides by ten at 2/3 and 8/9 of the iterations (Mask R-CNN's 60k and 80k of 90k);
             "cosine" falls to zero.
         warmup: Steps of linear warm-up from a third; never more than a fifth of the run.
         train: "all" (stem and C2 stay frozen), or "heads": RPN and both heads, the backbone and FPN kept.

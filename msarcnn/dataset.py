@@ -12,8 +12,9 @@ from torch.utils.data import Dataset
 
 from msarcnn.augmentation import augment, mosaic
 from msarcnn.coco import CocoDataset, CocoImage, CocoPerson, Reading, read_coco
-from msarcnn.config import ModelConfig, TrainConfig, held_out_count
+from msarcnn.config import ModelConfig, TrainConfig
 from msarcnn.images import ImageError, load_image
+from msarcnn.reading_notes import ReadingNote, reading_notes
 from msarcnn.roi_heads import Target
 from msarcnn.skeleton import load_skeleton
 
@@ -36,6 +37,11 @@ class LabelledImage:
     keypoint_weights: np.ndarray
     ignore_boxes: np.ndarray
     labelled_size: tuple[int, int] | None = None
+
+    @property
+    def has_keypoints(self) -> bool:
+        """Whether a joint of anybody is taught."""
+        return bool((self.keypoint_weights > 0).any())
 
     @property
     def path(self) -> Path:
@@ -75,7 +81,7 @@ class DataError(ValueError):
 
 
 def labelled_images(data: CocoDataset, roots: Sequence[Path], pseudo_weight: float = 1.0) -> list[LabelledImage]:
-    """Turns a validated COCO file into labelled images (model section 8).
+    """Turns a validated COCO file into labelled images.
 
     A crowd is never a person: its box is ignored. A person without keypoints is taught as a box only.
 
@@ -132,7 +138,7 @@ def chosen_for_training(images: list[LabelledImage], config: TrainConfig) -> lis
     """Keeps the images that the settings want: all, or those with a labelled keypoint."""
     if config.select == "all":
         return images
-    return [image for image in images if (image.keypoint_weights > 0).any()]
+    return [image for image in images if image.has_keypoints]
 
 
 def read_labelled_images(
@@ -140,11 +146,11 @@ def read_labelled_images(
     roots: Sequence[Path],
     pseudo_weight: float = 1.0,
     reading: Reading | None = None,
-) -> tuple[list[LabelledImage], list[str]]:
+) -> tuple[list[LabelledImage], list[ReadingNote]]:
     """Reads one COCO file with its image folders, or several files with one folder each.
 
     Returns:
-        The labelled images, and what was repaired, quarantined or odd in the files (to be shown).
+        The labelled images, and what was repaired, left out or odd in the files (to be shown).
 
     Raises:
         CocoError: a file cannot be read as COCO.
@@ -157,11 +163,11 @@ def read_labelled_images(
     else:
         raise DataError(f"{len(annotations)} annotation files need {len(annotations)} --images, not {len(roots)}")
     images: list[LabelledImage] = []
-    notes: list[str] = []
+    notes: list[ReadingNote] = []
     for path, folders in pairs:
         data = read_coco(path, keep_raw=False, roots=folders, reading=reading)
         images += labelled_images(data, folders, pseudo_weight)
-        notes += [f"{path}: {note}" for note in (*data.notes, *data.quarantined)]
+        notes += reading_notes(data)
     return images, notes
 
 
@@ -210,22 +216,6 @@ def _ignored(key: int, image_id: int, region: Sequence[float]) -> dict[str, Any]
         "num_keypoints": 0,
         "keypoints": [0.0] * (3 * len(load_skeleton().keypoints)),
     }
-
-
-def split_by_image(
-    images: list[LabelledImage], fraction: float, seed: int
-) -> tuple[list[LabelledImage], list[LabelledImage]]:
-    """Splits into training and held-out images, by image, the same for the same seed; both get at least one.
-
-    Raises:
-        DataError: there are fewer than two images.
-    """
-    if len(images) < 2:
-        raise DataError("holding images out needs at least two labelled images: label more, or hold none out")
-    order = np.random.default_rng(seed).permutation(len(images))
-    held_out = set(order[: held_out_count(len(images), fraction)].tolist())
-    training = [image for index, image in enumerate(images) if index not in held_out]
-    return training, [image for index, image in enumerate(images) if index in held_out]
 
 
 class StepSampler:

@@ -7,21 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
 
-from msarcnn.coco import read_coco
+from msarcnn.coco import CocoDataset, Reading, read_coco
 from msarcnn.dataset import DataError, ground_truth, labelled_images
 from msarcnn.effort import Effort, Estimate, Shown
-from msarcnn.evaluation import (
-    PERSON_CATEGORY,
-    ImageResult,
-    encoded_results,
-    evaluate_results,
-    to_coco_results,
-)
-from msarcnn.joint_names import joint_order
+from msarcnn.evaluation import KINDS, ImageResult, encoded_results, evaluate_results, is_judged, to_coco_results
 from msarcnn.predictor import Features, Predictor
+from msarcnn.reading_notes import reading_notes, why_nobody
+from msarcnn.results import read_results
 from msarcnn.skeleton import load_skeleton
 
 Report = Callable[[int, int, float], None]
@@ -30,7 +24,10 @@ Report = Callable[[int, int, float], None]
 
 @dataclass(frozen=True)
 class Judged:
-    """The figures by kind ("keypoints", "bbox", and "effort" where it was asked for), and what could not be read."""
+    """The figures by kind ("keypoints", "bbox", and "effort" where it was asked for).
+
+    problems are sentences: what was repaired, left out or not judged, and which images could not be read.
+    """
 
     figures: dict[str, dict[str, Any]]
     problems: list[str]
@@ -43,6 +40,7 @@ def evaluate_model(
     device: str,
     report: Report,
     shown_score: float | None = None,
+    reading: Reading | None = None,
 ) -> Judged:
     """Judges a model on a COCO file's images.
 
@@ -52,6 +50,7 @@ def evaluate_model(
         device: Where to compute.
         report: Told about the progress.
         shown_score: Simulate an annotator who is shown people from this box score on; None: do not.
+        reading: What somebody has said about annotations that leave it open.
 
     Returns:
         The figures; images that could not be read count as nothing found.
@@ -59,8 +58,9 @@ def evaluate_model(
     Raises:
         CocoError, CheckpointError, DataError: the file or the model cannot be used, or no image can be read.
     """
-    data = read_coco(annotations, keep_raw=False)
+    data = read_coco(annotations, keep_raw=False, roots=[images], reading=reading)
     truth = ground_truth(data)
+    notes = _notes(data, truth)
     predictor = Predictor.load(model, device)
     problems: list[str] = []
     started, results = time.monotonic(), []
@@ -78,28 +78,50 @@ def evaluate_model(
     figures: dict[str, dict[str, Any]] = dict(evaluate_results(truth, to_coco_results(results)))
     if shown_score is not None:
         figures["effort"] = effort.figures()
-    return Judged(figures, problems)
+    return Judged(figures, notes + problems)
 
 
-def evaluate_predictions(annotations: Path, predictions: Path, shown_score: float | None = None) -> Judged:
+def evaluate_predictions(
+    annotations: Path, predictions: Path, shown_score: float | None = None, reading: Reading | None = None
+) -> Judged:
     """Judges a file of COCO results; a simulated annotator gets no new joints from the boxes that are drawn.
+
+    Keypoints without boxes are judged as keypoints only, boxes without keypoints as boxes only.
 
     Raises:
         CocoError, DataError: one of the files cannot be used.
     """
-    truth = ground_truth(read_coco(annotations, keep_raw=False))
-    entries = _read_results(predictions, truth)
-    figures: dict[str, dict[str, Any]] = dict(evaluate_results(truth, entries))
-    if shown_score is not None:
+    data = read_coco(annotations, keep_raw=False, reading=reading)
+    truth = ground_truth(data)
+    problems = _notes(data, truth)
+    results = read_results(predictions, data)
+    problems += results.problems
+    figures: dict[str, dict[str, Any]] = dict(evaluate_results(truth, results.entries, results.kinds))
+    if shown_score is not None and len(results.kinds) < len(KINDS):
+        problems.append(f"{predictions}: no effort figures, which need boxes and keypoints")
+    elif shown_score is not None:
         effort, people = Effort(), _people_by_image(truth)
         shown: dict[int, list[dict[str, Any]]] = defaultdict(list)
-        for entry in entries:
+        for entry in results.entries:
             if entry.get("box_score", entry["score"]) >= shown_score:
                 shown[entry["image_id"]].append(entry)
         for image in truth["images"]:
             effort.add(people[image["id"]], _shown_entries(shown[image["id"]]), None)
         figures["effort"] = effort.figures()
-    return Judged(figures, [])
+    return Judged(figures, problems)
+
+
+def _notes(data: CocoDataset, truth: dict[str, Any]) -> list[str]:
+    """What the figures do not say about the annotations. Raises DataError when nobody of a file's people is usable."""
+    notes = [str(note) for note in reading_notes(data)]
+    if not any(is_judged(annotation, "bbox") for annotation in truth["annotations"]):
+        reasons = why_nobody(data)
+        if reasons:
+            raise DataError(f"{data.path}: nobody in it can be judged by: {reasons}")
+        notes.append(f"{data.path}: nobody is labelled in it: AP and AR are -1, there is nothing to find")
+    elif not any(is_judged(annotation, "keypoints") for annotation in truth["annotations"]):
+        notes.append(f"{data.path}: nobody in it has labelled keypoints: keypoint AP and AR are -1")
+    return notes
 
 
 def _people_by_image(truth: dict[str, Any]) -> dict[int, list[dict[str, Any]]]:
@@ -130,30 +152,3 @@ def _shown_entries(entries: list[dict[str, Any]]) -> Shown:
     scores = [entry.get("keypoint_scores", [1.0] * count) for entry in entries]
     visible = np.array(scores, dtype=float).reshape(-1, count) >= 0.5
     return Shown(np.column_stack((boxes[:, :2], boxes[:, :2] + boxes[:, 2:])), points[..., :2], visible)
-
-
-def _read_results(path: Path, truth: dict[str, Any]) -> list[dict[str, Any]]:
-    """Reads COCO results; raises DataError naming the first entry that does not fit."""
-    try:
-        entries: list[dict[str, Any]] = msgspec.json.decode(path.read_bytes(), type=list[dict[str, Any]])
-    except msgspec.MsgspecError as error:
-        raise DataError(f"{path}: not COCO results ({error}): give a JSON list of detections") from error
-    known = {image["id"] for image in truth["images"]}
-    length = 3 * len(load_skeleton().keypoints)
-    for index, entry in enumerate(entries):
-        fits = len(entry.get("bbox", ())) == 4 and len(entry.get("keypoints", ())) == length and "score" in entry
-        if not fits or entry.get("image_id") not in known:
-            raise DataError(
-                f"{path}: entry {index} needs bbox (4), keypoints ({length}), score and an image_id of the annotations"
-            )
-    return [{**entry, "category_id": PERSON_CATEGORY, "keypoints": _in_order(entry)} for entry in entries]
-
-
-def _in_order(entry: dict[str, Any]) -> list[float]:
-    """An entry's keypoints in the skeleton's order, where `keypoint_names` says that they are in another one."""
-    keypoints, names = entry["keypoints"], entry.get("keypoint_names")
-    order = joint_order(names) if isinstance(names, list) else None
-    if order is None:
-        return keypoints
-    triples = [keypoints[at : at + 3] for at in range(0, len(keypoints), 3)]
-    return [value for triple in order.read(triples, [0, 0, 0]) for value in triple]

@@ -2,7 +2,7 @@
 
 import contextlib
 import io
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -18,6 +18,7 @@ from msarcnn.oks import box_overlaps, oks_terms
 from msarcnn.predictor import Features, Predictor
 
 KEYPOINT_FIGURES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")
+KINDS = ("keypoints", "bbox")
 BOX_FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl")
 
 
@@ -107,31 +108,38 @@ def to_coco_results(results: Iterable[ImageResult]) -> list[dict[str, Any]]:
     return entries
 
 
-def evaluate_results(ground_truth: dict[str, Any], results: Sequence[dict[str, Any]]) -> dict[str, dict[str, float]]:
+def evaluate_results(
+    ground_truth: dict[str, Any], results: Sequence[dict[str, Any]], kinds: Collection[str] = KINDS
+) -> dict[str, dict[str, float]]:
     """COCO's figures for the person category.
 
     Args:
         ground_truth: A COCO keypoint dataset (images, annotations of category 1, categories).
         results: Entries in COCO's results format; boxes are ranked by `box_score` where an entry has one.
+        kinds: What to judge; every entry must have it.
 
     Returns:
-        {"keypoints": ten figures, "bbox": six}. A figure without any ground truth is -1, as pycocotools has it.
+        {"keypoints": ten figures, "bbox": six}, or those of `kinds`. A figure without any ground truth is -1, as
+        pycocotools has it.
     """
     with contextlib.redirect_stdout(io.StringIO()):
         truth = COCO()
         truth.dataset = ground_truth
         truth.createIndex()
-        keypoints = _run(truth, results, "keypoints", KEYPOINT_FIGURES)
-        # Annotations of detection-only images count for the boxes, though they have no keypoints.
-        ranked = [{**entry, "score": entry.get("box_score", entry["score"])} for entry in results]
-        boxes = _run(truth, ranked, "bbox", BOX_FIGURES)
-    return {"keypoints": keypoints, "bbox": boxes}
+        figures = {}
+        if "keypoints" in kinds:
+            figures["keypoints"] = _run(truth, results, "keypoints", KEYPOINT_FIGURES)
+        if "bbox" in kinds:
+            # Annotations of detection-only images count for the boxes, though they have no keypoints.
+            ranked = [{**entry, "score": entry.get("box_score", entry["score"])} for entry in results]
+            figures["bbox"] = _run(truth, ranked, "bbox", BOX_FIGURES)
+    return figures
 
 
 def _run(truth: COCO, results: Sequence[dict[str, Any]], kind: str, names: tuple[str, ...]) -> dict[str, float]:
     if not results:
         # pycocotools cannot load an empty list of results; nothing found is an AP of 0.
-        has_truth = any(_is_judged(annotation, kind) for annotation in truth.dataset["annotations"])
+        has_truth = any(is_judged(annotation, kind) for annotation in truth.dataset["annotations"])
         return dict.fromkeys(names, 0.0 if has_truth else -1.0)
     # loadRes adds areas from the keypoints' extent, which are not the boxes': each kind gets its own copy.
     entries = [{k: v for k, v in entry.items() if k in ("image_id", "category_id", "score", kind)} for entry in results]
@@ -143,7 +151,7 @@ def _run(truth: COCO, results: Sequence[dict[str, Any]], kind: str, names: tuple
     return {name: round(float(value), 4) for name, value in zip(names, evaluation.stats, strict=False)}
 
 
-def _is_judged(annotation: dict[str, Any], kind: str) -> bool:
+def is_judged(annotation: dict[str, Any], kind: str) -> bool:
     """Whether somebody has to be found: crowds, and for keypoints people without any, are ignored."""
     return not annotation.get("iscrowd") and (kind != "keypoints" or annotation["num_keypoints"] > 0)
 

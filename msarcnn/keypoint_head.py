@@ -1,4 +1,4 @@
-"""MS-KpsNet and the baseline's keypoint head: RoI features in, K heatmaps of logits out (paper section 3.3)."""
+"""MS-KpsNet and the baseline's keypoint head: RoI features in, K heatmaps of logits out (paper section 6)."""
 
 from torch import Tensor, nn
 from torch.nn import functional
@@ -9,13 +9,13 @@ def _conv(inputs: int, outputs: int) -> nn.Sequential:
 
 
 class MSKpsNet(nn.Module):
-    """Eleven 3x3 convolutions over 16x16, 8x8 and 4x4 maps, with skips back up (model: hourglass-like).
+    """Eleven 3x3 convolutions over 16x16, 8x8 and 4x4 maps, with skips back up, like an hourglass.
 
     Args:
         in_channels: Channels of the pooled RoI.
         width: Channels of every convolution (512 in the paper).
 
-    The first stem convolution keeps the channels of a concatenated input (Table 2: 1024 -> 1024 -> 512).
+    The first stem convolution keeps the channels of a concatenated input (paper section 8.2: 1024 -> 1024 -> 512).
     """
 
     def __init__(self, in_channels: int, width: int) -> None:

@@ -8,7 +8,7 @@ from torch.nn import functional
 
 
 def keypoints_in_cells(keypoints: Tensor, weights: Tensor, rois: Tensor, heatmap_size: int) -> tuple[Tensor, Tensor]:
-    """Puts keypoints into the frame of their RoI's heatmap (model section 8).
+    """Puts keypoints into the frame of their RoI's heatmap.
 
     Args:
         keypoints: [N, K, 3] float: x, y in the RoIs' frame and visibility v. v = 0 is not labelled;
@@ -39,7 +39,7 @@ def labelled_cells(points: Tensor, heatmap_size: int) -> Tensor:
 
 
 def keypoint_loss(logits: Tensor, points: Tensor, weights: Tensor, spread: float = 0.0) -> Tensor:
-    """Cross-entropy over the S*S cells of each map, averaged over the labelled keypoints (eq. 1).
+    """Cross-entropy over the S*S cells of each map, averaged over the labelled keypoints (paper, equation 1).
 
     Args:
         logits: [N, K, S, S].
@@ -79,7 +79,7 @@ def heatmap_probabilities(logits: Tensor) -> Tensor:
 def decode_keypoints(
     logits: Tensor, boxes: Tensor, method: Literal["top2", "argmax"] = "top2"
 ) -> tuple[Tensor, Tensor]:
-    """Turns heatmaps into points (paper section 3.4; model section 9).
+    """Turns heatmaps into points (paper sections 7 and 8.2).
 
     Args:
         logits: [N, K, S, S].

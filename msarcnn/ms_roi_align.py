@@ -1,4 +1,4 @@
-"""MS-RoIAlign: every box is pooled from every pyramid level (paper section 3.2)."""
+"""MS-RoIAlign: every box is pooled from every pyramid level (paper section 5)."""
 
 from typing import Literal
 
@@ -16,7 +16,7 @@ class MSRoIAlign(nn.Module):
     Args:
         n: 0 for classification (8x8 out), 1 for keypoints (16x16 out).
         channels: Channels of the pyramid.
-        aggregation: "sum" of the levels, or "concat" along channels (Table 2).
+        aggregation: "sum" of the levels, or "concat" along channels (paper, Table 2).
     """
 
     def __init__(self, n: int, channels: int, aggregation: Literal["sum", "concat"] = "sum") -> None:

@@ -1,4 +1,4 @@
-"""The model as a service: encode an image once, then ask about people and about any box (model section 13)."""
+"""The model as a service: encode an image once, then ask about people and about any box."""
 
 import threading
 from collections import OrderedDict

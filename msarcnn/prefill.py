@@ -9,12 +9,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from msarcnn.coco import read_coco, write_json_atomic
+from msarcnn.coco import PersonCategory, Reading, read_coco, write_json_atomic
 from msarcnn.dataset import LabelledImage, labelled_images
 from msarcnn.evaluation import ImageResult, predict_images, to_coco_results
 from msarcnn.image_formats import READ_FORMATS
 from msarcnn.images import ImageError, scan_folder
 from msarcnn.predictor import Predictor
+from msarcnn.results import for_category
 from msarcnn.skeleton import load_skeleton
 
 Report = Callable[[int, int, float], None]
@@ -23,7 +24,7 @@ Report = Callable[[int, int, float], None]
 
 @dataclass(frozen=True)
 class Prefilled:
-    """The outcome: what was written, and sentences about the files that could not be read."""
+    """The outcome: what was written, and what was left out or could not be read."""
 
     images: int
     people: int
@@ -103,12 +104,19 @@ def predict_dataset(
 
 
 def predict_results(
-    predictor: Predictor, images: list[LabelledImage], threshold: float, report: Report
+    predictor: Predictor,
+    images: list[LabelledImage],
+    threshold: float,
+    report: Report,
+    person: PersonCategory | None = None,
 ) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
-    """Labels images: a list in COCO's results format, all coordinates kept (a test-dev submission)."""
+    """Labels images: a list in COCO's results format, all coordinates kept (a test-dev submission).
+
+    Given the person category of the images' file, the results have its id and its order of joints.
+    """
     problems: list[str] = []
     results = to_coco_results(_watched(predictor, images, problems, report))
-    return [entry for entry in results if entry["box_score"] >= threshold], tuple(problems)
+    return [for_category(entry, person) for entry in results if entry["box_score"] >= threshold], tuple(problems)
 
 
 def _watched(
@@ -151,6 +159,7 @@ def prefill(
     results_format: bool,
     threshold: float,
     report: Report,
+    reading: Reading | None = None,
 ) -> Prefilled:
     """Labels files and folders, or the images of a COCO file (whose ids are kept), and writes the result atomically.
 
@@ -158,13 +167,15 @@ def prefill(
         CocoError, ImageError: the input cannot be used.
         OSError: the output cannot be written; an older file of that name is untouched.
     """
-    left_out: list[str] = []
+    person, left_out = None, list[str]()
     if annotations is not None and images is not None:
-        chosen = labelled_images(read_coco(annotations, keep_raw=False), [images])
+        data = read_coco(annotations, keep_raw=False, roots=[images], reading=reading)
+        chosen, person = labelled_images(data, [images]), data.person
+        left_out = [f"{annotations}: {record}" for record in data.quarantined if record.section == "images"]
     else:
         chosen, left_out = images_to_label(paths)
     if results_format:
-        results, problems = predict_results(predictor, chosen, threshold, report)
+        results, problems = predict_results(predictor, chosen, threshold, report, person)
         write_json_atomic(output, msgspec.json.encode(results))
         return Prefilled(len(chosen) - len(problems), len(results), (*left_out, *problems))
     dataset, problems = predict_dataset(predictor, chosen, threshold, report)

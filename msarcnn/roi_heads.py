@@ -48,7 +48,7 @@ class PoseRoIHeads(RoIHeads):
     """Classification head and keypoint head over the same proposals.
 
     Training feeds both heads the sampled proposals in parallel; inference is sequential: the keypoint head
-    sees only the refined boxes (paper section 3). The three questions are methods of their own, so that
+    sees only the refined boxes (paper section 7). The three questions are methods of their own, so that
     the keypoint head can be asked about any box of an image that was encoded before.
 
     Args:
@@ -126,7 +126,7 @@ class PoseRoIHeads(RoIHeads):
         image_shapes: list[tuple[int, int]],
         targets: list[Target],
     ) -> Tensor:
-        """A proposal trains the head only if it is positive and holds a labelled keypoint (model section 8)."""
+        """A proposal trains the head only if it is positive and holds a labelled keypoint."""
         boxes, points, weights = [], [], []
         for box, match, label, target in zip(proposals, matched, labels, targets, strict=True):
             positive = torch.where(label > 0)[0]

@@ -2,7 +2,8 @@
 
 import argparse
 import signal
-from dataclasses import dataclass, replace
+import sys
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -12,7 +13,7 @@ import torch
 from msarcnn.backbone import mobilenet_body_state
 from msarcnn.checked_fields import ConfigError, check_fields, check_value, from_plain, within
 from msarcnn.checkpoint import CheckpointError, CheckpointInfo, find_model, load_checkpoint, read_tensors
-from msarcnn.coco import read_coco
+from msarcnn.coco import Reading, read_coco
 from msarcnn.config import DEFAULT_MODEL, ModelConfig, TrainConfig, preset, training_steps
 from msarcnn.dataset import (
     DataError,
@@ -21,12 +22,20 @@ from msarcnn.dataset import (
     ground_truth,
     labelled_images,
     read_labelled_images,
-    split_by_image,
 )
-from msarcnn.evaluation import calibrate, evaluate_results, predict_images, recalibrated, to_coco_results
+from msarcnn.evaluation import (
+    calibrate,
+    evaluate_results,
+    is_judged,
+    predict_images,
+    recalibrated,
+    to_coco_results,
+)
 from msarcnn.model import MSARCNN, build_model
 from msarcnn.predictor import Predictor, check_device
+from msarcnn.reading_notes import ReadingNote, reading_notes, why_nobody
 from msarcnn.run_folder import RunFolder
+from msarcnn.split import split_by_image
 from msarcnn.training import Evaluate, Trainer, lineage_of
 
 
@@ -48,11 +57,18 @@ class RunSettings:
     model: dict[str, Any]
     train: dict[str, Any]
     device: str
+    people: list[str] = field(default_factory=list)
+    joints_in_coco_order: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
         from_plain(ModelConfig, self.model, "model.")
         from_plain(TrainConfig, self.train, "train.")
+
+    @property
+    def reading(self) -> Reading:
+        """What was said about annotations that leave something open."""
+        return Reading(tuple(self.people), self.joints_in_coco_order)
 
     @property
     def model_config(self) -> ModelConfig:
@@ -82,6 +98,8 @@ def settings_from_arguments(arguments: argparse.Namespace) -> RunSettings:
         model=config.to_dict(),
         train=_train_config(arguments).to_dict(),
         device=arguments.device,
+        people=arguments.people or [],
+        joints_in_coco_order=arguments.joints_in_coco_order,
     )
 
 
@@ -137,10 +155,13 @@ def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace)
     check_device(settings.device)
     config = settings.train_config
     annotations, roots = [Path(p) for p in settings.annotations], [Path(p) for p in settings.images]
-    images, notes = read_labelled_images(annotations, roots, config.pseudo_weight)
-    for note in notes:
-        run.log({"event": "message", "level": "info", "text": note})
-    training, judge = _hold_out(settings, chosen_for_training(images, config), annotations, run)
+    images, notes = read_labelled_images(annotations, roots, config.pseudo_weight, settings.reading)
+    _say(notes, run)
+    chosen = chosen_for_training(images, config)
+    check_learnable(chosen, annotations, settings.reading)
+    training, judge = _hold_out(settings, chosen, annotations, run)
+    if judge:
+        check_judgeable(judge.truth, any(image.has_keypoints for image in training))
     if not arguments.resume:
         if arguments.epochs:
             steps = training_steps(len(training), arguments.epochs, config.batch_size)
@@ -155,7 +176,56 @@ def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace)
         lineage=lineage_of(Path(settings.init) if settings.init else None, annotations, config),
     )
     evaluate, held_out = (judge.evaluation(info), len(judge.images)) if judge else (None, 0)
-    return Trainer(model.to(settings.device), info, training, config, run, evaluate, held_out)
+    trainer = Trainer(model.to(settings.device), info, training, config, run, evaluate, held_out)
+    if trainer.precision.warning:
+        print(trainer.precision.warning, file=sys.stderr)
+    return trainer
+
+
+def _say(notes: list[ReadingNote], run: RunFolder) -> None:
+    """Tells the run's log what became of the files' records, and the command line what was left out."""
+    for note in notes:
+        run.log({"event": "message", "level": "warning" if note.lost else "info", "text": note.text})
+        if note.lost:
+            print(note, file=sys.stderr)
+
+
+def check_learnable(images: list[LabelledImage], annotations: list[Path], reading: Reading | None = None) -> None:
+    """Refuses a run that could only end with a model that has learned nothing.
+
+    Args:
+        images: What is to be trained on.
+        annotations: The files that they come from; read again for the reasons.
+        reading: What was said about them.
+
+    Raises:
+        DataError: there is nobody on the images.
+    """
+    if any(len(image.boxes) for image in images):
+        return
+    reasons = "; ".join(
+        filter(None, (why_nobody(read_coco(path, keep_raw=False, reading=reading)) for path in annotations))
+    )
+    files = ", ".join(map(str, annotations))
+    nobody = "nobody is labelled" if images else "no image is chosen; those with labelled keypoints were wanted"
+    raise DataError(f"nobody to learn from in {files} ({reasons or nobody}): label people, or correct the file")
+
+
+def check_judgeable(truth: dict[str, Any], posed: bool) -> None:
+    """Refuses a run whose figures would all say nothing.
+
+    Args:
+        truth: COCO data set of what is held out.
+        posed: Whether keypoints are trained; else boxes are judged.
+
+    Raises:
+        DataError: nobody held out has what is judged.
+    """
+    if not any(is_judged(annotation, "keypoints" if posed else "bbox") for annotation in truth["annotations"]):
+        raise DataError(
+            f"the {len(truth['images'])} held-out images have nobody{' with labelled keypoints' if posed else ''} "
+            "to judge by: label more, hold other images out, or none"
+        )
 
 
 def _initial_model(settings: RunSettings) -> tuple[MSARCNN, CheckpointInfo]:
@@ -184,14 +254,18 @@ def _hold_out(
     if settings.val_annotations:
         if not settings.val_images:
             raise DataError("--val-annotations needs --val-images, the folder of its images")
-        data = read_coco(Path(settings.val_annotations), keep_raw=False)
-        return images, _Judge(labelled_images(data, [Path(settings.val_images)]), ground_truth(data), run)
+        folders = [Path(settings.val_images)]
+        data = read_coco(Path(settings.val_annotations), keep_raw=False, roots=folders, reading=settings.reading)
+        _say(reading_notes(data), run)
+        return images, _Judge(labelled_images(data, folders), ground_truth(data), run)
     if settings.val_fraction <= 0:
         return images, None
     if len(annotations) > 1:
         raise DataError("--val-fraction needs a single annotation file: give --val-annotations instead")
     training, held_out = split_by_image(images, settings.val_fraction, settings.train_config.seed)
-    truth = ground_truth(read_coco(annotations[0], keep_raw=False), {image.image_id for image in held_out})
+    roots = [Path(folder) for folder in settings.images]
+    data = read_coco(annotations[0], keep_raw=False, roots=roots, reading=settings.reading)
+    truth = ground_truth(data, {image.image_id for image in held_out})
     return training, _Judge(held_out, truth, run)
 
 

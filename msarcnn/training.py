@@ -1,4 +1,4 @@
-"""Training and fine-tuning: one loop, exactly resumable, watched through its run folder (paper section 4)."""
+"""Training and fine-tuning: one loop, exactly resumable, watched through its run folder (paper section 7)."""
 
 import math
 import time
@@ -97,7 +97,7 @@ class Trainer:
         model.set_sampling(config.sampling)
         self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.optimizer = self._build_optimizer()
-        self._precision = choose_precision(config.precision, next(model.parameters()).device)
+        self.precision = choose_precision(config.precision, next(model.parameters()).device)
         self.average = WeightAverage(self.parameters, config.average)
         self.state = TrainingState(model, self.parameters, self.optimizer, self.average)
 
@@ -171,7 +171,7 @@ class Trainer:
         self.model.train()
         images = [sample.image.to(device) for sample in batch]
         targets = [{key: value.to(device) for key, value in sample.target.items()} for sample in batch]
-        with torch.autocast(device.type, torch.bfloat16, enabled=self._precision.bf16):
+        with torch.autocast(device.type, torch.bfloat16, enabled=self.precision.bf16):
             losses = self.model(images, targets)
         total = torch.stack([value.float() for value in losses.values()]).sum()
         if not torch.isfinite(total):
@@ -262,11 +262,11 @@ class Trainer:
                 "people": sum(len(image.boxes) for image in self.images),
                 "val_images": self.held_out,
                 "resumed_at": self.progress.step,
-                "precision": "bf16" if self._precision.bf16 else "fp32",
+                "precision": "bf16" if self.precision.bf16 else "fp32",
             }
         )
-        if self._precision.warning:
-            self._warn(self._precision.warning)
+        if self.precision.warning:
+            self._warn(self.precision.warning)
 
     def _log_step(self, losses: dict[str, float], seconds: float) -> None:
         left = self.config.iterations - self.progress.step

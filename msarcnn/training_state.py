@@ -39,9 +39,11 @@ class Progress:
         """A sentence about what the run has brought; empty when nothing was held out."""
         if not self.before or not self.after:
             return ""
-        before, after = (figures["keypoints"]["AP"] for figures in (self.before, self.after))
+        kind = "bbox" if self.before["keypoints"]["AP"] < 0 else "keypoints"  # nobody held out has keypoints
+        before, after = (figures[kind]["AP"] for figures in (self.before, self.after))
         advice = "" if score_of(self.after) >= score_of(self.before) else " It is not better: more labels may help."
-        return f"Keypoint AP {before:.3f} before, {after:.3f} after, on {held_out} held-out images.{advice}"
+        name = "Keypoint AP" if kind == "keypoints" else "Box AP"
+        return f"{name} {before:.3f} before, {after:.3f} after, on {held_out} held-out images.{advice}"
 
 
 def score_of(figures: Figures) -> float:

@@ -122,7 +122,7 @@ class Person:
         return replace(self, joints=(*self.joints[:index], joint, *self.joints[index + 1 :]))
 
     def with_box(self, box: Box) -> "Person":
-        """Changes the box; an imported area is scaled with it (app.md section 2)."""
+        """Changes the box; an imported area is scaled with it: it keeps its share of the box."""
         area = self.area
         if area is not None:
             area = area * box.area / self.box.area if self.box.area > 0 else box.area

@@ -127,7 +127,7 @@ CREATE TABLE operation (
 
 
 def connect(path: Path, read_only: bool) -> sqlite3.Connection:
-    """Opens an existing file with the pragmas that the promises of reliability rest on; no transaction is open.
+    """Opens an existing file so that a kill loses nothing and a hostile file runs nothing; no transaction is open.
 
     Raises:
         sqlite3.Error: SQLite cannot open it.

@@ -16,9 +16,9 @@ from msarcnn.dataset import (
     labelled_images,
     mixed_seed,
     read_labelled_images,
-    split_by_image,
 )
 from msarcnn.skeleton import load_skeleton
+from msarcnn.split import split_by_image
 
 LIGHT = PRESETS["msa_rcnn_mobilenet_v2"]
 
