@@ -38,6 +38,7 @@ def connect_panels(window: "MainWindow") -> None:
     window.heatmap_panel.shown_changed.connect(lambda on: layers.switch("heatmap", on))
     window.heatmap_panel.opacity_changed.connect(layers.set_opacity)
     window.heatmaps.status_changed.connect(window.heatmap_panel.show_status)
+    layers.switched.connect(lambda layer, on: window.docks.show_heatmap(on) if layer == "heatmap" else None)
     window.view_panel.adjusted.connect(lambda *values: layers.set_adjustments(Adjustments(*values)))
     window.view_panel.reset_wanted.connect(layers.reset_adjustments)
     layers.changed.connect(window.show_layers)

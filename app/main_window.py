@@ -60,6 +60,7 @@ from app.workers.trainer_client import TrainerClient
 
 TITLE = "MSA R-CNN pose labeller"
 _TOUR_SEEN = "tour_seen"
+_DRAGGED = ("window/joints_height", "window/shared_height")
 
 
 class MainWindow(QMainWindow):
@@ -81,7 +82,9 @@ class MainWindow(QMainWindow):
         connect_background_work(self)
         self.questions = Questions(self)
         self.restoreGeometry(settings.bytes_value("window/geometry"))
-        self.restoreState(settings.bytes_value("window/state"))
+        if self.restoreState(settings.bytes_value("window/state")):
+            joints, shared = (settings.value(name, 0) for name in _DRAGGED)
+            self.docks.keep_arrangement((joints, shared))
         self.docks.hide_training()
         self._show_project(False)
         self.space_keeper = SpaceKeeper(self)
@@ -331,6 +334,8 @@ class MainWindow(QMainWindow):
         self.settings.set_bytes("window/geometry", self.saveGeometry())
         if self.session.is_open:  # without a project, all docks are hidden
             self.settings.set_bytes("window/state", self.saveState())
+            for name, height in zip(_DRAGGED, self.docks.dragged, strict=True):
+                self.settings.set_value(name, height)
         self.hide()  # nobody has to watch how the children end
         self.closing.finish()
         event.accept()

@@ -19,6 +19,8 @@ class Layers(QObject):
     """
 
     changed = Signal()
+    switched = Signal(str, bool)
+    """A layer of `SWITCHES` was turned on or off; `changed` follows."""
 
     def __init__(self, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -35,6 +37,7 @@ class Layers(QObject):
         """Turns a layer of `SWITCHES` on or off."""
         if self._on[layer] != on:
             self._on[layer] = on
+            self.switched.emit(layer, on)
             self.changed.emit()
 
     def toggle(self, layer: str) -> None:

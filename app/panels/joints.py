@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, Qt, Signal
+from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QSize, Qt, Signal
 from PySide6.QtGui import QColor, QShowEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableView, QVBoxLayout, QWidget
 
@@ -18,8 +18,9 @@ COLUMNS = ("Joint", "x", "y", "State", "Conf.")
 _JOINT, _X, _Y, _STATE, _BY = range(len(COLUMNS))
 _STATES = {0: "–", 1: "occluded", 2: "visible"}
 _WORDS = {"": 0, "-": 0, "–": 0, "0": 0, "1": 1, "2": 2, "occluded": 1, "visible": 2, "hint": 0, "o": 1, "v": 2}
-_SWATCH, _PADDING = 28, 10
-"""Pixels: room for the colour before a name, and beside every text."""
+_SWATCH, _PADDING, _ROW_PADDING = 28, 10, 6
+"""Pixels: room for the colour before a name, beside every text, and above and below it together."""
+_MARGINS = (4, 4, 8, 4)
 _SAME_PLACE = 0.05
 """Pixels: a joint that was moved no further still has the model's confidence."""
 
@@ -185,7 +186,6 @@ class JointsPanel(QWidget):
         self.table.setShowGrid(False)
         self.table.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.table.verticalHeader().hide()
-        self.table.verticalHeader().setDefaultSectionSize(23)
         header = self.table.horizontalHeader()
         header.setHighlightSections(False)
         header.setDefaultAlignment(Qt.AlignmentFlag.AlignLeft | Qt.AlignmentFlag.AlignVCenter)
@@ -195,7 +195,7 @@ class JointsPanel(QWidget):
         self.empty.setProperty("muted", True)
         self.empty.setAlignment(Qt.AlignmentFlag.AlignCenter)
         layout = QVBoxLayout(self)
-        layout.setContentsMargins(4, 4, 8, 4)
+        layout.setContentsMargins(*_MARGINS)
         layout.addWidget(self.table)
         layout.addWidget(self.empty)
         self.table.selectionModel().currentRowChanged.connect(self._picked)
@@ -209,7 +209,17 @@ class JointsPanel(QWidget):
 
     def showEvent(self, event: QShowEvent) -> None:
         super().showEvent(event)
+        self.table.verticalHeader().setDefaultSectionSize(self._row_height())
         self._fit_columns()
+
+    def sizeHint(self) -> QSize:
+        """High enough for every joint, also while nobody is selected."""
+        rows = len(self.model.names) * self._row_height()
+        height = rows + self.table.horizontalHeader().sizeHint().height() + 2 * self.table.frameWidth()
+        return QSize(super().sizeHint().width(), height + _MARGINS[1] + _MARGINS[3])
+
+    def _row_height(self) -> int:
+        return self.table.fontMetrics().height() + _ROW_PADDING
 
     def _fit_columns(self) -> None:
         """Gives the columns the widths of their longest texts.

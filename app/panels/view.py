@@ -4,7 +4,7 @@ from math import log
 
 from PySide6.QtCore import Qt, Signal
 from PySide6.QtGui import QAction
-from PySide6.QtWidgets import QCheckBox, QGridLayout, QLabel, QPushButton, QSlider, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QCheckBox, QGridLayout, QHBoxLayout, QLabel, QPushButton, QSlider, QVBoxLayout, QWidget
 
 _STEPS = 100
 
@@ -37,8 +37,10 @@ class ViewPanel(QWidget):
         layout.setContentsMargins(8, 4, 8, 8)
         layout.setSpacing(8)
         layout.addLayout(grid)
-        layout.addWidget(self.reset, 0, Qt.AlignmentFlag.AlignLeft)
-        layout.addWidget(self.fade)
+        switches = QHBoxLayout()
+        switches.addWidget(self.fade, 1)
+        switches.addWidget(self.reset)
+        layout.addLayout(switches)
         layout.addStretch(1)
         self.show_adjustments(0.0, 0.0, 1.0)
 
