@@ -68,7 +68,7 @@ def test_lost_people_are_a_warning_that_stays_with_a_report_that_stays(
     assert on_top is window.message_bar or window.message_bar.isAncestorOf(on_top), "nothing lies over it"
     window.message_bar.choose("Show report…")
     dialog = window.findChild(ImportReportDialog)
-    assert "150 x bbox is empty (annotations[2], annotations[3], " in dialog.text.toPlainText()
+    assert "150 left out: bbox is empty (annotations[2], annotations[3], " in dialog.text.toPlainText()
     dialog.copy.click()
     assert QGuiApplication.clipboard().text() == dialog.text.toPlainText()
     window.opening._asker.save = lambda *_: tmp_path / "report.json"
@@ -83,7 +83,7 @@ def test_lost_people_are_a_warning_that_stays_with_a_report_that_stays(
     open_in(again, coco_file)
     again.actions_by_id["import_report"].trigger()
     qtbot.waitUntil(lambda: again.findChild(ImportReportDialog) is not None, timeout=_LONG)
-    assert "150 x bbox is empty" in again.findChild(ImportReportDialog).text.toPlainText()
+    assert "150 left out: bbox is empty" in again.findChild(ImportReportDialog).text.toPlainText()
 
 
 def test_who_is_a_person_is_asked_and_the_answer_imports(

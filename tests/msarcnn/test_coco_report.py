@@ -31,10 +31,12 @@ def test_people_that_are_lost_are_counted_by_reason(tmp_path: Path) -> None:
     assert found.warns and found.summary() == "a.json: 1 image and 2 people; 33 people could not be read"
     first, second, third = found.lines
     assert (first.text, first.count, len(first.places)) == ("bbox is empty", 30, 20)
-    assert str(second) == ("3 x its image 100 does not exist (annotations[31], annotations[32], annotations[33])")
+    assert str(second) == (
+        "3 left out: its image 100 does not exist (annotations[31], annotations[32], annotations[33])"
+    )
     assert not third.warns and third.kind == "note"
     text = found.text()
-    assert text.index("Lost, or perhaps wrong:") < text.index("- 30 x bbox is empty (annotations[1], ")
+    assert text.index("Lost, or perhaps wrong:") < text.index("- 30 left out: bbox is empty (annotations[1], ")
     assert text.index("does not exist") < text.index("Repaired and decided:") < text.index("1 x iscrowd is missing")
 
 
