@@ -145,8 +145,8 @@ def reordered(raw: str, read: tuple[int, ...] | None, written: tuple[int, ...] |
     return msgspec.json.encode(fields).decode()
 
 
-def with_fields(raw: str, **values: int) -> str:
-    """A record's text with some numbers replaced; everything else stays byte for byte."""
+def with_fields(raw: str, **values: object) -> str:
+    """A record's text with some values replaced; everything else stays byte for byte."""
     fields = _decode_fields(raw)
     for name, value in values.items():
         fields[name] = _raw(value)

@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Literal
 
 import msgspec
 
+from app.storage.background import Background
 from app.storage.coco_person import edited_raw, new_annotation, read_person, reordered, with_fields
 from app.storage.export_plan import IdAllocator, Source, complete_plan, merge_headers, order_of_keypoints
 from app.storage.rows import person_from_json
@@ -25,6 +26,9 @@ _STEP = 2000
 class _ImageIds(msgspec.Struct):
     id: int
     license: Any = None
+    width: Any = None
+    height: Any = None
+    ignore_regions: Any = None
 
 
 class _AnnotationIds(msgspec.Struct):
@@ -35,6 +39,11 @@ class _AnnotationIds(msgspec.Struct):
 
 _decode_image = msgspec.json.Decoder(_ImageIds).decode
 _decode_annotation = msgspec.json.Decoder(_AnnotationIds).decode
+
+
+def _side(value: object) -> float:
+    """A stated width or height; 0 when it says nothing."""
+    return float(value) if isinstance(value, int | float) and value > 0 else 0.0
 
 
 class CocoWriter:
@@ -60,6 +69,7 @@ class CocoWriter:
         if purpose == "training" and only == "all":
             self._choice = f"({FINISHED} OR i.people > 0)"
         self._training = purpose == "training"
+        self.background = Background(connection)
         self._progress = progress
         self._done = 0
         self._total = self._count("image") + self._count("person") + self._count("other_annotation")
@@ -136,25 +146,33 @@ class CocoWriter:
 
     def _source_images(self, source: Source) -> Iterator[str]:
         rows = self._connection.execute(
-            "SELECT s.raw, s.image_id, i.root_id FROM source_image s LEFT JOIN image i ON i.id = s.image_id "
+            "SELECT s.raw, s.image_id, i.root_id, i.width, i.height FROM source_image s LEFT JOIN image i ON i.id = s.image_id "
             f"WHERE s.source_id = ? AND (({self._choice}) OR (s.image_id IS NULL AND ?)) ORDER BY s.position",
             (source.key, self._everything),
         )
         here: set[int] = set()
-        for raw, key, root in rows:
+        for raw, key, root, *size in rows:
             self._advance()
             ids = _decode_image(raw)
             if key is not None and key in self._written and key not in here:
                 source.images[ids.id] = self._written[key]  # an earlier source has the same image
                 continue
             new = self._image_ids.claim(ids.id)
-            changes: dict[str, int] = {}
+            changes: dict[str, object] = {}
             if new != ids.id:
-                source.images[ids.id] = changes["id"] = new
+                source.images[ids.id] = new
+                changes["id"] = new
             if isinstance(ids.license, int) and ids.license in source.licenses:
                 changes["license"] = source.licenses[ids.license]
             if self._writes_roots and root is not None:
                 changes["image_root"] = self._root_index[root]
+            if key is not None and self._training:
+                width, height = (
+                    _side(said) or known for said, known in zip((ids.width, ids.height), size, strict=True)
+                )
+                if ignored := self.background.ignored(key, width, height):
+                    there = ids.ignore_regions if isinstance(ids.ignore_regions, list) else []
+                    changes["ignore_regions"] = [*there, *ignored]
             if key is not None:
                 here.add(key)
                 self._written.setdefault(key, new)
@@ -175,7 +193,9 @@ class CocoWriter:
         new = self._image_ids.new()
         self._written[key] = new
         self.image_count += 1
-        record = {"id": new, "file_name": path, "width": width, "height": height}
+        record: dict[str, object] = {"id": new, "file_name": path, "width": width, "height": height}
+        if self._training and (ignored := self.background.ignored(key, width, height)):
+            record["ignore_regions"] = ignored
         if self._writes_roots:
             record["image_root"] = self._root_index[root]
         return msgspec.json.encode(record).decode()
