@@ -128,7 +128,10 @@ class Photos:
             return self._turned(image, upright, size, extent, place)
         if abs(stated[0] * true[1] / (stated[1] * true[0]) - 1) <= SAME_SHAPE:
             self._log.note("labels made for a larger or smaller copy of the photo: scaled to it", place, warns=True)
-            return replace(upright, scale=(true[0] / stated[0], true[1] / stated[1]))
+            sx, sy = true[0] / stated[0], true[1] / stated[1]
+            regions = tuple((x * sx, y * sy, w * sx, h * sy) for x, y, w, h in image.ignore_regions)
+            image = msgspec.structs.replace(upright.image, ignore_regions=regions)
+            return Frame(image, (sx, sy))
         if not extent.right and not extent.bottom:
             self._log.note("another size than the photo's: the photo's is used", place)
             return upright

@@ -123,6 +123,15 @@ class FineTuning(QObject):
         if result is None:
             self._over(error or "The fine-tuning was cancelled.", "error" if error else "info")
             return
+        images, unknown = int(result["images"]), int(result["unknown"])
+        if unknown:
+            noun = "image is" if unknown == 1 else "images are"
+            text = f"{unknown} of {images} {noun} neither finished nor pre-filled: nobody knows who else is on them. "
+            if unknown == images:
+                cure = "Mark those as done on which everybody is labelled (Ctrl+Space), or pre-fill them."
+                self._over(f"{text}A model cannot learn from them where nobody is. {cure}", "error")
+                return
+            self._messages.post(f"{text}The run learns their labels, not their background.", "info", topic="background")
         try:
             arguments = self.arguments(run / _LABELS, result["roots"], settings)
         except FileNotFoundError as problem:

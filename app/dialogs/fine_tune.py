@@ -64,6 +64,9 @@ class FineTuneSettings:
     device: str
 
 
+_UNFINISHED = " On unfinished images, places where somebody may be unlabelled are not taught as empty."
+
+
 class FineTuneDialog(QDialog):
     """Asks for `FineTuneSettings`; `started` carries them."""
 
@@ -186,6 +189,7 @@ class FineTuneDialog(QDialog):
                 f"{plan.learnt} images to learn from, {plan.held_out} held out, {people} people on them: "
                 f"{plan.steps:,} step{'' if plan.steps == 1 else 's'}. "
                 "The labels are frozen in a copy, so you can go on working meanwhile."
+                f"{_UNFINISHED if self.only.currentData() == 'labelled' else ''}"
             )
         self.start_button.setEnabled(people > 0 and plan.learnt > 0 and (not share or images >= 2))
 

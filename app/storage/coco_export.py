@@ -37,6 +37,8 @@ class ExportResult(msgspec.Struct):
         ids: The file with the map of renumbered ids, "" when there is none.
         digest: SHA-256 of the COCO file.
         incomplete: Sentences about imports that were broken off: their other labels are not in the file.
+        ignored_in_part: For training: images that have `ignore_regions` where somebody may be unlabelled.
+        unknown: For training: images that teach no background at all, nobody having looked at the rest of them.
     """
 
     path: str
@@ -48,6 +50,8 @@ class ExportResult(msgspec.Struct):
     ids: str
     digest: str
     incomplete: list[str]
+    ignored_in_part: int = 0
+    unknown: int = 0
 
 
 def export_coco(
@@ -70,7 +74,8 @@ def export_coco(
             that are finished or have people.
         listed: Keys of the images, for "listed".
         source: The key of an imported file to export by itself, with its ids and order; None for everything.
-        purpose: "training" leaves out records that cannot be used and gives every image its `image_root`.
+        purpose: "training" leaves out records that cannot be used, gives every image its `image_root`, and unfinished
+            ones the `ignore_regions` in which somebody may stand whom nobody has labelled (`background`).
         progress: Called between batches.
 
     Raises:
@@ -98,6 +103,8 @@ def export_coco(
             _write_companions(export, sources, out_path, purpose),
             digest,
             incomplete,
+            export.background.in_part,
+            export.background.unknown,
         )
 
 

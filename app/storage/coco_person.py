@@ -178,8 +178,8 @@ def copy_scale(stated: tuple[Any, Any], photo: tuple[int, int]) -> tuple[float, 
     return scale if abs(scale[0] / scale[1] - 1) <= SAME_SHAPE else None
 
 
-def with_fields(raw: str, **values: int) -> str:
-    """A record's text with some numbers replaced; everything else stays byte for byte."""
+def with_fields(raw: str, **values: object) -> str:
+    """A record's text with some values replaced; everything else stays byte for byte."""
     fields = _decode_fields(raw)
     for name, value in values.items():
         fields[name] = _raw(value)

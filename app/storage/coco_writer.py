@@ -9,6 +9,7 @@ from typing import Any, BinaryIO, Literal
 
 import msgspec
 
+from app.storage.background import Background
 from app.storage.coco_person import copy_scale, edited_raw, new_annotation, read_person, reordered, with_fields
 from app.storage.export_plan import (
     IdAllocator,
@@ -36,6 +37,7 @@ class _ImageIds(msgspec.Struct):
     license: Any = None
     width: Any = None
     height: Any = None
+    ignore_regions: Any = None
 
 
 class _AnnotationIds(msgspec.Struct):
@@ -46,6 +48,11 @@ class _AnnotationIds(msgspec.Struct):
 
 _decode_image = msgspec.json.Decoder(_ImageIds, strict=False).decode
 _decode_annotation = msgspec.json.Decoder(_AnnotationIds, strict=False).decode
+
+
+def _side(value: object) -> float:
+    """A stated width or height; 0 when it says nothing."""
+    return float(value) if isinstance(value, int | float) and value > 0 else 0.0
 
 
 class CocoWriter:
@@ -71,6 +78,7 @@ class CocoWriter:
         if purpose == "training" and only == "all":
             self._choice = f"({FINISHED} OR i.people > 0)"
         self._training = purpose == "training"
+        self.background = Background(connection)
         self._progress = progress
         self._done = 0
         self._total = self._count("image") + self._count("person") + self._count("other_annotation")
@@ -182,9 +190,10 @@ class CocoWriter:
                 source.images[ids.id] = self._written[key]  # an earlier source has the same image
                 continue
             new = self._image_ids.claim(ids.id)
-            changes: dict[str, int] = {}
+            changes: dict[str, object] = {}
             if new != ids.id:
-                source.images[ids.id] = changes["id"] = new
+                source.images[ids.id] = new
+                changes["id"] = new
             if isinstance(ids.license, int) and ids.license in source.licenses:
                 changes["license"] = source.licenses[ids.license]
             if self._writes_roots and root is not None:
@@ -194,8 +203,17 @@ class CocoWriter:
                 self._written.setdefault(key, new)
                 if scale := copy_scale((ids.width, ids.height), (width, height)):
                     self._scales[key] = scale
+                if self._training and (ignored := self._ignored(key, width or ids.width, height or ids.height)):
+                    there = ids.ignore_regions if isinstance(ids.ignore_regions, list) else []
+                    changes["ignore_regions"] = [*there, *ignored]
             self.image_count += 1
             yield with_fields(raw, **changes) if changes else raw
+
+    def _ignored(self, key: int, width: object, height: object) -> list[tuple[float, ...]]:
+        """Where an image must not teach background, in the pixels of its record."""
+        sx, sy = self.scale(key)
+        regions = self.background.ignored(key, _side(width), _side(height))
+        return [(x * sx, y * sy, w * sx, h * sy) for x, y, w, h in regions]
 
     def _own_image(self, key: int, root: int, path: str, width: int, height: int) -> str | None:
         """The record of an image that came from a folder."""
@@ -211,7 +229,9 @@ class CocoWriter:
         new = self._image_ids.new()
         self._written[key] = new
         self.image_count += 1
-        record = {"id": new, "file_name": path, "width": width, "height": height}
+        record: dict[str, object] = {"id": new, "file_name": path, "width": width, "height": height}
+        if self._training and (ignored := self._ignored(key, width, height)):
+            record["ignore_regions"] = ignored
         if self._writes_roots:
             record["image_root"] = self._root_index[root]
         return msgspec.json.encode(record).decode()

@@ -11,7 +11,7 @@ import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
-from window_helpers import Opener, WindowMaker, current
+from window_helpers import Opener, WindowMaker, current, trigger
 
 from app.dialogs.fine_tune import FineTuneDialog, FineTuneSettings, LabelCounts
 from app.document.records import HUMAN, Box, ImageState
@@ -253,6 +253,24 @@ def test_the_fine_tuning_dialog_has_defaults_that_can_start(make_window: WindowM
     dialog.batch.setValue(8)
     assert dialog.settings().lr == pytest.approx(0.0004)
     assert not FineTuneDialog(LabelCounts(0, 0, 0, 0), window).start_button.isEnabled()
+
+
+def test_fine_tuning_refuses_images_that_do_not_say_where_nobody_is(
+    make_window: WindowMaker, open_in: Opener, photos: Path, small_model: Path, qtbot: QtBot
+) -> None:
+    window = make_window()
+    open_in(window, photos)
+    window.fine_tuning.model_path = small_model
+    settings = FineTuneSettings("labelled", 0.0, 1, "heads", 1, 1, 0.001, "cpu")
+    window.editing.add_person(Box(60, 40, 80, 180))
+    window.fine_tuning.start(settings)
+    qtbot.waitUntil(lambda: "neither finished nor pre-filled" in window.message_bar.text, timeout=30_000)
+    assert "Mark those as done on which everybody is labelled" in window.message_bar.text
+    assert not window.fine_tuning.running
+    trigger(window, qtbot, "mark_done")
+    with qtbot.waitSignal(window.trainer.finished, timeout=90_000) as ended:
+        window.fine_tuning.start(settings)
+    assert ended.args[0] == "completed", ended.args[2]
 
 
 def test_fine_tuning_freezes_the_labels_trains_and_offers_the_model(

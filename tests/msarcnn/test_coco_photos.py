@@ -91,7 +91,9 @@ def test_labels_of_a_turned_copy_are_not_used(tmp_path: Path) -> None:
 
 def test_labels_of_a_copy_twice_as_large_are_scaled(tmp_path: Path) -> None:
     photo(tmp_path / "a.jpg", 60, 40)
-    dataset = read(tmp_path, [image(width=121, height=80)], [person(1, [11, 12, 40, 60])])
+    entry = {**image(width=121, height=80), "ignore_regions": [[0, 40, 121, 40]]}
+    dataset = read(tmp_path, [entry], [person(1, [11, 12, 40, 60])])
+    assert dataset.images[0].ignore_regions == (pytest.approx((0, 20, 60, 20)),)
     assert size(dataset) == (60, 40)
     (one,) = dataset.people
     assert one.bbox == pytest.approx((11 * 60 / 121, 6, 40 * 60 / 121, 30))
