@@ -65,6 +65,7 @@ def connect_background_work(window: "MainWindow") -> None:
         lambda done, total, left: strip.show_progress("Pre-fill", done, total, left if left >= 0 else None)
     )
     window.prefill.ended.connect(strip.finish)
+    window.opening.came_again.connect(window.merging.take_again)
     strip.pause_wanted.connect(window.prefill.pause)
     strip.cancel_wanted.connect(window.prefill.cancel)
     for source in (window.opening, window.exporting, window.detections, window.merging, window.videos):

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,13 +30,17 @@ _SHOWN = 3
 
 @dataclass
 class _Merge:
-    """One merge under way: the file, a folder for what is prepared, and what the children said."""
+    """One merge under way: the file, a folder for what is prepared, and what the children said.
+
+    again: somebody has just opened labels that were imported before; where nothing has changed, nothing is said.
+    """
 
     source: Path
     project: Path
     folder: "tempfile.TemporaryDirectory[str]"
     roots: list[str] = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=dict)
+    again: bool = False
     read: ReadReport | None = None
     choices: list[Choice] = field(default_factory=list)
 
@@ -80,6 +85,15 @@ class Merging(QObject):
             )
         else:
             when_saved(self._session, self._messages, lambda project: self._stage(source, project), lambda: None)
+
+    def take_again(self, source: Path, root: Path | None) -> None:
+        """Offers what has changed in labels that were imported before; says nothing when nothing has.
+
+        root: the image folder of a COCO file; None for a data set that names its folders.
+        """
+        if self._merge is None and self._job is None and self._stop is None:
+            begin = partial(self._stage, source, root=root, again=True)
+            when_saved(self._session, self._messages, begin, lambda: None)
 
     def cancel(self) -> None:
         if self._stop is not None:
@@ -157,15 +171,18 @@ class Merging(QObject):
         arguments = [str(exported), str(self._merge.staging), "--images", *roots]
         self._run("app.storage.coco_import", arguments, self._report)
 
-    def _stage(self, source: Path, project: Path) -> None:
+    def _stage(self, source: Path, project: Path, root: Path | None = None, again: bool = False) -> None:
         self._begin(source, project)
         assert self._merge is not None
+        self._merge.again = again
         arguments = [str(source.absolute()), str(self._merge.staging)]
         if source.suffix.lower() in (".yaml", ".yml"):
             self._run("app.storage.yolo_import", arguments, self._report)
             return
         try:
-            roots = places.coco_image_roots(source, self._session.roots.values()) or [self._only_root()]
+            roots = (
+                [root] if root else places.coco_image_roots(source, self._session.roots.values()) or [self._only_root()]
+            )
         except OSError as error:
             self._end(f"{source}: it cannot be read ({error.strerror}). Check its permissions.", "error")
             return
@@ -191,12 +208,20 @@ class Merging(QObject):
         assert self._merge is not None
         report, name = self._merge.result, self._merge.source.name
         self.ended.emit()
-        if report["people"] == report["same"] and not report["new"]:
-            self._end(f"{name}: everything in it is here already.", "info")
+        again, gone = self._merge.again, report["gone"]
+        unchanged = report["people"] == report["same"] and not report["new"]
+        if again and (report["known"] or (unchanged and not gone)):
+            self._clear()
+            return
+        left = f" {gone} people of its earlier version are not in it any more: they stay here." if gone else ""
+        if unchanged:
+            self._end(f"{name}: everything in it is here already.{left}", "warning" if gone else "info")
             return
         coming = report["people"] - report["same"] - report["overlapping"]
-        text = f"{name}: {coming} people are new, {report['same']} are here already"
+        since = " was changed since it was imported" if again else ""
+        text = f"{name}{since}: {coming} people are new, {report['same']} are here already"
         text += f", and {report['new']} images are new." if report["new"] else "."
+        text += left
         if report["overlapping"]:
             where = _first(report["paths"])
             text += f" {report['overlapping']} lie on labels of this project ({where}). Who stays there?"

@@ -33,6 +33,8 @@ class Opening(QObject):
     progress = Signal(str, int, int)
     """What is being done, done, total (0: unknown)."""
     progress_ended = Signal()
+    came_again = Signal(object, object)
+    """Path, Path or None: labels that were imported before may be other ones now; with a COCO file's image folder."""
 
     def __init__(
         self, session: Session, messages: Messages, settings: Settings, asker: Asker, reports: ImportReports
@@ -110,10 +112,9 @@ class Opening(QObject):
         self._begin(path, path.stem, self._session.announce, read_only)
 
     def open_coco(self, annotations: Path, images: Path | None = None) -> None:
-        """Opens a COCO file: imports it into its project the first time, and again when the file is newer."""
+        """Opens a COCO file: imports it into its project the first time; what has changed in it since is offered."""
         try:
             roots = [images.absolute()] if images else places.coco_image_roots(annotations)
-            changed = annotations.stat().st_mtime
         except OSError as error:
             self._messages.post(f"{annotations}: it cannot be read ({error.strerror}). Check its permissions.", "error")
             return
@@ -125,21 +126,14 @@ class Opening(QObject):
             return
         found = bool(roots)
         root = roots[0] if roots else annotations.absolute().parent
-        known = project.exists() and project.stat().st_mtime >= changed
 
         def ready() -> None:
             if not found:
                 text = f"{annotations.name}: its images were not found near it. Name their folder with --images DIR."
                 self._messages.post(text, "warning", [("Choose folder…", self.ask_root)], topic="roots")
-            self._session.store.submit(Project.sources, decide)
-
-        def decide(sources: list[tuple[int, str, bool]]) -> None:
-            if known and sources and all(complete for _, _, complete in sources):
-                self._session.announce()
-            else:
-                # What was imported before has its folder; several others may have photos of the same names.
-                before = [folder for folder in self._session.roots.values() if folder.is_dir()]
-                self._run_import(annotations, images or (before[0] if before else root))
+            # What was imported before has its folder; several others may have photos of the same names.
+            before = [folder for folder in self._session.roots.values() if folder.is_dir()]
+            self._import_or_offer(annotations, images or (before[0] if before else root))
 
         self._begin(project, annotations.stem, ready)
 
@@ -155,10 +149,10 @@ class Opening(QObject):
         return None
 
     def open_yolo(self, description: Path) -> None:
-        """Opens a YOLO-pose data set by its .yaml; what is new in it comes in every time."""
+        """Opens a YOLO-pose data set by its .yaml; what has changed in it since the last time is offered."""
         folder = description.absolute().parent.name
         name = description.stem if description.stem.lower() not in ("data", "dataset") else folder
-        self._begin(places.project_of(description), name, lambda: self._run_import(description, None))
+        self._begin(places.project_of(description), name, lambda: self._import_or_offer(description, None))
 
     def close(self) -> None:
         """Ends an import under way; what it has attached stays, and it goes on the next time."""
@@ -194,6 +188,32 @@ class Opening(QObject):
             self.open_project(path)
 
         self._session.store.submit(lambda project: project.relocate_root(key, folder), moved)
+
+    def _import_or_offer(self, source: Path, root: Path | None) -> None:
+        """Imports labels that are new or were broken off; of those that came before, only says what has changed.
+
+        root: the image folder of a COCO file; None for a data set that names its folders.
+        """
+
+        def ask(project: Project) -> tuple[bool, bool]:
+            sources = project.sources()
+            came = bool(sources) and all(complete for _, _, complete in sources)
+            return came, came and root is not None and project.knows_content(source)
+
+        def decide(answer: tuple[bool, bool]) -> None:
+            came, known = answer
+            if not came:
+                self._run_import(source, root)
+                return
+            self._session.announce()
+            if not known and not self._session.read_only:
+                self.came_again.emit(source, root)
+
+        def failed(error: Exception) -> None:
+            self._messages.post(f"{source}: it cannot be read ({error}). Check its permissions.", "error")
+            self._session.announce()
+
+        self._session.store.submit(ask, decide, failed)
 
     def _run_import(self, annotations: Path, root: Path | None, said: Sequence[str] = ()) -> None:
         self._import = LabelImport(self._session.store, annotations, root, self, said)

@@ -52,6 +52,17 @@ def export_mark(digest: str) -> str:
     return f"export {digest}"
 
 
+def was_taken(connection: sqlite3.Connection, digest: str) -> bool:
+    """Whether the file of this SHA-256 was imported to its end, or written from the project."""
+    return bool(
+        connection.execute(
+            "SELECT EXISTS (SELECT 1 FROM meta WHERE key = ?) OR EXISTS (SELECT 1 FROM source WHERE digest = ? "
+            "AND images_next >= images AND annotations_next >= annotations)",
+            (export_mark(digest), digest),
+        ).fetchone()[0]
+    )
+
+
 def same_label(first: Person, second: Person) -> bool:
     """Whether two records say the same: box, crowd and joints; who placed them does not matter."""
     return (

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from app.storage.attach import lies_on, same_label
+from app.storage.attach import lies_on, same_label, was_taken
 from app.storage.child_lines import run_child_work
 from app.storage.coco_person import read_person
 from app.storage.snapshot import snapshot
@@ -29,6 +29,8 @@ class MergeReport(msgspec.Struct):
         same: Of them, those who are labelled in the project just so.
         overlapping: Of them, those who lie on another label of the project.
         paths: Relative paths of the images with overlapping people; the first hundred.
+        known: This very file was imported before, to the end, or written from the project.
+        gone: People who came from an earlier version of the file, are as they came, and are not in it any more.
     """
 
     images: int = 0
@@ -37,6 +39,8 @@ class MergeReport(msgspec.Struct):
     same: int = 0
     overlapping: int = 0
     paths: list[str] = []
+    known: bool = False
+    gone: int = 0
 
 
 def merge_report(project: Path, staging: Path) -> MergeReport:
@@ -62,22 +66,44 @@ def _compared(connection: sqlite3.Connection) -> MergeReport:
         "SELECT i.id, i.path, p.imported, p.raw FROM staging.person p "
         "JOIN staging.image s ON s.position = p.image_position JOIN staging.root r ON r.position = s.root "
         "JOIN main.root ON root.path = r.path JOIN main.image i ON i.root_id = root.id AND i.path = s.path "
-        "WHERE EXISTS (SELECT 1 FROM person m WHERE m.image_id = i.id AND m.deleted = 0) ORDER BY i.id"
+        "WHERE EXISTS (SELECT 1 FROM person m WHERE m.image_id = i.id) ORDER BY i.id"
     )
     paths: dict[str, None] = {}
     for image, path, imported, raw in rows:
         person = read_person(0, None, imported, raw)
-        mine = connection.execute(
-            "SELECT id, data, imported, raw FROM person WHERE image_id = ? AND deleted = 0", (image,)
-        )
-        here = [other for columns in mine for other in (read_person(*columns),)]
-        if any(same_label(other, person) for other in here):
+        mine = connection.execute("SELECT id, data, imported, raw, deleted FROM person WHERE image_id = ?", (image,))
+        here = [(read_person(*columns), bool(deleted)) for *columns, deleted in mine]
+        # Who was deleted here has been decided about, and does not come back.
+        if any(same_label(other, person) or (deleted and lies_on(person, other)) for other, deleted in here):
             report.same += 1
-        elif any(lies_on(person, other) for other in here):
+        elif any(lies_on(person, other) for other, _ in here):
             report.overlapping += 1
             paths[path] = None
     report.paths = list(paths)[:_SHOWN]
+    digest, source = connection.execute("SELECT digest, path FROM staging.source").fetchone()
+    report.known = was_taken(connection, digest)
+    report.gone = _gone(connection, source)
     return report
+
+
+def _gone(connection: sqlite3.Connection, source: str) -> int:
+    """Counts the untouched people of earlier versions of a file who lie on nobody of this one."""
+    rows = connection.execute(
+        "SELECT i.id, r.path, i.path, m.id, m.imported, m.raw FROM person m JOIN source s ON s.id = m.source_id "
+        "JOIN main.image i ON i.id = m.image_id JOIN main.root r ON r.id = i.root_id "
+        "WHERE s.path = ? AND m.deleted = 0 AND m.data IS NULL",
+        (source,),
+    ).fetchall()
+    gone = 0
+    for _, root, path, key, imported, raw in rows:
+        person = read_person(key, None, imported, raw)
+        staged = connection.execute(
+            "SELECT p.imported, p.raw FROM staging.person p JOIN staging.image s ON s.position = p.image_position "
+            "JOIN staging.root r ON r.position = s.root WHERE r.path = ? AND s.path = ?",
+            (root, path),
+        )
+        gone += not any(lies_on(person, read_person(0, None, *columns)) for columns in staged)
+    return gone
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,6 +1,7 @@
 """The project file: one SQLite database, one connection, used from one thread."""
 
 import getpass
+import hashlib
 import os
 import secrets
 import sqlite3
@@ -14,7 +15,7 @@ from urllib.parse import quote
 from app.document.document import FIRST_OWN_PERSON_KEY, unbegun_state, with_marks
 from app.document.records import Edit, ImageRecord, Person, Prediction, PredictionStatus
 from app.storage import migrations, schema
-from app.storage.attach import AttachProgress, Overlaps, attach_batches, export_mark
+from app.storage.attach import AttachProgress, Overlaps, attach_batches, export_mark, was_taken
 from app.storage.coco_person import read_person
 from app.storage.edit_rows import recount, replace_predictions, store_person, store_prediction
 from app.storage.errors import ProjectError, ReadOnlyProjectError
@@ -369,6 +370,11 @@ class Project:
     def kept_report(self) -> ReadReport | None:
         """What was to be said about the newest import; None when there was none."""
         return kept_report(self._connection)
+
+    def knows_content(self, path: Path) -> bool:
+        """Whether a file, as it is now, was imported to its end or written from here. Raises OSError."""
+        with path.open("rb") as file:
+            return was_taken(self._connection, hashlib.file_digest(file, "sha256").hexdigest())
 
     def sources(self) -> list[tuple[int, str, bool]]:
         """Imported files: key, name, and whether all of it is attached (if not: import it again to go on)."""

@@ -5,10 +5,12 @@ other import from there. Progress and result are JSON lines on stdout as in `coc
 """
 
 import argparse
+import sqlite3
 import sys
 import tempfile
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path, PurePath
 from typing import Any
@@ -218,6 +220,9 @@ def stage_yolo(description: Path, staging: Path, progress: Progress) -> ReadRepo
         coco = Path(folder) / PurePath(description.absolute().parent.name or "dataset").with_suffix(".json")
         coco.write_bytes(msgspec.json.encode(content))
         report = stage_coco(coco, staging, dataset.photos.roots, progress)
+    # What was converted on the way is gone now: the source is the description.
+    with closing(sqlite3.connect(staging)) as connection, connection:
+        connection.execute("UPDATE source SET path = ?", (str(description.absolute()),))
     report.source = description.name
     found.add_to(report)
     return report

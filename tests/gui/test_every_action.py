@@ -269,6 +269,7 @@ SHOWS = {
     "auto_prefill": Shows(lambda window: window.prefill.automatic),
     "snapshot": Shows(lambda window: window.message_bar.text),
     "effort": Shows(shown_dialogs),
+    "import_report": Shows(shown_dialogs),
     "keys": Shows(shown_dialogs),
     "change_keys": Shows(shown_dialogs),
     "about": Shows(shown_dialogs),
