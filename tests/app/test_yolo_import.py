@@ -53,7 +53,7 @@ def test_what_is_odd_is_named_and_the_rest_is_taken(dataset: Path, tmp_path: Pat
     assert report.warns and report.lost_people == 2
     text = report.text()
     assert "a.txt, line 4: 3 values" in text and "a.txt, line 5" in text
-    assert "broken.jpg" in text and "1 x an object of class dog" in text
+    assert "broken.jpg" in text and "1 left out: an object of class dog" in text
 
 
 def test_two_numbers_a_joint_are_visible_where_they_are_not_zero(dataset: Path, tmp_path: Path) -> None:

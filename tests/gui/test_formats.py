@@ -113,8 +113,11 @@ def test_lines_that_yolo_loses_are_a_warning_with_their_reasons(
     dialog = window.findChild(ImportReportDialog)
     text = dialog.text.toPlainText()
     assert "Taken: 5 images, 2 people" in text and "its folder val (val) is not there" in text
-    assert "150 x a line has neither a box (5 values) nor a box with 17 joints (56) (0.txt, line 4: 3 values" in text
-    assert "1 x an object of class dog, not a person" in text
+    assert (
+        "150 left out: a line has neither a box (5 values) nor a box with 17 joints (56) (0.txt, line 4: 3 values"
+        in text
+    )
+    assert "1 left out: an object of class dog, not a person" in text
 
 
 def test_pictures_of_the_labels(window: MainWindow, qtbot: QtBot, tmp_path: Path, answer: Any) -> None:

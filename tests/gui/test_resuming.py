@@ -54,6 +54,7 @@ def test_a_run_is_ended_from_the_menu(
     open_in(window, photos)
     window.fine_tuning.model_path = small_model
     window.editing.add_person(Box(60, 40, 80, 180))
+    window.actions_by_id["mark_done"].trigger()
     assert not window.actions_by_id[action].isEnabled()
     run = start(window, qtbot, 10_000, "step")
     qtbot.waitUntil(window.actions_by_id[action].isEnabled)
@@ -72,6 +73,7 @@ def test_a_killed_run_is_resumed_from_its_checkpoint(
     open_in(window, photos)
     window.fine_tuning.model_path = small_model
     window.editing.add_person(Box(60, 40, 80, 180))
+    window.actions_by_id["mark_done"].trigger()
     run = start_and_kill(window, qtbot, STEPS, "checkpoint")
     assert "Resume it" in window.message_bar.text
     (button,) = window.message_bar._buttons
@@ -95,6 +97,7 @@ def test_a_killed_run_without_a_checkpoint_offers_the_dialog_again(
     open_in(window, photos)
     window.fine_tuning.model_path = small_model
     window.editing.add_person(Box(60, 40, 80, 180))
+    window.actions_by_id["mark_done"].trigger()
     start_and_kill(window, qtbot, 500, "start")
     assert "start it again" in window.message_bar.text
     (button,) = window.message_bar._buttons
