@@ -41,6 +41,7 @@ def test_a_second_fine_tuning_is_refused_while_the_first_waits_for_the_disk(
     said: list[Message] = []
     window.messages.posted.connect(said.append)
     window.editing.add_person(Box(60, 40, 80, 180))
+    window.actions_by_id["mark_done"].trigger()
     settings = FineTuneSettings("labelled", 0.0, 1, "heads", 1, 1, 0.001, "cpu")
     window.fine_tuning.start(settings)
     assert window.fine_tuning.running
