@@ -13,7 +13,6 @@ import os
 import statistics
 import subprocess
 import sys
-import time
 from collections import defaultdict
 
 SETTINGS = {
@@ -27,10 +26,8 @@ NEIGHBOURS = ("alone", "beside a busy process", "beside itself")
 def measure(steps: int) -> dict[str, float]:
     """Median milliseconds of each kind of work, in this process."""
     import numpy as np
-    import torch
+    from training_step import make_step, seconds
 
-    from msarcnn.config import TrainConfig
-    from msarcnn.dataset import mixed_seed
     from msarcnn.predictor import Predictor
     from msarcnn.synthetic import make_scene
 
@@ -38,43 +35,13 @@ def measure(steps: int) -> dict[str, float]:
     predictor = Predictor.load()
     features = predictor.encode(image)
     box = np.array([[100.0, 50.0, 250.0, 400.0]])
-    network = predictor._model
-    target = {
-        "boxes": torch.tensor(box, dtype=torch.float32),
-        "labels": torch.ones(1, dtype=torch.int64),
-        "keypoints": torch.tensor([[[170.0, 200.0, 2.0]] * 17]),
-        "keypoint_weights": torch.ones(1, 17),
-        "ignore_boxes": torch.zeros(0, 4),
+    work = {
+        "encode": (lambda: predictor.encode(image), 2 * steps),
+        "detect": (lambda: predictor.detect(features), 2 * steps),
+        "estimate": (lambda: predictor.estimate(features, box), 2 * steps),
+        "training step": (make_step(), steps),
     }
-    pixels = torch.from_numpy(image).permute(2, 0, 1).float() / 255
-    optimizer = torch.optim.AdamW(
-        [p for p in network.parameters() if p.requires_grad], TrainConfig().base_learning_rate
-    )
-
-    def train() -> None:
-        torch.manual_seed(mixed_seed(0))
-        network.train()
-        losses = network([pixels, pixels], [target, target])
-        optimizer.zero_grad(set_to_none=True)
-        torch.stack(list(losses.values())).sum().backward()
-        optimizer.step()
-
-    def timed(function: object, times: int) -> float:
-        function()  # type: ignore[operator]
-        taken = []
-        for _ in range(times):
-            started = time.perf_counter()
-            function()  # type: ignore[operator]
-            taken.append((time.perf_counter() - started) * 1000)
-        return statistics.median(taken)
-
-    results = {
-        "encode": timed(lambda: predictor.encode(image), 2 * steps),
-        "detect": timed(lambda: predictor.detect(features), 2 * steps),
-        "estimate": timed(lambda: predictor.estimate(features, box), 2 * steps),
-    }
-    results["training step"] = timed(train, steps)
-    return results
+    return {kind: statistics.median(seconds(function, runs)) * 1000 for kind, (function, runs) in work.items()}
 
 
 def child(command: str, environment: dict[str, str]) -> subprocess.Popen[str]:
