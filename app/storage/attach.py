@@ -15,13 +15,10 @@ from app.document.records import Change, Edit, Person
 from app.storage.coco_person import read_person
 from app.storage.edit_rows import store_person
 from app.storage.errors import ProjectError
+from app.storage.meeting import met, people_here
 from app.storage.rows import BROUGHT_IN, edit_to_json
 from app.storage.schema import transaction
 from app.storage.staging import STAGING_VERSION
-
-SAME_PERSON_IOU = 0.5
-"""An imported person whose box overlaps a label by this much is that person, and is left out."""
-
 
 Overlaps = Literal["mine", "theirs", "both"]
 """Who stays where an imported person lies on a label."""
@@ -61,20 +58,6 @@ def was_taken(connection: sqlite3.Connection, digest: str) -> bool:
             (export_mark(digest), digest),
         ).fetchone()[0]
     )
-
-
-def same_label(first: Person, second: Person) -> bool:
-    """Whether two records say the same: box, crowd and joints; who placed them does not matter."""
-    return (
-        (first.box, first.is_crowd) == (second.box, second.is_crowd)
-        and [(j.x, j.y, j.v) for j in first.joints if j.v] == [(j.x, j.y, j.v) for j in second.joints if j.v]
-        and [j.v for j in first.joints] == [j.v for j in second.joints]
-    )
-
-
-def lies_on(first: Person, second: Person) -> bool:
-    """Whether two labels are about the same person, or the same crowd: somebody in a crowd is not the crowd."""
-    return first.is_crowd == second.is_crowd and first.box.iou(second.box) >= SAME_PERSON_IOU
 
 
 def attach_batches(
@@ -253,23 +236,10 @@ class _Attachment:
         """Decides about a person on an image that has labels of another origin, perhaps deleted ones."""
         key, image, source, _, imported, raw = row
         person = read_person(key, None, imported, raw)
-        others = self._connection.execute(
-            "SELECT id, data, imported, raw, deleted FROM person WHERE image_id = ? AND source_id IS NOT ?",
-            (image, source),
-        ).fetchall()
-        here = [
-            (other, bool(deleted))
-            for *columns, deleted in others
-            for other in (read_person(*columns),)
-            if lies_on(person, other)
-        ]
-        if not here:
-            return True
-        if self._overlaps == "mine" or any(same_label(other, person) for other, _ in here):
-            return False
-        if self._overlaps == "theirs":
-            self._take_away(image, [other for other, deleted in here if not deleted])
-        return True
+        kind, others = met(person, people_here(self._connection, image, but=source))
+        if kind == "overlapping" and self._overlaps == "theirs":
+            self._take_away(image, others)
+        return kind == "new" or (kind == "overlapping" and self._overlaps != "mine")
 
     def _take_away(self, image: int, people: list[Person]) -> None:
         """Labels give way; the log keeps them."""

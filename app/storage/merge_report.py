@@ -11,9 +11,10 @@ from pathlib import Path
 
 import msgspec
 
-from app.storage.attach import lies_on, same_label, was_taken
+from app.storage.attach import was_taken
 from app.storage.child_lines import run_child_work
 from app.storage.coco_person import read_person
+from app.storage.meeting import lies_on, met, people_here
 from app.storage.snapshot import snapshot
 from app.storage.staging import STAGING_VERSION
 
@@ -26,7 +27,7 @@ class MergeReport(msgspec.Struct):
     Attributes:
         images: Images of the import; of them, new are not in the project yet.
         people: People of the import.
-        same: Of them, those who are labelled in the project just so.
+        same: Of them, those who are labelled in the project just so, or came before and were edited or deleted here.
         overlapping: Of them, those who lie on another label of the project.
         paths: Relative paths of the images with overlapping people; the first hundred.
         known: This very file was imported before, to the end, or written from the project.
@@ -71,12 +72,9 @@ def _compared(connection: sqlite3.Connection) -> MergeReport:
     paths: dict[str, None] = {}
     for image, path, imported, raw in rows:
         person = read_person(0, None, imported, raw)
-        mine = connection.execute("SELECT id, data, imported, raw, deleted FROM person WHERE image_id = ?", (image,))
-        here = [(read_person(*columns), bool(deleted)) for *columns, deleted in mine]
-        # Who was deleted here has been decided about, and does not come back.
-        if any(same_label(other, person) or (deleted and lies_on(person, other)) for other, deleted in here):
-            report.same += 1
-        elif any(lies_on(person, other) for other, _ in here):
+        kind, _ = met(person, people_here(connection, image))
+        report.same += kind == "same"
+        if kind == "overlapping":
             report.overlapping += 1
             paths[path] = None
     report.paths = list(paths)[:_SHOWN]
@@ -88,21 +86,28 @@ def _compared(connection: sqlite3.Connection) -> MergeReport:
 
 def _gone(connection: sqlite3.Connection, source: str) -> int:
     """Counts the untouched people of earlier versions of a file who lie on nobody of this one."""
+    # Without the index every one of them would be looked for among all people of the file.
+    connection.execute("CREATE INDEX IF NOT EXISTS staging.person_image ON person (image_position)")
+    connection.execute(
+        "CREATE TEMP TABLE staged AS SELECT i.id AS image, s.position AS position FROM staging.image s "
+        "JOIN staging.root r ON r.position = s.root JOIN main.root ON root.path = r.path "
+        "JOIN main.image i ON i.root_id = root.id AND i.path = s.path"
+    )
+    connection.execute("CREATE INDEX staged_image ON staged (image)")
     rows = connection.execute(
-        "SELECT i.id, r.path, i.path, m.id, m.imported, m.raw FROM person m JOIN source s ON s.id = m.source_id "
-        "JOIN main.image i ON i.id = m.image_id JOIN main.root r ON r.id = i.root_id "
+        "SELECT m.image_id, m.id, m.imported, m.raw FROM person m JOIN source s ON s.id = m.source_id "
         "WHERE s.path = ? AND m.deleted = 0 AND m.data IS NULL",
         (source,),
-    ).fetchall()
+    )
     gone = 0
-    for _, root, path, key, imported, raw in rows:
+    for image, key, imported, raw in rows:
         person = read_person(key, None, imported, raw)
-        staged = connection.execute(
-            "SELECT p.imported, p.raw FROM staging.person p JOIN staging.image s ON s.position = p.image_position "
-            "JOIN staging.root r ON r.position = s.root WHERE r.path = ? AND s.path = ?",
-            (root, path),
+        in_it = connection.execute(
+            "SELECT p.imported, p.raw FROM staged JOIN staging.person p ON p.image_position = staged.position "
+            "WHERE staged.image = ?",
+            (image,),
         )
-        gone += not any(lies_on(person, read_person(0, None, *columns)) for columns in staged)
+        gone += not any(lies_on(person, read_person(0, None, *columns)) for columns in in_it)
     return gone
 
 

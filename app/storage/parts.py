@@ -12,10 +12,11 @@ from typing import Any, Literal, NamedTuple
 from app.document.document import FIRST_OWN_PERSON_KEY
 from app.document.records import Change, Edit, ImageState, Person
 from app.storage import migrations, schema
-from app.storage.attach import Overlaps, same_label
+from app.storage.attach import Overlaps
 from app.storage.coco_person import read_person
 from app.storage.edit_rows import recount, store_person
 from app.storage.errors import ProjectError
+from app.storage.meeting import same_label
 from app.storage.rows import BROUGHT_IN, edit_to_json
 from app.storage.split import PART_ID, PROJECT_ID, SPLIT_AT, SPLIT_FROM, SPLIT_PEOPLE, SPLIT_SOURCES
 

@@ -12,10 +12,11 @@ from typing import Any
 import pytest
 from storage_builders import find_image, import_coco, make_coco, write_coco
 
-from app.document.records import Box
+from app.document.records import HUMAN, Box, Change, Edit, Joint, Person
 from app.storage.coco_import import stage_coco
-from app.storage.merge_report import MergeReport, merge_report
+from app.storage.merge_report import MergeReport, _compared, merge_report
 from app.storage.project import Project
+from app.storage.snapshot import snapshot
 
 
 def theirs() -> dict[str, Any]:
@@ -90,6 +91,82 @@ def test_labels_that_give_way_stay_in_the_log(project: Project, staging: Path) -
     assert text.startswith("Brought in: ")
     (person,) = json.loads(before)["people"].values()
     assert person[0] == [10, 10, 100, 150.5]
+
+
+def changed(person: Person, project: Project, image: int, after: Person | None) -> None:
+    project.apply(Edit(image, "work", (Change(person, after),)))
+
+
+def test_what_was_edited_here_and_not_in_the_file_does_not_give_way(project: Project, staging: Path) -> None:
+    """Somebody takes the file's corrections: the work on what the file says as before is no part of that."""
+    two = find_image(project, "b/two.jpg")
+    (mine,) = [person for person in project.load_image(two)[1] if not person.is_crowd]
+    edited = mine.with_box(Box(403, 52, 60, 90)).with_joint(2, Joint(410, 60, 2, HUMAN))
+    changed(mine, project, two, edited)
+    report = merge_report(project.path, staging)
+    assert (report.people, report.same, report.overlapping, report.paths) == (4, 2, 1, ["a one.jpg"])
+    list(project.attach_staging(staging, overlaps="theirs"))
+    assert edited in project.load_image(two)[1]
+    assert boxes(project, "a one.jpg") == [THEIRS]
+    far = edited.with_box(Box(10, 300, 60, 90))
+    changed(edited, project, two, far)
+    again = copy.deepcopy(theirs()) | {"info": {"description": "written anew"}}
+    path = staging.with_name("again.staging")
+    stage_coco(write_coco(path.with_suffix(".json"), again), path, [path.parent], lambda *_: None)
+    assert merge_report(project.path, path).people == merge_report(project.path, path).same
+    project.close()
+
+
+@pytest.mark.parametrize("choice", ["mine", "theirs", "both"])
+def test_who_was_deleted_here_does_not_come_back_corrected(project: Project, staging: Path, choice: Any) -> None:
+    one = find_image(project, "a one.jpg")
+    (mine,) = project.load_image(one)[1]
+    changed(mine, project, one, None)
+    assert (merge_report(project.path, staging).same, merge_report(project.path, staging).overlapping) == (3, 0)
+    list(project.attach_staging(staging, overlaps=choice))
+    assert boxes(project, "a one.jpg") == []
+    project.close()
+
+
+def test_a_deleted_duplicate_hides_no_correction(project: Project, staging: Path) -> None:
+    one = find_image(project, "a one.jpg")
+    (mine,) = project.load_image(one)[1]
+    twin = Person(project.next_person_key, Box(11, 11, 100, 150), mine.joints)
+    project.apply(Edit(one, "draw", (Change(None, twin),)))
+    changed(mine, project, one, None)
+    assert merge_report(project.path, staging).overlapping == 1
+    project.close()
+
+
+def test_a_report_on_many_images_takes_no_longer_for_each(tmp_path: Path) -> None:
+    def steps(images: int) -> int:
+        folder = tmp_path / str(images)
+        folder.mkdir()
+        record = make_coco()["annotations"][0]
+        content = make_coco(
+            images=[{"id": i, "file_name": f"{i}.jpg", "width": 640, "height": 480} for i in range(images)],
+            annotations=[{**record, "id": i, "image_id": i} for i in range(images)],
+        )
+        project = Project.create(folder / "p.poseproj")
+        source = write_coco(folder / "a.json", content)
+        import_coco(project, source, folder, batch=1000)
+        project.close()
+        content["annotations"] = [{**one, "bbox": [300, 200, 90, 90]} for one in content["annotations"]]
+        stage_coco(write_coco(source, content), folder / "b.staging", [folder], lambda *_: None)
+        count = 0
+
+        def tick() -> None:
+            nonlocal count
+            count += 1
+
+        with snapshot(project.path, folder / "b.staging") as connection:
+            connection.execute("ATTACH ? AS staging", (str(folder / "b.staging"),))
+            connection.set_progress_handler(tick, 100)
+            report = _compared(connection)
+        assert (report.people, report.same, report.overlapping, report.gone) == (images, 0, 0, images)
+        return count
+
+    assert steps(400) < 3 * steps(200)
 
 
 def test_a_crowd_replaces_nobody(project: Project, tmp_path: Path) -> None:
