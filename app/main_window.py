@@ -211,6 +211,7 @@ class MainWindow(QMainWindow):
     def _connect_session(self) -> None:
         session, selection = self.session, self.session.selection
         session.opened.connect(lambda: self._show_project(True))
+        session.opened.connect(lambda: self.scene.set_read_only(session.read_only))
         session.opened.connect(self._first_image)
         session.closed.connect(lambda: self._show_project(False))
         session.saved.connect(self.status.show_saved)

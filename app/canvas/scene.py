@@ -67,7 +67,7 @@ class PoseScene(QGraphicsScene):
         self._image: int | None = None
         self._people: dict[int, PersonItem] = {}
         self._preview: int | None = None
-        self._finished = False
+        self._finished = self._read_only = False
         self._photo, self._heatmap, self._band = PhotoItem(), HeatmapItem(), RubberBandItem()
         for item in (self._photo, self._heatmap, self._band):
             self.addItem(item)
@@ -166,6 +166,11 @@ class PoseScene(QGraphicsScene):
         self._band.set_box(box)
 
     # What others show
+
+    def set_read_only(self, read_only: bool) -> None:
+        """Says that labels cannot be changed: no key is offered to decide about a proposal."""
+        self._read_only = read_only
+        self._write_scores()
 
     def set_photo(self, image: QImage) -> None:
         """Shows the pixels of the current image."""
@@ -325,5 +330,5 @@ class PoseScene(QGraphicsScene):
 
     def _write_scores(self) -> None:
         boxes = self._layers.shows("boxes") or not self._layers.shows("skeleton")
-        choices = self.key_names.hint("{accept} accept · {reject} reject")
+        choices = "" if self._read_only else self.key_names.hint("{accept} accept · {reject} reject")
         self._proposed.write_scores(boxes, self._selection.prediction, choices, float(self._size[0]) or inf)

@@ -192,6 +192,9 @@ def test_nothing_is_promised_where_labels_cannot_be_changed(
         reader.opening.open_project(path, read_only=True)
     qtbot.waitUntil(lambda: len(reader.scene.shown_predictions()) == 1, timeout=20_000)
     assert "accepts" not in hint(reader, qtbot)
+    reader.session.selection.prediction = reader.scene.shown_predictions()[0].key
+    (written,) = reader.scene._proposed._scores._written
+    assert written[0].text == "0.80"
 
 
 # A proposal's joints
