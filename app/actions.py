@@ -78,7 +78,7 @@ _FILE = (
        "merging.ask"),
     _a("split", "Split for several &people…", "mdi6.call-split", "", "File",
        "Divide the images into projects for several people; Merge labels brings them back", "writable project",
-       "merging.ask_split"),
+       "splitting.ask"),
     _a("export_coco", "&Export…", "mdi6.export-variant", "Ctrl+E", "File",
        "Write the labels as COCO or YOLO-pose, as pictures, or the predictions as COCO results", "project",
        "exporting.ask", tool_bar=True),

@@ -68,10 +68,11 @@ def connect_background_work(window: "MainWindow") -> None:
     window.opening.came_again.connect(window.merging.take_again)
     strip.pause_wanted.connect(window.prefill.pause)
     strip.cancel_wanted.connect(window.prefill.cancel)
-    for source in (window.opening, window.exporting, window.detections, window.merging, window.videos):
+    children = (window.exporting, window.detections, window.merging, window.splitting, window.videos)
+    for source in (window.opening, *children):
         source.progress.connect(lambda name, done, total: jobs.show_progress(name, done, total, None, pausable=False))
     window.opening.progress_ended.connect(jobs.finish)
-    for job in (window.exporting, window.detections, window.merging, window.videos):
+    for job in children:
         job.ended.connect(jobs.finish)
         jobs.cancel_wanted.connect(job.cancel)
     jobs.cancel_wanted.connect(window.opening.cancel_import)

@@ -19,7 +19,7 @@ from PySide6.QtGui import QUndoStack
 from app.commands import images, joints, people, predictions
 from app.commands.stack import push
 from app.document.document import Document
-from app.document.records import Box, Edit, Joint, Person
+from app.document.records import SAME_PERSON_IOU, Box, Edit, Joint, Person
 from app.storage.folder_images import add_folder
 from app.storage.project import Project
 from app.storage.shipped import bundled_model, default_skeleton, sample_folder
@@ -181,13 +181,13 @@ class Loop(QObject):
                 self._correct_person(key, person)
             wanted = people_of[file.path]
             for extra in self._document.people(key):
-                if not any(extra.box.iou(person.box) >= 0.5 for person in wanted):
+                if not any(extra.box.iou(person.box) >= SAME_PERSON_IOU for person in wanted):
                     self._do(people.delete_person(self._document, key, extra.key))
             self._do(images.mark_done(self._document, key))
         self._store.drain()
 
     def _correct_person(self, image: int, truth: Person) -> None:
-        matches = [person for person in self._document.people(image) if person.box.iou(truth.box) >= 0.5]
+        matches = [person for person in self._document.people(image) if person.box.iou(truth.box) >= SAME_PERSON_IOU]
         if not matches:
             self._do(people.add_person(self._document, image, truth.box, truth.joints))
             return

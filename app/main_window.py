@@ -36,6 +36,7 @@ from app.controllers.opening import Opening
 from app.controllers.photos import Photos
 from app.controllers.prefill import Prefill
 from app.controllers.session import Session
+from app.controllers.splitting import Splitting
 from app.controllers.videos import Videos
 from app.controllers.view_state import ViewState
 from app.dialogs.ask import FileAsker
@@ -116,6 +117,7 @@ class MainWindow(QMainWindow):
         self.exporting = Exporting(session, self.model, self.messages, asker)
         self.detections = Detections(session, self.model, self.messages, asker)
         self.merging = Merging(session, self.messages, asker, self.import_reports)
+        self.splitting = Splitting(session, self.messages, asker)
         self.videos = Videos(self.opening, self.messages, asker, self)
         self.backups = Backups(session, self.messages)
         self.effort = Effort(session, self.messages, asker)
@@ -127,7 +129,15 @@ class MainWindow(QMainWindow):
             self.messages,
             self.fine_tuning,
             self.prefill,
-            [self.opening, self.exporting, self.detections, self.merging, self.videos, self.effort],
+            [
+                self.opening,
+                self.exporting,
+                self.detections,
+                self.merging,
+                self.splitting,
+                self.videos,
+                self.effort,
+            ],
             self.engine,
             self.loader,
             self.close,
@@ -175,6 +185,7 @@ class MainWindow(QMainWindow):
             "exporting": self.exporting,
             "detections": self.detections,
             "merging": self.merging,
+            "splitting": self.splitting,
             "backups": self.backups,
             "videos": self.videos,
             "effort": self.effort,

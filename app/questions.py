@@ -24,11 +24,11 @@ class Questions:
     def __init__(self, window: "MainWindow") -> None:
         self._window = window
         self._fine_tuning, self._exporting, self._videos = window.fine_tuning, window.exporting, window.videos
-        self._merging, self._effort, self._reports = window.merging, window.effort, window.import_reports
+        self._splitting, self._effort, self._reports = window.splitting, window.effort, window.import_reports
         self._fine_tuning.asked.connect(self._ask_fine_tuning)
         self._exporting.asked.connect(self._ask_export)
         self._videos.asked.connect(self._ask_video)
-        self._merging.split_asked.connect(self._ask_split)
+        self._splitting.asked.connect(self._ask_split)
         self._effort.counted.connect(self._show_effort)
         self._reports.shown.connect(self._show_import_report)
 
@@ -49,7 +49,7 @@ class Questions:
 
     def _ask_split(self, images: int, unfinished: int) -> None:
         dialog = SplitDialog(images, unfinished, self._window)
-        dialog.chosen.connect(self._merging.split)
+        dialog.chosen.connect(self._splitting.begin)
         _open(dialog)
 
     def _show_effort(self, header: list[str], rows: list[list[object]]) -> None:

@@ -5,10 +5,17 @@ from dataclasses import dataclass, replace
 
 from app.commands.label_edit import label_edit
 from app.document.document import Document
-from app.document.records import HUMAN, Box, Change, Edit, Joint, Person, Prediction, PredictionStatus
-
-MATCH_IOU = 0.5
-"""From this IoU with a label on, a prediction is that person: a comparison, never a second label."""
+from app.document.records import (
+    HUMAN,
+    SAME_PERSON_IOU,
+    Box,
+    Change,
+    Edit,
+    Joint,
+    Person,
+    Prediction,
+    PredictionStatus,
+)
 
 TauOf = Callable[[str], float]
 """A model's keypoint threshold by the model's hash: of a joint below it only the place is taken over, as a hint."""
@@ -61,7 +68,7 @@ def is_label_of(box: Box, people: Iterable[Person]) -> bool:
 
 
 def _is_taken(box: Box, others: Iterable[Box]) -> bool:
-    return any(other.iou(box) >= MATCH_IOU for other in others)
+    return any(other.iou(box) >= SAME_PERSON_IOU for other in others)
 
 
 def acceptable(found: Iterable[Prediction], people: Iterable[Person]) -> list[Prediction]:

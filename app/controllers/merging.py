@@ -1,4 +1,4 @@
-"""Bringing in labels from elsewhere, and dividing a project: what would meet is said first, and somebody decides."""
+"""Bringing in labels from elsewhere: what would meet is said first, and somebody decides."""
 
 import tempfile
 from collections.abc import Callable, Sequence
@@ -21,7 +21,6 @@ from app.storage.attach import AttachProgress, Overlaps
 from app.storage.backups import back_up
 from app.storage.import_report import ReadReport, report_from_result
 from app.storage.parts import NotAPartError, PartReport
-from app.storage.rows import ImageRow
 from app.workers.jobs import CANCELLED_CODE, ChildJob, run_child
 
 _LABELS = f"Labels (*.json *{places.SUFFIX} *.yaml *.yml);;All files (*)"
@@ -54,8 +53,6 @@ class Merging(QObject):
 
     progress = Signal(str, int, int)
     ended = Signal()
-    split_asked = Signal(int, int)
-    """How many images there are, and how many of them are unfinished."""
 
     def __init__(self, session: Session, messages: Messages, asker: Asker, reports: ImportReports) -> None:
         super().__init__(session)
@@ -277,41 +274,6 @@ class Merging(QObject):
             ("Merge nothing", leave or (lambda: None)),
         ]
         self._messages.post(text, "warning", choices, topic="merge", dismissed=leave)
-
-    # Splitting
-
-    def ask_split(self) -> None:
-        def counted(rows: list[ImageRow]) -> None:
-            self.split_asked.emit(len(rows), sum(not row.state.finished for row in rows))
-
-        if self._session.is_open:
-            self._session.store.submit(lambda project: project.image_rows(), counted)
-
-    def split(self, parts: int, unfinished: bool) -> None:
-        """Asks for a folder and divides the project; the project itself stays as it is."""
-        if self._job is not None or self._merge is not None or self._stop is not None:
-            self._messages.post("A merge is under way already.", "info")
-            return
-        if not (folder := self._asker.folder("Where shall the parts be written?")):
-            return
-        arguments = [str(folder.absolute()), "--parts", str(parts), *(("--unfinished",) if unfinished else ())]
-
-        def identified(_: str) -> None:
-            when_saved(self._session, self._messages, begin, lambda: None)
-
-        def begin(project: Path) -> None:
-            self._begin(project, project)
-            self._run("app.storage.split", [str(project), *arguments], finished)
-
-        def finished() -> None:
-            assert self._merge is not None
-            paths = self._merge.result["paths"]
-            self._end(
-                f"{len(paths)} parts are in {folder}. Whoever has worked on one sends it back: File, Merge labels.",
-                "success",
-            )
-
-        self._session.store.submit(lambda project: project.identify(), identified, self._failed)
 
     # Children
 

@@ -14,6 +14,8 @@ HUMAN = "human"
 """Origin of a joint that a person placed or confirmed by moving it."""
 IMPORTED = "imported"
 """Origin of a joint that came with an imported dataset; counts as human."""
+SAME_PERSON_IOU = 0.5
+"""Boxes that overlap by this much, as intersection over union, are about the same person."""
 
 
 class ImageState(StrEnum):

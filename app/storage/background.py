@@ -3,13 +3,12 @@
 import sqlite3
 from collections.abc import Sequence
 
-from app.document.records import Box, ImageState, Person, Prediction, PredictionStatus
+from app.document.records import SAME_PERSON_IOU, Box, ImageState, Person, Prediction, PredictionStatus
 from app.storage.coco_person import read_person
 from app.storage.rows import PREDICTION_COLUMNS, prediction_from_columns
 
 SEEN_SCORE = 0.1
 """From this score on a prediction may be somebody. Fainter ones are mostly nobody, and good examples of that."""
-SAME_PERSON_IOU = 0.5
 _MARGIN = 0.15
 """Share of its size by which a prediction's box is grown on every side: the person may reach beyond it."""
 _ANY_SIDE = 100_000.0

@@ -1,14 +1,9 @@
-"""Writing changed records into their rows: SQL within a transaction of the caller."""
+"""Writing changed people and counts into their rows: SQL within a transaction of the caller."""
 
 import sqlite3
-from collections.abc import Sequence
-from dataclasses import replace
 
-from app.document.records import Change, ImageState, Person, Prediction, PredictionStatus
-from app.storage.rows import person_to_json, prediction_columns
-
-SAME_PERSON_IOU = 0.5
-"""Two detections of one model with this IoU are the same person (its NMS keeps others further apart)."""
+from app.document.records import Change, ImageState, Person
+from app.storage.rows import person_to_json
 
 
 def store_person(connection: sqlite3.Connection, image: int, change: Change[Person]) -> None:
@@ -31,14 +26,6 @@ def store_person(connection: sqlite3.Connection, image: int, change: Change[Pers
             connection.execute("DELETE FROM person WHERE id = ?", (key,))
 
 
-def store_prediction(connection: sqlite3.Connection, image: int, change: Change[Prediction]) -> None:
-    """Writes a prediction as it is after the change, or takes it away."""
-    if change.after is not None:
-        _write_prediction(connection, change.after.key, image, change.after)
-    elif change.before is not None:
-        connection.execute("DELETE FROM prediction WHERE id = ?", (change.before.key,))
-
-
 def recount(connection: sqlite3.Connection, image: int, state: ImageState) -> None:
     """Sets an image's state, and its counts from its people and the open predictions of its model."""
     connection.execute(
@@ -48,28 +35,3 @@ def recount(connection: sqlite3.Connection, image: int, state: ImageState) -> No
         "WHERE image_id = image.id AND status = 'open' AND prediction.model = image.model) WHERE id = ?",
         (state.value, image),
     )
-
-
-def replace_predictions(
-    connection: sqlite3.Connection, image: int, model: str, old: Sequence[Prediction], new: Sequence[Prediction]
-) -> None:
-    """Replaces a model's open predictions on an image; `old` are all that the image has.
-
-    A person whom somebody decided on already does not come back; one found again keeps the key.
-    """
-    connection.execute("INSERT OR IGNORE INTO model (hash) VALUES (?)", (model,))
-    connection.execute("DELETE FROM prediction WHERE image_id = ? AND model = ? AND status = 'open'", (image, model))
-    known = [prediction for prediction in old if prediction.model == model]
-    for found in new:
-        overlaps = [(prediction.box.iou(found.box), index) for index, prediction in enumerate(known)]
-        overlap, index = max(overlaps, default=(0.0, 0))
-        same = known.pop(index) if overlap >= SAME_PERSON_IOU else None
-        if same is None or same.status is PredictionStatus.OPEN:
-            fresh = replace(found, model=model, status=PredictionStatus.OPEN)
-            _write_prediction(connection, same.key if same else None, image, fresh)
-
-
-def _write_prediction(connection: sqlite3.Connection, key: int | None, image: int, prediction: Prediction) -> None:
-    """A key of None gets the next one that was never used."""
-    values = (key, image, *prediction_columns(prediction))
-    connection.execute("INSERT OR REPLACE INTO prediction VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)

@@ -4,11 +4,8 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from app.document.records import Person
+from app.document.records import SAME_PERSON_IOU, Person
 from app.storage.coco_person import read_person
-
-SAME_PERSON_IOU = 0.5
-"""An imported person whose box overlaps a label by this much is that person."""
 
 
 def same_label(first: Person, second: Person) -> bool:

@@ -10,30 +10,35 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 from app.document.document import FIRST_OWN_PERSON_KEY, unbegun_state, with_marks
 from app.document.records import Edit, ImageRecord, Person, Prediction, PredictionStatus
 from app.storage import migrations, schema
 from app.storage.attach import AttachProgress, Overlaps, attach_batches, export_mark, was_taken
 from app.storage.coco_person import read_person
-from app.storage.edit_rows import recount, replace_predictions, store_person, store_prediction
+from app.storage.edit_rows import recount, store_person
 from app.storage.errors import ProjectError, ReadOnlyProjectError
 from app.storage.import_report import ReadReport, keep_report, kept_report
 from app.storage.lock import ProjectLock
 from app.storage.parts import PartReport, part_report, take_part
+from app.storage.prediction_rows import (
+    attach_results,
+    predictions_on,
+    store_model,
+    store_prediction,
+    store_tau,
+    take_predictions,
+    taus,
+)
 from app.storage.rows import (
     IMAGE_COLUMNS,
-    PREDICTION_COLUMNS,
     ROW_COLUMNS,
     ImageRow,
     edit_to_json,
     image_record,
     image_row,
-    prediction_from_columns,
 )
 from app.storage.split import PROJECT_ID
-from app.storage.staging import RESULTS_TAU, RESULTS_VERSION
 
 OpenedImage = tuple[ImageRecord, tuple[Person, ...], tuple[Prediction, ...]]
 
@@ -198,10 +203,7 @@ class Project:
 
     def predictions(self, image: int) -> tuple[Prediction, ...]:
         """All predictions on an image, of every model, by key."""
-        rows = self._connection.execute(
-            f"SELECT {PREDICTION_COLUMNS} FROM prediction WHERE image_id = ? ORDER BY id", (image,)
-        )
-        return tuple(map(prediction_from_columns, rows))
+        return predictions_on(self._connection, image)
 
     def update_image_size(self, image: int, width: int, height: int) -> ImageRecord:
         """Stores the size of the upright image in pixels, as read from its file."""
@@ -254,15 +256,11 @@ class Project:
     def add_model(self, model: str, name: str) -> None:
         """Remembers a model's name by its hash; what else is known of it stays."""
         with self._transaction():
-            self._connection.execute(
-                "INSERT INTO model (hash, name) VALUES (?, ?) ON CONFLICT (hash) DO UPDATE SET name = excluded.name",
-                (model, name),
-            )
+            store_model(self._connection, model, name)
 
     def taus(self) -> dict[str, float]:
         """Keypoint thresholds of the models that pre-filled something here, by hash."""
-        rows = self._connection.execute("SELECT hash, json_extract(info, '$.tau') FROM model ORDER BY hash")
-        return {model: float(tau) for model, tau in rows if tau is not None}
+        return taus(self._connection)
 
     def store_predictions(
         self,
@@ -283,13 +281,13 @@ class Project:
             The image's record, its people, and this model's open predictions with their keys.
         """
         with self._transaction():
-            self._replace(image, model, predictions)
+            take_predictions(self._connection, image, model, predictions)
             self._connection.execute(
                 "UPDATE image SET width = ?, height = ? WHERE id = ? AND (width = 0 OR height = 0)",
                 (width, height, image),
             )
             if tau is not None:
-                self._store_tau(model, tau)
+                store_tau(self._connection, model, tau)
         record, people, stored = self.load_image(image)
         mine = tuple(p for p in stored if p.model == model and p.status is PredictionStatus.OPEN)
         return record, people, mine
@@ -299,34 +297,9 @@ class Project:
 
         Yields the keys of the images done. Raises ProjectError when the file is unfinished.
         """
-        with closing(sqlite3.connect(f"file:{quote(os.fsencode(staged.absolute()))}?mode=ro", uri=True)) as results:
-            if results.execute("PRAGMA user_version").fetchone()[0] != RESULTS_VERSION:
-                raise ProjectError(self.path, "the prepared detections are unfinished", "Import them again.")
-            model, name = results.execute("SELECT hash, name FROM model").fetchone()
-            self.add_model(model, name)
-            with self._transaction():
-                self._store_tau(model, RESULTS_TAU)
-            images = [key for (key,) in results.execute("SELECT DISTINCT image_id FROM prediction ORDER BY image_id")]
-            columns = PREDICTION_COLUMNS.removeprefix("id, ")
-            for start in range(0, len(images), batch):
-                with self._transaction():
-                    for image in images[start : start + batch]:
-                        rows = results.execute(f"SELECT 0, {columns} FROM prediction WHERE image_id = ?", (image,))
-                        self._replace(image, model, [prediction_from_columns(row) for row in rows])
-                yield images[start : start + batch]
-
-    def _replace(self, image: int, model: str, found: Sequence[Prediction]) -> None:
-        """Within a transaction: a model's open predictions on an image become `found`, and it is the one shown."""
-        replace_predictions(self._connection, image, model, self.predictions(image), found)
-        self._connection.execute("UPDATE image SET model = ? WHERE id = ?", (model, image))
-        recount(self._connection, image, unbegun_state(self.image(image).state, model))
-
-    def _store_tau(self, model: str, tau: float) -> None:
-        self._connection.execute(
-            "UPDATE model SET info = json_set(info, '$.tau', ?1) "
-            "WHERE hash = ?2 AND json_extract(info, '$.tau') IS NOT ?1",
-            (tau, model),
-        )
+        if self.read_only:
+            raise ReadOnlyProjectError(self.path)
+        return attach_results(self._connection, self.path, staged, batch)
 
     # Imports
 
@@ -364,7 +337,7 @@ class Project:
 
     def keep_report(self, report: ReadReport) -> None:
         """Keeps what is to be said about the newest import."""
-        with schema.transaction(self._connection):
+        with self._transaction():
             keep_report(self._connection, report)
 
     def kept_report(self) -> ReadReport | None:

@@ -254,7 +254,7 @@ def test_split_and_back(
     dialog = dialog_of(window, SplitDialog, qtbot)
     dialog.only_unfinished.setChecked(False)
     assert "About 2 images each" in dialog.note.text()
-    with qtbot.waitSignal(window.merging.ended, timeout=_LONG):
+    with qtbot.waitSignal(window.splitting.ended, timeout=_LONG):
         dialog.go.click()
     first, second = sorted(parts.iterdir())
     with qtbot.waitSignal(window.session.opened, timeout=_LONG):
