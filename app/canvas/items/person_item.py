@@ -5,18 +5,17 @@ from PySide6.QtGui import QBrush, QColor, QPainter
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
 from app.canvas.hit_test import handle_places
-from app.canvas.items.base import ScreenSizedItem
 from app.canvas.items.painting import (
     FADED,
     draw_dot,
     draw_frame,
-    draw_names,
     draw_plate,
     draw_ring,
     mark_size,
     pen,
     rect_of,
 )
+from app.canvas.items.pose_item import PoseItem
 from app.canvas.palette import CROWD, LABEL, OUTLINE, SELECTED, Look
 from app.document.records import Person
 
@@ -25,7 +24,7 @@ _HINT = 2.6
 _HANDLE = 7.0
 
 
-class PersonItem(ScreenSizedItem):
+class PersonItem(PoseItem):
     """Paints one `Person`. Occluded joints (v = 1) are hollow.
 
     A model's hints (v = 0, placed) are small and faint, and there only on the selected person: those of everybody
@@ -33,45 +32,17 @@ class PersonItem(ScreenSizedItem):
     """
 
     def __init__(self, person: Person, look: Look) -> None:
-        super().__init__()
-        self._look = look
-        self._selected = False
-        self._joint: int | None = None
-        self._shows = {"boxes": True, "skeleton": True, "names": False}
-        self._under_heatmap = False
+        super().__init__(look, 20, 30)
         self.person = person
         self.set_person(person)
 
     def set_person(self, person: Person) -> None:
         self.person = person
-        extent = rect_of(person.box)
-        for joint in person.joints:
-            if joint.has_place:
-                extent = extent.united(QRectF(joint.x, joint.y, 0.01, 0.01))
-        self.set_extent(extent)
+        self._cover(person.box, person.joints)
         self._make_room()
 
-    def _make_room(self) -> None:
-        self.set_texts(self._selected or self._shows["names"] or self.person.is_crowd)
-        self.update()
-
-    def set_selection(self, selected: bool, joint: int | None) -> None:
-        if (selected, joint) != (self._selected, self._joint):
-            self._selected, self._joint = selected, joint
-            self._make_room()
-        self.setZValue(30 if selected else 20)
-
-    def set_layers(self, boxes: bool, skeleton: bool, names: bool) -> None:
-        shows = {"boxes": boxes, "skeleton": skeleton, "names": names}
-        if shows != self._shows:
-            self._shows = shows
-            self._make_room()
-
-    def set_under_heatmap(self, under: bool) -> None:
-        """Steps back while a heatmap is shown, so that the map can be seen."""
-        if under != self._under_heatmap:
-            self._under_heatmap = under
-            self.update()
+    def _writes(self) -> bool:
+        return self._selected or self._shows["names"] or self.person.is_crowd
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -90,7 +61,7 @@ class PersonItem(ScreenSizedItem):
             if joint.has_place:
                 draw_ring(painter, joint.x, joint.y, self._under_heatmap, self.unit)
         if not self._under_heatmap:
-            self._paint_names(painter)
+            self._paint_names(painter, self.person.joints)
         if self._selected:
             self._paint_handles(painter)
 
@@ -139,15 +110,6 @@ class PersonItem(ScreenSizedItem):
                 color.setAlpha(150)
                 radius = _HINT * size
             draw_dot(painter, joint.x, joint.y, radius, color, joint.v == 1, self.unit)
-
-    def _paint_names(self, painter: QPainter) -> None:
-        chosen = self._joint if self._selected else None
-        named = [
-            (self._look.names[index], joint.x, joint.y)
-            for index, joint in sorted(enumerate(self.person.joints), key=lambda pair: pair[0] != chosen)
-            if joint.has_place and ((self._shows["names"] and joint.v > 0) or index == chosen)
-        ]
-        draw_names(painter, named, self.unit, self.right_edge)
 
     def _paint_handles(self, painter: QPainter) -> None:
         size = _HANDLE * self.unit

@@ -4,52 +4,25 @@ from PySide6.QtCore import QLineF, QRectF, Qt
 from PySide6.QtGui import QColor, QPainter, QPen
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
-from app.canvas.items.base import ScreenSizedItem
-from app.canvas.items.painting import FADED, draw_frame, draw_names, draw_ring, mark_size, pen, rect_of
+from app.canvas.items.painting import FADED, draw_frame, draw_ring, mark_size, pen
+from app.canvas.items.pose_item import PoseItem
 from app.canvas.palette import OUTLINE, Look, confidence_color
 from app.commands.predictions import Proposal
 
 _JOINT = 3.4
 
 
-class PredictionItem(ScreenSizedItem):
+class PredictionItem(PoseItem):
     """Paints one proposal, but for its score.
 
-    Joints that accepting would leave as hints are hollow, and there only on the selected one.
+    Joints that accepting would leave as hints are hollow, and there only on the selected one. Under its heatmap joints
+    and bones step back; the box and the ring stay.
     """
 
     def __init__(self, proposal: Proposal, look: Look) -> None:
-        super().__init__()
-        self._look = look
-        self._selected = False
-        self._joint: int | None = None
-        self._under_heatmap = False
-        self._shows = {"boxes": True, "skeleton": True, "names": False}
+        super().__init__(look, 10, 25)
         self.proposal = proposal
-        self.setZValue(10)
-        extent = rect_of(proposal.person.box)
-        for joint in proposal.person.joints:
-            extent = extent.united(QRectF(joint.x, joint.y, 0.01, 0.01))
-        self.set_extent(extent)
-
-    def set_selection(self, selected: bool, joint: int | None) -> None:
-        if (selected, joint) != (self._selected, self._joint):
-            self._selected, self._joint = selected, joint
-            self.set_texts(selected)
-            self.update()
-        self.setZValue(25 if selected else 10)
-
-    def set_layers(self, boxes: bool, skeleton: bool, names: bool) -> None:
-        shows = {"boxes": boxes, "skeleton": skeleton, "names": names}
-        if shows != self._shows:
-            self._shows = shows
-            self.update()
-
-    def set_under_heatmap(self, under: bool) -> None:
-        """Lets joints and bones step back while its heatmap is shown; the box and the ring stay."""
-        if under != self._under_heatmap:
-            self._under_heatmap = under
-            self.update()
+        self._cover(proposal.person.box, proposal.person.joints)
 
     def paint(self, painter: QPainter, option: QStyleOptionGraphicsItem, widget: QWidget | None = None) -> None:
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
@@ -69,7 +42,7 @@ class PredictionItem(ScreenSizedItem):
             ringed = joints[self._joint]
             draw_ring(painter, ringed.x, ringed.y, self._under_heatmap, self.unit)
         if self._selected and not self._under_heatmap:
-            self._paint_names(painter)
+            self._paint_names(painter, joints)
 
     def _paint_bones(self, painter: QPainter) -> None:
         joints, predicted = self.proposal.person.joints, self.proposal.prediction.joints
@@ -87,15 +60,6 @@ class PredictionItem(ScreenSizedItem):
             line.setDashPattern([3.0, 2.0])
             painter.setPen(line)
             painter.drawLines(bones)
-
-    def _paint_names(self, painter: QPainter) -> None:
-        joints = self.proposal.person.joints
-        named = [
-            (self._look.names[index], joint.x, joint.y)
-            for index, joint in sorted(enumerate(joints), key=lambda pair: pair[0] != self._joint)
-            if (self._shows["names"] and joint.v) or index == self._joint
-        ]
-        draw_names(painter, named, self.unit, self.right_edge)
 
     def _paint_joints(self, painter: QPainter) -> None:
         person, predicted = self.proposal.person, self.proposal.prediction.joints

@@ -1,0 +1,69 @@
+"""What a label and a proposal on the canvas share: one pose, selected or not, under a heatmap or not."""
+
+from collections.abc import Sequence
+
+from PySide6.QtCore import QRectF
+from PySide6.QtGui import QPainter
+
+from app.canvas.items.base import ScreenSizedItem
+from app.canvas.items.painting import draw_names, rect_of
+from app.canvas.palette import Look
+from app.document.records import Box, Joint
+
+
+class PoseItem(ScreenSizedItem):
+    """A box with joints; a selected one lies above the others of its kind and says its joint's name."""
+
+    def __init__(self, look: Look, z: float, selected_z: float) -> None:
+        super().__init__()
+        self._look = look
+        self._z, self._selected_z = z, selected_z
+        self._selected = False
+        self._joint: int | None = None
+        self._under_heatmap = False
+        self._shows = {"boxes": True, "skeleton": True, "names": False}
+        self.setZValue(z)
+
+    def set_selection(self, selected: bool, joint: int | None) -> None:
+        if (selected, joint) != (self._selected, self._joint):
+            self._selected, self._joint = selected, joint
+            self._make_room()
+        self.setZValue(self._selected_z if selected else self._z)
+
+    def set_layers(self, boxes: bool, skeleton: bool, names: bool) -> None:
+        shows = {"boxes": boxes, "skeleton": skeleton, "names": names}
+        if shows != self._shows:
+            self._shows = shows
+            self._make_room()
+
+    def set_under_heatmap(self, under: bool) -> None:
+        """Steps back while a heatmap is shown, so that the map can be seen."""
+        if under != self._under_heatmap:
+            self._under_heatmap = under
+            self.update()
+
+    def _writes(self) -> bool:
+        """Whether texts stand beside the pose."""
+        return self._selected
+
+    def _make_room(self) -> None:
+        self.set_texts(self._writes())
+        self.update()
+
+    def _cover(self, box: Box, joints: Sequence[Joint]) -> None:
+        """Sets the extent to what the box and the joints with a place take up."""
+        extent = rect_of(box)
+        for joint in joints:
+            if joint.has_place:
+                extent = extent.united(QRectF(joint.x, joint.y, 0.01, 0.01))
+        self.set_extent(extent)
+
+    def _paint_names(self, painter: QPainter, joints: Sequence[Joint]) -> None:
+        """The selected joint's name first, so that it has its place; the others' where names are shown."""
+        chosen = self._joint if self._selected else None
+        named = [
+            (self._look.names[index], joint.x, joint.y)
+            for index, joint in sorted(enumerate(joints), key=lambda pair: pair[0] != chosen)
+            if joint.has_place and ((self._shows["names"] and joint.v > 0) or index == chosen)
+        ]
+        draw_names(painter, named, self.unit, self.right_edge)
