@@ -15,6 +15,7 @@ from PIL import Image
 from process_checks import alive, worker_threads
 from PySide6.QtCore import QCoreApplication, Qt
 from pytestqt.qtbot import QtBot
+from small_models import save_small_model
 
 from app.document.records import Box, PredictionStatus
 from app.workers.batches import MOST_TROUBLES_IN_A_ROW
@@ -37,27 +38,9 @@ def one_thread() -> Iterator[None]:
 @pytest.fixture(scope="module")
 def models(tmp_path_factory: pytest.TempPathFactory) -> tuple[str, str]:
     """Two small models with random weights."""
-    import torch
-
-    from msarcnn.checkpoint import CheckpointInfo, save_checkpoint
-    from msarcnn.config import PRESETS
-    from msarcnn.model import build_model
-
-    config = replace(
-        PRESETS["msa_rcnn_mobilenet_v2"],
-        fpn_channels=16,
-        box_head_width=32,
-        keypoint_width=16,
-        min_size=128,
-        max_size=192,
-        rpn_pre_nms_test=40,
-        rpn_post_nms_test=20,
-    )
     folder = tmp_path_factory.mktemp("models")
-    for seed in (0, 1):
-        torch.manual_seed(seed)
-        save_checkpoint(folder / f"{seed}.safetensors", build_model(config), CheckpointInfo(config))
-    return str(folder / "0.safetensors"), str(folder / "1.safetensors")
+    first, second = (str(save_small_model(folder / f"{seed}.safetensors", seed)) for seed in (0, 1))
+    return first, second
 
 
 @pytest.fixture(scope="module")

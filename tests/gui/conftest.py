@@ -3,13 +3,13 @@
 import json
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image, ImageDraw
 from PySide6.QtCore import QSettings
 from pytestqt.qtbot import QtBot
+from small_models import save_small_model
 
 from app.main_window import MainWindow
 from app.storage.settings import Settings
@@ -21,26 +21,7 @@ WindowMaker = Callable[..., MainWindow]
 @pytest.fixture(scope="session")
 def small_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A model of the shipped architecture, narrow and untrained: answers in a moment, and nonsense."""
-    import torch
-
-    from msarcnn.checkpoint import CheckpointInfo, save_checkpoint
-    from msarcnn.config import PRESETS
-    from msarcnn.model import build_model
-
-    torch.manual_seed(1)
-    config = replace(
-        PRESETS["msa_rcnn_mobilenet_v2"],
-        fpn_channels=16,
-        box_head_width=32,
-        keypoint_width=16,
-        min_size=128,
-        max_size=192,
-        rpn_pre_nms_test=40,
-        rpn_post_nms_test=20,
-    )
-    path = tmp_path_factory.mktemp("model") / "small.safetensors"
-    save_checkpoint(path, build_model(config), CheckpointInfo(config))
-    return path
+    return save_small_model(tmp_path_factory.mktemp("model") / "small.safetensors", seed=1)
 
 
 @pytest.fixture
