@@ -16,6 +16,8 @@ from msarcnn.images import ImageError, PhotoHeader, read_header
 
 SAME_SHAPE = 0.01
 """Copies of a photo in other sizes have the same ratio of sides but for rounding, relative."""
+_AS_STORED = "labels measured on the photo as it is stored, before EXIF turns it: shown so"
+_UPRIGHT = "width and height are exchanged: the labels fit the upright photo"
 
 
 @dataclass
@@ -38,6 +40,11 @@ class Extent:
     def _reach(self, x: float, y: float) -> None:
         self.right, self.bottom = max(self.right, x), max(self.bottom, y)
 
+    @property
+    def labelled(self) -> bool:
+        """Whether there is anything but the corner at the top left."""
+        return self.right > 0 or self.bottom > 0
+
     def fits(self, width: float, height: float) -> bool:
         room = BORDER_TOLERANCE * max(width, height)
         return self.right <= width + room and self.bottom <= height + room
@@ -47,12 +54,14 @@ class Extent:
 class Frame:
     """A photo's true entry, and what its labels are multiplied by in x and in y to be in its pixels.
 
-    problem: why its labels cannot be used; "" when they can.
+    problem: why its labels cannot be used; "" when they can. upright: the entry of the photo as EXIF turns it, where
+    the labels of a photo that is stored sideways fit it both ways; `Photos.settled` decides.
     """
 
     image: CocoImage
     scale: tuple[float, float] = (1.0, 1.0)
     problem: str = ""
+    upright: CocoImage | None = None
 
     def scaled(self, fields: RawAnnotation) -> RawAnnotation:
         if self.scale == (1.0, 1.0):
@@ -81,6 +90,8 @@ class Photos:
         self._roots = [root.resolve() for root in roots]
         self._log = log
         self._owners: dict[tuple[int, str], int] = {}
+        self._stored = self._turned_up = 0
+        """Of photos stored sideways: how many have labels that fit them only as stored, and only upright."""
 
     def frame(self, image: CocoImage, stated: str, extent: Extent) -> Frame:
         """Compares one entry with its photo; a photo that is not there, or damaged, leaves the entry as it is.
@@ -132,7 +143,7 @@ class Photos:
             regions = tuple((x * sx, y * sy, w * sx, h * sy) for x, y, w, h in image.ignore_regions)
             image = msgspec.structs.replace(upright.image, ignore_regions=regions)
             return Frame(image, (sx, sy))
-        if not extent.right and not extent.bottom:
+        if not extent.labelled:
             self._log.note("another size than the photo's: the photo's is used", place)
             return upright
         sizes = f"{stated[0]} x {stated[1]} pixels, the photo has {true[0]} x {true[1]}"
@@ -142,10 +153,30 @@ class Photos:
         """Width and height are the other way round: as the picture is stored, or by mistake. The labels tell."""
         fits_photo, fits_stated = extent.fits(size.width, size.height), extent.fits(image.width, image.height)
         if size.is_sideways and fits_stated:
-            self._log.note("labels measured on the photo as it is stored, before EXIF turns it: shown so", place)
+            if fits_photo:
+                return Frame(image, upright=upright.image)
+            self._stored += 1
+            self._log.note(_AS_STORED, place)
             return Frame(image)
         if fits_photo:
-            self._log.note("width and height are exchanged: the labels fit the upright photo", place)
+            self._turned_up += size.is_sideways
+            self._log.note(_UPRIGHT, place)
             return upright
         sides = f"{image.width} x {image.height}"
         return replace(upright, problem=f"its labels fit neither {sides} nor {image.file_name}: is it the right photo?")
+
+    def settled(self, frame: Frame, labelled: bool) -> Frame:
+        """Decides a frame of labels that fit both ways, as the file's other photos do; call it after all of `frame`.
+
+        A photo without labels is upright where the others say nothing.
+        """
+        if frame.upright is None:
+            return frame
+        if not labelled and not self._stored:
+            return Frame(frame.upright)
+        place = f"images[{frame.image.index}]"
+        if labelled and bool(self._stored) == bool(self._turned_up):
+            self._log.note(f"{_AS_STORED}, though they fit it upright, too: look at one of them", place, warns=True)
+            return Frame(frame.image)
+        self._log.note(_UPRIGHT if self._turned_up else _AS_STORED, place)
+        return Frame(frame.upright if self._turned_up else frame.image)

@@ -210,7 +210,10 @@ class RecordReader:
                 self._log.note("another image entry names the same file", f"images[{image.index}]")
             files.add(name)
             self._frames[key] = frame
-            self.images.append(frame.image)
+        if self._photos is not None:
+            for key, frame in self._frames.items():
+                self._frames[key] = self._photos.settled(frame, key in extents and extents[key].labelled)
+        self.images = [frame.image for frame in self._frames.values()]
 
     def _sort(self, one: ReadAnnotation) -> None:
         index, fields, text, problem = one.index, one.fields, one.text, one.problem

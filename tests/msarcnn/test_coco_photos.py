@@ -75,6 +75,38 @@ def test_labels_of_a_phone_photo_as_it_is_stored_stay_there(tmp_path: Path) -> N
     assert size(dataset) == (60, 40) and "as it is stored" in notes(dataset)
 
 
+SMALL, TALL, WIDE = [5, 6, 20, 20], [5, 6, 20, 52], [5, 6, 50, 30]
+
+
+@pytest.mark.parametrize(
+    ("first", "small", "doubtful"),
+    [((TALL,), (40, 60), False), ((WIDE,), (60, 40), False), ((), (60, 40), True), ((TALL, WIDE), (60, 40), True)],
+)
+def test_labels_that_fit_both_ways_up_follow_the_others_of_their_file(
+    tmp_path: Path, first: tuple[list[float], ...], small: tuple[int, int], doubtful: bool
+) -> None:
+    boxes = [SMALL, *first]
+    for key in range(1, len(boxes) + 1):
+        photo(tmp_path / f"{key}.jpg", 60, 40, SIDEWAYS)
+    images = [image(key, f"{key}.jpg", 60, 40) for key in range(1, len(boxes) + 1)]
+    dataset = read(tmp_path, images, [person(key, box, key) for key, box in enumerate(boxes, 1)])
+    assert (dataset.images[0].width, dataset.images[0].height) == small
+    assert dataset.people[0].bbox == tuple(SMALL) and len(dataset.people) == len(boxes)
+    assert any(note.warns and "look at one of them" in note.text for note in dataset.notes) is doubtful
+
+
+@pytest.mark.parametrize(("others", "sides"), [((), (40, 60)), ((WIDE,), (60, 40)), ((TALL,), (40, 60))])
+def test_a_phone_photo_without_labels_is_upright_unless_the_file_says_otherwise(
+    tmp_path: Path, others: tuple[list[float], ...], sides: tuple[int, int]
+) -> None:
+    for key in range(1, len(others) + 2):
+        photo(tmp_path / f"{key}.jpg", 60, 40, SIDEWAYS)
+    images = [image(key, f"{key}.jpg", 60, 40) for key in range(1, len(others) + 2)]
+    dataset = read(tmp_path, images, [person(key, box, key) for key, box in enumerate(others, 2)])
+    assert (dataset.images[0].width, dataset.images[0].height) == sides
+    assert not any(note.warns for note in dataset.notes)
+
+
 def test_exchanged_sides_are_put_right(tmp_path: Path) -> None:
     photo(tmp_path / "a.jpg", 60, 40)
     dataset = read(tmp_path, [image(width=40, height=60)], [person(1, [5, 6, 50, 30])])
