@@ -3,10 +3,15 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from msarcnn.coco_records import CocoOther, CocoPerson, PersonCategory, ReadLog
+from msarcnn.oks import box_overlaps
 
 _SHARE_INSIDE = 0.8
 """Of the labelled joints inside a box of the same person."""
+_SAME_BOX_IOU = 0.9
+"""Where nobody's joints tell, boxes of two categories are the same person's from this overlap on."""
 
 
 def without_twins(
@@ -15,7 +20,8 @@ def without_twins(
     """Takes away boxes of people whose joints are annotations of another category.
 
     Only where a category has boxes alone and another one joints: in one category nobody is labelled twice on purpose.
-    Who has joints is the person; a box around nobody's joints stays, as a person without joints.
+    Who has joints is the person, or whoever has the same box but no visible joint; a box around nobody of those stays,
+    as a person without joints.
 
     Returns:
         The people, and the boxes that were taken away: kept for export.
@@ -29,9 +35,10 @@ def without_twins(
         if person.category_id in boxes_only and not person.iscrowd:
             boxes[person.image_id].append(person)
     taken: dict[int, CocoPerson] = {}
-    for person in people:
-        if person.category_id in with_joints and person.num_keypoints:
-            free = [box for box in boxes[person.image_id] if box.index not in taken and _share_inside(person, box)]
+    # Whoever has joints chooses first.
+    for person in sorted(people, key=lambda person: not person.num_keypoints):
+        if person.category_id in with_joints and not person.iscrowd:
+            free = [box for box in boxes[person.image_id] if box.index not in taken and _is_twin(person, box)]
             if free:
                 twin = min(free, key=lambda box: box.bbox[2] * box.bbox[3])
                 taken[twin.index] = twin
@@ -42,8 +49,11 @@ def without_twins(
     return [person for person in people if person.index not in taken], others
 
 
-def _share_inside(person: CocoPerson, box: CocoPerson) -> bool:
+def _is_twin(person: CocoPerson, box: CocoPerson) -> bool:
     x, y, w, h = box.bbox
+    if not person.num_keypoints:
+        corners = np.array([[x, y, x + w, y + h]])
+        return bool(box_overlaps(corners, person.bbox)[0] >= _SAME_BOX_IOU)
     labelled = person.keypoints[person.keypoints[:, 2] > 0]
     inside = (labelled[:, 0] >= x) & (labelled[:, 0] <= x + w) & (labelled[:, 1] >= y) & (labelled[:, 1] <= y + h)
     return bool(inside.mean() >= _SHARE_INSIDE)

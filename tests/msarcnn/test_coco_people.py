@@ -120,6 +120,14 @@ def test_boxes_of_people_and_joints_of_skeletons_are_one_person(tmp_path: Path) 
     assert "whose joints are in another category" in notes(dataset)
 
 
+def test_the_same_box_in_both_categories_is_one_person_though_no_joint_is_labelled(tmp_path: Path) -> None:
+    categories = [category(1, "person"), category(2, "skeleton", NAMES)]
+    hidden = {**box(4, 2, x=100), "keypoints": [0] * 51}
+    labels = [box(1, 1, x=101), box(2, 1, x=130), person(3, 2), hidden]
+    dataset = read(tmp_path, categories, labels)
+    assert [one.id for one in dataset.people] == [2, 3, 4] and [one.id for one in dataset.others] == [1]
+
+
 def test_an_animal_with_17_joints_is_no_person(tmp_path: Path) -> None:
     dataset = read(tmp_path, [category(1, "dog", NAMES), category(2, "person")], [person(1), box(2, 2)])
     assert [one.id for one in dataset.people] == [2] and [one.id for one in dataset.others] == [1]
