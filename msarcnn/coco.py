@@ -223,7 +223,10 @@ def _records(path: Path, top: dict[str, msgspec.Raw], key: str, log: ReadLog, re
     raw = top.pop(key, None)
     if raw is None:
         if required:
-            raise CocoError(path, key, "is missing", "give a COCO dataset, with images and annotations")
+            cure = "give a COCO dataset, with images and annotations"
+            if "shapes" in top and "imagePath" in top:
+                cure = f"this is labelme's file about one photo: {cure}"
+            raise CocoError(path, key, "is missing", cure)
         return []
     if bytes(raw) == b"null" and not required:
         log.note("is null: taken as an empty list", key)

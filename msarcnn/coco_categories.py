@@ -36,7 +36,13 @@ class Reading(msgspec.Struct, frozen=True):
 
 
 class CocoQuestionError(CocoError):
-    """A file that can be read once somebody answers; `choices` are the answers in words, and what each means."""
+    """A file that can be read once somebody answers.
+
+    Attributes:
+        about: What is open.
+        question: One sentence to whoever can choose; the message itself is for whoever cannot.
+        choices: The answers in words, and what each means.
+    """
 
     def __init__(
         self,
@@ -44,10 +50,12 @@ class CocoQuestionError(CocoError):
         about: Literal["people", "joints"],
         reason: str,
         cure: str,
+        question: str,
         choices: tuple[tuple[str, Reading], ...],
     ) -> None:
         super().__init__(path, "categories", reason, cure)
         self.about = about
+        self.question = question
         self.choices = choices
 
 
@@ -121,6 +129,7 @@ def _ask_who_is_a_person(path: Path, categories: Mapping[int, Category], used: M
         "people",
         f"do not say who is a person: {listed}",
         "say it with --people NAME, or rename the category to person",
+        f"{path.name} does not say who is a person: {listed}. Whose labels are people's?",
         choices,
     )
 
@@ -160,7 +169,8 @@ def _unknown_joints(path: Path, category: Category, reading: Reading) -> CocoQue
     reason = (
         f"has {len(category.keypoints or ())} joints of {category.name} in an order that is not known: {names}, ..."
     )
-    return CocoQuestionError(path, "joints", reason, cure, choices)
+    question = f"{path.name}: the joints' names do not say which is which ({names}, ...). Nobody can guess their order."
+    return CocoQuestionError(path, "joints", reason, cure, question, choices)
 
 
 def _plain(name: str) -> str:

@@ -28,7 +28,8 @@ class ImportReports(QObject):
         if report.warns:
             self._messages.post(f"{report.summary()}.", "warning", choices, topic="import")
         elif report.lines:
-            self._messages.post(f"{report.summary()}, with {len(report.lines)} notes: File, Import report.", "info")
+            notes = "a note" if len(report.lines) == 1 else f"{len(report.lines)} notes"
+            self._messages.post(f"{report.summary()}, with {notes}: File, Import report.", "info")
 
     def show(self) -> None:
         """Shows the newest report of the open project."""

@@ -52,13 +52,14 @@ class LabelImport(QObject):
         said: arguments of a `Choice` that somebody has made.
         """
         super().__init__(parent)
-        self._store, self._name = store, source.name
+        self._store, self._source, self._name = store, source.absolute(), source.name
         self._folder = tempfile.TemporaryDirectory(prefix="msarcnn-import-", ignore_cleanup_errors=True)
         self._staging = Path(self._folder.name) / "staging.db"
         self._report: ReadReport | None = None
+        self._question = ""
         self._choices: tuple[Choice, ...] = ()
         self._stop: Callable[[], None] | None = None
-        arguments = [str(source.absolute()), str(self._staging)]
+        arguments = [str(self._source), str(self._staging)]
         if root is None:
             self._job: ChildJob = run_child("app.storage.yolo_import", [*arguments, *said], self)
         else:
@@ -82,6 +83,7 @@ class LabelImport(QObject):
         if line.get("event") == "progress":
             self.progress.emit(f"Reading {self._name}", int(line["done"]), int(line["total"]))
         elif line.get("event") == "question":
+            self._question = line["text"]
             self._choices = tuple((text, arguments) for text, arguments in line["choices"])
         elif line.get("event") == "result":
             self._report = report_from_result(line["report"])
@@ -90,9 +92,12 @@ class LabelImport(QObject):
         if code == CANCELLED_CODE:
             self._end(ImportOutcome(f"The import of {self._name} was cancelled; nothing was taken over."))
             return
+        if code != 0 and self._choices:
+            self._end(ImportOutcome(self._question, "warning", choices=self._choices))
+            return
         if code != 0:
-            text = f"{self._name} was not imported: {message}"
-            self._end(ImportOutcome(text, "error", choices=self._choices))
+            reason = message.removeprefix(f"{self._source}: ")
+            self._end(ImportOutcome(f"{self._name} was not imported: {reason}", "error"))
             return
         self._stop = self._store.run_batches(
             lambda project: project.attach_staging(self._staging),

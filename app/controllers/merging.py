@@ -41,6 +41,7 @@ class _Merge:
     result: dict[str, Any] = field(default_factory=dict)
     again: bool = False
     read: ReadReport | None = None
+    question: str = ""
     choices: list[Choice] = field(default_factory=list)
 
     @property
@@ -295,6 +296,7 @@ class Merging(QObject):
         if line.get("event") == "progress":
             self.progress.emit(f"Reading {self._merge.source.name}", int(line["done"]), int(line["total"]))
         elif line.get("event") == "question":
+            self._merge.question = line["text"]
             self._merge.choices = [(text, arguments) for text, arguments in line["choices"]]
         elif line.get("event") == "result":
             self._merge.result = line
@@ -311,7 +313,7 @@ class Merging(QObject):
             choices, self._merge.choices = self._merge.choices, []
             self.ended.emit()
             answers = [(words, lambda said=said: again(said)) for words, said in choices]
-            self._messages.post(text, "warning", answers, topic="merge", dismissed=self._forget)
+            self._messages.post(self._merge.question, "warning", answers, topic="merge", dismissed=self._forget)
             return
         if code == CANCELLED_CODE:
             self._end("Cancelled; nothing was changed.", "info")

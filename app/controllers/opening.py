@@ -129,7 +129,7 @@ class Opening(QObject):
 
         def ready() -> None:
             if not found:
-                text = f"{annotations.name}: its images were not found near it. Name their folder with --images DIR."
+                text = f"{annotations.name}: its images were not found near it. Where are they?"
                 self._messages.post(text, "warning", [("Choose folder…", self.ask_root)], topic="roots")
             # What was imported before has its folder; several others may have photos of the same names.
             before = [folder for folder in self._session.roots.values() if folder.is_dir()]
@@ -230,6 +230,8 @@ class Opening(QObject):
             answers = [
                 (text, lambda said=said: self._run_import(annotations, root, said)) for text, said in outcome.choices
             ]
+            if outcome.level == "error":
+                self._messages.settle("roots")  # of a file that is none nobody needs the photos
             self._messages.post(outcome.text, outcome.level, answers, topic="import")
         if outcome.report is not None:
             self._reports.take(outcome.report)

@@ -2,8 +2,8 @@
 
 Parsing holds the interpreter for seconds, hence a process of its own. Progress and result are JSON lines on
 stdout: {"event": "progress", "done": n, "total": n, "stage": s}, at the end {"event": "result", "report": ...}, or
-{"error": s} and exit status 1; where somebody can answer what the file leaves open, {"event": "question", "choices":
-[[text, arguments], ...]} stands before that.
+{"error": s} and exit status 1; where somebody can answer what the file leaves open, {"event": "question", "text": s,
+"choices": [[text, arguments], ...]} stands before that.
 """
 
 import argparse
@@ -172,7 +172,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             report = stage_coco(options.source, options.staging, roots, print_progress, reading)
         except CocoQuestionError as error:
             # The window asks, and starts this again with the answer.
-            print_line("question", choices=[(text, arguments_of(answer)) for text, answer in error.choices])
+            choices = [(text, arguments_of(answer)) for text, answer in error.choices]
+            print_line("question", text=error.question, choices=choices)
             raise
         return {"report": report}
 

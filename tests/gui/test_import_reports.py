@@ -96,7 +96,7 @@ def test_who_is_a_person_is_asked_and_the_answer_imports(
     window = make_window()
     window.open_paths([change(coco_file, rename)])
     qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("target", "other thing"), timeout=_LONG)
-    assert "do not say who is a person" in window.message_bar.text
+    assert "does not say who is a person: target (2), other thing (1)." in window.message_bar.text
     window.message_bar.choose("target")
     qtbot.waitUntil(lambda: window.model.total == 4 and window.session.current_record() is not None, timeout=_LONG)
     qtbot.waitUntil(lambda: len(people(window)) == 1, timeout=_LONG)
@@ -109,6 +109,7 @@ def test_an_order_of_joints_that_is_not_known_is_asked(make_window: WindowMaker,
     window = make_window()
     window.open_paths([change(coco_file, rename)])
     qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("They are in COCO's order",), timeout=_LONG)
+    assert "--" not in window.message_bar.text, "no option of the command line"
     window.message_bar.choose(1)
     qtbot.waitUntil(lambda: window.model.total == 4 and window.session.current_record() is not None, timeout=_LONG)
     qtbot.waitUntil(lambda: people(window) != () and people(window)[0].joints[0].x == 80.0, timeout=_LONG)

@@ -132,6 +132,7 @@ def test_unknown_fields_survive(
         (b"[]", "", "is a list"),
         (b"3", "", "not valid JSON"),
         (b"{}", "images", "is missing"),
+        (b'{"shapes": [], "imagePath": "a.jpg"}', "images", "labelme's file about one photo"),
         (b'{"images": [}', "images[0]", "line 1, column 13"),
         (b'{"images": [], "annotations": [1, 2', "", "not valid JSON"),
         (json.dumps(document()).encode("utf-16"), "", "UTF-16"),
