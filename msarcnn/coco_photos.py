@@ -141,7 +141,7 @@ class Photos:
             self._log.note("labels made for a larger or smaller copy of the photo: scaled to it", place, warns=True)
             sx, sy = true[0] / stated[0], true[1] / stated[1]
             regions = tuple((x * sx, y * sy, w * sx, h * sy) for x, y, w, h in image.ignore_regions)
-            image = msgspec.structs.replace(upright.image, ignore_regions=regions)
+            image = msgspec.structs.replace(upright.image, ignore_regions=regions, scale=(sx, sy))
             return Frame(image, (sx, sy))
         if not extent.labelled:
             self._log.note("another size than the photo's: the photo's is used", place)

@@ -62,6 +62,7 @@ class CocoImage(msgspec.Struct, frozen=True, gc=False):
         image_root: Which of several image folders it lies in.
         ignore_regions: Boxes x, y, w, h in which nothing is known about people.
         raw: The entry's JSON text, untouched.
+        scale: What the file's x and y were multiplied by to be in the photo's pixels.
     """
 
     index: int
@@ -72,6 +73,7 @@ class CocoImage(msgspec.Struct, frozen=True, gc=False):
     image_root: int
     ignore_regions: tuple[tuple[float, float, float, float], ...]
     raw: str
+    scale: tuple[float, float] = (1.0, 1.0)
 
 
 class CocoPerson(msgspec.Struct, frozen=True, eq=False, gc=False):

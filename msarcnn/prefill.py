@@ -9,13 +9,13 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from msarcnn.coco import PersonCategory, Reading, read_coco, write_json_atomic
+from msarcnn.coco import CocoDataset, Reading, read_coco, write_json_atomic
 from msarcnn.dataset import LabelledImage, labelled_images
 from msarcnn.evaluation import ImageResult, predict_images, to_coco_results
 from msarcnn.image_formats import READ_FORMATS
 from msarcnn.images import ImageError, scan_folder
 from msarcnn.predictor import Predictor
-from msarcnn.results import for_category
+from msarcnn.results import for_file
 from msarcnn.skeleton import load_skeleton
 
 Report = Callable[[int, int, float], None]
@@ -108,15 +108,19 @@ def predict_results(
     images: list[LabelledImage],
     threshold: float,
     report: Report,
-    person: PersonCategory | None = None,
+    data: CocoDataset | None = None,
 ) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
     """Labels images: a list in COCO's results format, all coordinates kept (a test-dev submission).
 
-    Given the person category of the images' file, the results have its id and its order of joints.
+    Given the file that names the images, the results have its category, its order of joints and its pixels.
     """
     problems: list[str] = []
-    results = to_coco_results(_watched(predictor, images, problems, report))
-    return [for_category(entry, person) for entry in results if entry["box_score"] >= threshold], tuple(problems)
+    found = to_coco_results(_watched(predictor, images, problems, report))
+    results = [entry for entry in found if entry["box_score"] >= threshold]
+    if data is not None:
+        entries = {image.id: image for image in data.images}
+        results = [for_file(entry, data.person, entries[entry["image_id"]]) for entry in results]
+    return results, tuple(problems)
 
 
 def _watched(
@@ -167,15 +171,15 @@ def prefill(
         CocoError, ImageError: the input cannot be used.
         OSError: the output cannot be written; an older file of that name is untouched.
     """
-    person, left_out = None, list[str]()
+    data, left_out = None, list[str]()
     if annotations is not None and images is not None:
         data = read_coco(annotations, keep_raw=False, roots=[images], reading=reading)
-        chosen, person = labelled_images(data, [images]), data.person
+        chosen = labelled_images(data, [images])
         left_out = [f"{annotations}: {record}" for record in data.quarantined if record.section == "images"]
     else:
         chosen, left_out = images_to_label(paths)
     if results_format:
-        results, problems = predict_results(predictor, chosen, threshold, report, person)
+        results, problems = predict_results(predictor, chosen, threshold, report, data)
         write_json_atomic(output, msgspec.json.encode(results))
         return Prefilled(len(chosen) - len(problems), len(results), (*left_out, *problems))
     dataset, problems = predict_dataset(predictor, chosen, threshold, report)

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from msarcnn.coco import CocoDataset, PersonCategory
+from msarcnn.coco import CocoDataset, CocoImage, PersonCategory
 from msarcnn.dataset import PERSON_CATEGORY, DataError
 from msarcnn.joint_names import JointOrder, joint_order, own_order
 
@@ -134,17 +134,22 @@ def _plain(entry: _Entry, order: JointOrder) -> dict[str, Any]:
     return {**plain, "category_id": PERSON_CATEGORY}
 
 
-def for_category(entry: dict[str, Any], person: PersonCategory | None) -> dict[str, Any]:
-    """A result of ours as one of a file's category: its id, and its order of joints, which is then named."""
-    if person is None:
-        return entry
-    entry = {**entry, "category_id": person.id}
-    order, keypoints = person.order, entry["keypoints"]
-    if order.is_own:
-        return entry
+def for_file(entry: dict[str, Any], person: PersonCategory | None, image: CocoImage) -> dict[str, Any]:
+    """A result of ours as one of a file's: its category, its pixels, and its order of joints.
+
+    The order is named where it is not the skeleton's, and `image_size` is given where the pixels are not the photo's.
+    """
+    keypoints = entry["keypoints"]
     triples = [keypoints[at : at + 3] for at in range(0, len(keypoints), 3)]
-    return entry | {
-        "keypoints": [value for triple in order.write(triples, [[0, 0, 0]] * order.count) for value in triple],
-        "keypoint_scores": order.write(entry["keypoint_scores"], [0.0] * order.count),
-        "keypoint_names": list(person.keypoints),
-    }
+    if person is not None:
+        entry = {**entry, "category_id": person.id}
+        if not person.order.is_own:
+            triples = person.order.write(triples, [[0, 0, 0]] * person.order.count)
+            scores = person.order.write(entry["keypoint_scores"], [0.0] * person.order.count)
+            entry |= {"keypoint_scores": scores, "keypoint_names": list(person.keypoints)}
+    sx, sy = image.scale
+    if image.scale != (1.0, 1.0):
+        triples = [[round(x / sx, 2), round(y / sy, 2), v] for x, y, v in triples]
+        bbox = [round(number / factor, 2) for number, factor in zip(entry["bbox"], (sx, sy, sx, sy), strict=True)]
+        entry = {**entry, "bbox": bbox, "image_size": [round(image.width / sx), round(image.height / sy)]}
+    return {**entry, "keypoints": [value for triple in triples for value in triple]}

@@ -9,7 +9,7 @@ from msarcnn.coco import read_coco
 from msarcnn.command_line import main
 from msarcnn.dataset import DataError
 from msarcnn.evaluate_command import evaluate_predictions
-from msarcnn.results import for_category, read_results
+from msarcnn.results import for_file, read_results
 from msarcnn.skeleton import load_skeleton
 
 NAMES = list(load_skeleton().keypoints)
@@ -163,13 +163,30 @@ def test_our_own_results_are_of_the_files_category_in_its_order(truth, write):
     data = read_coco(truth(ORDER))
     scores = np.linspace(0, 1, 17).round(2).tolist()
     ours = {**results()[0], "category_id": 1, "keypoint_scores": scores}
-    entry = for_category(ours, data.person)
+    entry = for_file(ours, data.person, data.images[0])
     assert entry["category_id"] == PERSON and entry["keypoint_names"] == [NAMES[k] for k in ORDER]
     assert entry["keypoints"] == triples(joints(*PEOPLE[0][0]), ORDER)
     assert entry["keypoint_scores"] == [scores[k] for k in ORDER]
     again = read_results(write([entry]), data).entries[0]
     assert again["keypoints"] == ours["keypoints"] and again["keypoint_scores"] == scores
-    assert for_category(ours, None) == ours
+    assert for_file(ours, None, data.images[0]) == ours and "image_size" not in entry
+
+
+def test_our_own_results_are_in_the_pixels_of_the_file(truth, write, tmp_path):
+    from PIL import Image
+
+    for key in (1, 2):
+        Image.new("RGB", (1280, 960)).save(tmp_path / f"{key}.jpg")
+    labels = truth()
+    stated, measured = read_coco(labels), read_coco(labels, roots=[tmp_path])
+    person = measured.people[0]
+    assert person.bbox == tuple(2 * side for side in stated.people[0].bbox), "in the photo's pixels"
+    ours = {**results()[0], "bbox": list(person.bbox), "keypoints": person.keypoints.ravel().tolist()}
+    entry = for_file(ours, measured.person, measured.images[0])
+    assert entry["bbox"] == list(stated.people[0].bbox) and entry["image_size"] == [640, 480]
+    # One of three people: a precision of 1 at 34 of COCO's 101 recalls.
+    judged = evaluate_predictions(labels, write([entry]))
+    assert judged.figures["keypoints"]["AP"] == pytest.approx(34 / 101, abs=1e-4)
 
 
 def test_predicted_results_can_be_judged_by_the_file_they_were_made_for(truth, tmp_path, tiny_checkpoint, capsys):
