@@ -95,10 +95,12 @@ class Detections(QObject):
         self._clear()
         self.ended.emit()
         self._session.refresh(keys)
-        unmatched, problems = self._report["unmatched"], self._report["problems"]
+        unmatched, problems, others = (self._report[name] for name in ("unmatched", "problems", "others"))
         text = f"{self._report['people']} people on {self._report['images']} images are predictions now."
         if unmatched:
             text += f" {unmatched} are on images that are not in this project."
+        if others:
+            text += f" {others} of other things than people are left out."
         if problems:
             text += f" {len(problems)} cannot be used, the first: {problems[0]}"
         self._messages.post(

@@ -86,6 +86,11 @@ def orders_of_joints(header: Fields) -> dict[int, JointOrder]:
     return {_id(record): joint_order(_joint_names(record)) or own_order() for record in records}
 
 
+def category_names(header: Fields) -> dict[int, str]:
+    """The names of the categories by id; one without a name is called by its id."""
+    return {_id(record): _name(record) for record in _records(header.get("categories"))}
+
+
 def joint_names(header: Fields, category: int) -> list[str]:
     """The names of a category's joints, as the file spells and orders them."""
     return next((_joint_names(one) for one in _records(header.get("categories")) if _id(one) == category), [])

@@ -2,7 +2,8 @@
 
 A list of {"image_id", "file_name", "category_id", "bbox", "keypoints", "score"}; the third number of every keypoint is
 its confidence. Ids, category and the order of the joints are those of the COCO export of all images of the project, so
-the two fit together in an evaluation; `keypoint_names` says the order where it is not the skeleton's. With several
+the two fit together in an evaluation; `keypoint_names` says the order where it is not the skeleton's, `image_size` in
+which pixels an entry is where these are not the photo's: those of an import's copies of another size. With several
 image folders, `image_root` counts into them, as in that export. Of every image it has what the model found that
 pre-filled it last, whatever was decided about it since.
 """
@@ -53,10 +54,10 @@ def _records(connection: sqlite3.Connection, only: Only) -> Iterator[dict[str, A
     roots = [root for (root,) in connection.execute("SELECT DISTINCT root_id FROM image ORDER BY root_id")]
     columns = ", ".join(f"p.{name}" for name in PREDICTION_COLUMNS.split(", "))
     rows = connection.execute(
-        f"SELECT i.id, i.root_id, i.path, {columns} FROM prediction p "
+        f"SELECT i.id, i.root_id, i.path, i.width, i.height, {columns} FROM prediction p "
         f"JOIN image i ON i.id = p.image_id AND i.model = p.model WHERE {CONDITIONS[only]} ORDER BY i.id, p.score DESC"
     )
-    for image, root, path, *values in rows:
+    for image, root, path, width, height, *values in rows:
         found = prediction_from_columns(tuple(values))
         sx, sy = written.scale(image)
         box, joints = found.box, found.joints
@@ -65,6 +66,7 @@ def _records(connection: sqlite3.Connection, only: Only) -> Iterator[dict[str, A
             "image_id": ids[image],
             "file_name": path,
             **({"image_root": roots.index(root)} if len(roots) > 1 else {}),
+            **({"image_size": [round(width * sx), round(height * sy)]} if (sx, sy) != (1.0, 1.0) else {}),
             **common,
             "bbox": [round(number, 2) for number in (box.x * sx, box.y * sy, box.w * sx, box.h * sy)],
             "keypoints": [number for triple in order.write(triples, [_NOTHING] * order.count) for number in triple],

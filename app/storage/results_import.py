@@ -3,7 +3,8 @@
 RESULTS is a COCO results list, or a COCO data set whose annotations have scores. People are matched to the project's
 images by file name where the file has names, else by the image ids of the COCO files that the project was made from.
 Where several image folders have a name, the `image_root` of our own exports or the id says which one is meant. Joints
-are in the skeleton's order, or in that of `keypoint_names`, or of the data set's category.
+are in the order of `keypoint_names`, of the data set's category, or, matched by id, of that of the imported file, else
+in the skeleton's. `image_size` says in which pixels an entry is, where these are not the photo's.
 OUT becomes a small SQLite file that `Project.store_results` takes over. Progress and result are JSON lines on stdout,
 errors {"error": s} with exit status 1.
 """
@@ -11,18 +12,17 @@ errors {"error": s} with exit status 1.
 import argparse
 import hashlib
 import math
-import sqlite3
 import sys
-from collections.abc import Iterable, Sequence
-from contextlib import closing
-from pathlib import Path, PurePosixPath
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
 
 import msgspec
 
 from app.document.records import Box, PredictedJoint, Prediction
-from app.storage import schema
 from app.storage.child_lines import NOT_PREPARED, run_child_work
+from app.storage.coco_person import copy_scale
+from app.storage.results_matching import Found, Match, ProjectImages, in_files_pixels, read_project_images
 from app.storage.rows import prediction_columns
 from app.storage.staging import write_results
 from msarcnn.joint_names import JointOrder, joint_order, own_order
@@ -32,28 +32,11 @@ from msarcnn.skeleton import load_skeleton
 _MARGIN = 0.1
 """Room around the joints of a person without a box, in shares of the longer side of their extent."""
 _SHOWN = 100
+_NO_SCALE = (1.0, 1.0)
 
 
 class ResultsError(ValueError):
     """The file cannot be used as a whole; the message names it and the cure."""
-
-
-class _Found(msgspec.Struct):
-    image_id: int | str | None = None
-    file_name: str | None = None
-    image_root: int | None = None
-    category_id: int | None = None
-    bbox: list[float] | None = None
-    keypoints: list[float] | None = None
-    keypoint_names: list[str] | None = None
-    keypoint_scores: list[float] | None = None
-    score: float | None = None
-    box_score: float | None = None
-
-    @property
-    def rank(self) -> float | None:
-        """What the program calls a person's score: that of the box, where `score` ranks poses."""
-        return self.score if self.box_score is None else self.box_score
 
 
 class _Named(msgspec.Struct):
@@ -69,7 +52,7 @@ class _Category(msgspec.Struct):
 
 
 class _Dataset(msgspec.Struct):
-    annotations: list[_Found]
+    annotations: list[Found]
     images: list[_Named] = []
     categories: list[_Category] = []
 
@@ -82,6 +65,7 @@ class ResultsReport(msgspec.Struct):
         name: What the model is called: the file's name.
         images: Images with at least one person.
         people: Usable detections.
+        others: Detections of other things.
         unmatched: Detections on images that the project does not have.
         problems: Sentences about detections that cannot be used; the first hundred.
     """
@@ -90,6 +74,7 @@ class ResultsReport(msgspec.Struct):
     name: str
     images: int = 0
     people: int = 0
+    others: int = 0
     unmatched: int = 0
     problems: list[str] = []
 
@@ -103,28 +88,29 @@ def stage_results(results: Path, project: Path, out: Path) -> ResultsReport:
         OSError, sqlite3.Error: a file cannot be read or written.
     """
     data = results.read_bytes()
-    found = _decode(results, data)
-    images = _read_images(project)
+    images = read_project_images(project)
     report = ResultsReport(hashlib.sha256(data).hexdigest()[:12], results.stem)
-    scale = _score_scale(found)
+    found = _decode(results, data, images, report)
+    matched = [(index, one, match) for index, one in found if (match := images.find(one))]
+    report.unmatched = len(found) - len(matched)
+    reader = _Reader(results, images, [(one, match) for _, one, match in matched], report.model)
     rows: list[tuple[Any, ...]] = []
-    for index, person in enumerate(found):
-        image = images.find(person)
-        if image is None:
-            report.unmatched += 1
-            continue
+    for index, one, match in matched:
         try:
-            prediction = _prediction(results, index, person, report.model, scale)
+            rows.append((match.key, *prediction_columns(reader.prediction(index, one, match))))
+        except ResultsError:
+            raise
         except ValueError as error:
-            if isinstance(error, ResultsError):
-                raise
             report.problems.append(f"{results.name}, entry {index}: {error}")
-            continue
-        rows.append((image, *prediction_columns(prediction)))
     if not rows:
         reason = f"none of its {len(found)} detections is on an image of this project" if found else "nobody is in it"
+        reason += f" ({report.others} are of other things)" if report.others else ""
         raise ResultsError(
             f"{results}: {reason}. Images are matched by file name, or by the ids of the opened COCO file."
+        )
+    if reader.scaled:
+        report.problems.append(
+            f"{reader.scaled} on photos with labels of another size are taken to be measured as those labels are"
         )
     report.people, report.images = len(rows), len({row[0] for row in rows})
     report.problems = report.problems[:_SHOWN]
@@ -132,30 +118,33 @@ def stage_results(results: Path, project: Path, out: Path) -> ResultsReport:
     return report
 
 
-def _decode(results: Path, data: bytes) -> list[_Found]:
+def _decode(results: Path, data: bytes, images: ProjectImages, report: ResultsReport) -> list[tuple[int, Found]]:
+    """The people of a file, each with its place; counts what else there is."""
     data = data.removeprefix(b"\xef\xbb\xbf")
     try:
         if data.lstrip().startswith(b"{"):
-            found = _people_of(results, msgspec.json.decode(data, type=_Dataset))
+            dataset = msgspec.json.decode(data, type=_Dataset)
+            every, people = dataset.annotations, _people_of(results, dataset)
         else:
-            # A list of keypoint results holds people only; one of boxes has other things, and COCO's people are 1.
-            listed = msgspec.json.decode(data, type=list[_Found])
-            found = [one for one in listed if one.keypoints or one.category_id in (None, 1)]
+            every = msgspec.json.decode(data, type=list[Found])
+            people = [(index, one) for index, one in enumerate(every) if images.is_person(one)]
     except RecursionError as error:
         raise ResultsError(f"{results}: it is nested too deeply. Choose another file.") from error
     except (msgspec.ValidationError, msgspec.DecodeError, UnicodeDecodeError) as error:
         raise ResultsError(f"{results}: this is no list of COCO results ({error}). Choose another file.") from error
-    if found and all(one.rank is None for one in found):
+    if people and all(one.rank is None for _, one in people):
         raise ResultsError(f"{results}: its people have no scores, so they are labels. Open it as a COCO file instead.")
-    return found
+    report.others = len(every) - len(people)
+    return people
 
 
-def _people_of(results: Path, dataset: _Dataset) -> list[_Found]:
+def _people_of(results: Path, dataset: _Dataset) -> list[tuple[int, Found]]:
     """The people of a data set, with what it says of their images and joints."""
     images = {image.id: image for image in dataset.images}
     categories = {category.id: category for category in _people_categories(results, dataset.categories)}
-    found = [one for one in dataset.annotations if not categories or one.category_id in categories]
-    for one in found:
+    every = enumerate(dataset.annotations)
+    found = [(index, one) for index, one in every if not categories or one.category_id in categories]
+    for _, one in found:
         if isinstance(one.image_id, int) and (image := images.get(one.image_id)) and not one.file_name:
             one.file_name, one.image_root = image.file_name, image.image_root
         if one.category_id is not None and (category := categories.get(one.category_id)):
@@ -173,100 +162,69 @@ def _people_categories(results: Path, categories: Sequence[_Category]) -> list[_
     return people
 
 
-class _Images(NamedTuple):
-    """The project's images, by key: what a detection may call them.
+class _Reader:
+    """Makes predictions of a file's entries; what is the same for all of them is found out first.
 
     Attributes:
-        paths: Relative paths by key.
-        by_name: Keys by relative path, and by bare file name, where there is one such image only.
-        by_place: Keys by number of the image folder, as in an export of all images, and relative path.
-        by_id: Keys by the ids of imported files, where there is one such image only.
+        scaled: So many were taken to be in the pixels of copies of another size, though nothing says so.
     """
 
-    paths: dict[int, str]
-    by_name: dict[str, int]
-    by_place: dict[tuple[int | None, str], int]
-    by_id: dict[int | str | None, int]
+    def __init__(
+        self, results: Path, images: ProjectImages, matched: Sequence[tuple[Found, Match]], model: str
+    ) -> None:
+        self._results, self._images, self._model = results, images, model
+        # Some tools write sums of scores: the highest becomes 1 then.
+        ranks = [one.rank for one, _ in matched if one.rank is not None and math.isfinite(one.rank)]
+        self._score_scale = 1.0 / max([1.0, *ranks])
+        self._as_labels = in_files_pixels(matched, images)
+        self.scaled = 0
 
-    def find(self, person: _Found) -> int | None:
-        """The key of the image that a person is on."""
-        key = self.by_id.get(person.image_id)
-        if not person.file_name:
-            return key
-        name = person.file_name.replace("\\", "/")
-        if name in self.by_name:
-            return self.by_name[name]
-        if (person.image_root, name) in self.by_place:
-            return self.by_place[person.image_root, name]
-        # The ids may be another file's: one helps to choose among images of a name, no more.
-        return key if key is not None and name in (self.paths[key], PurePosixPath(self.paths[key]).name) else None
+    def prediction(self, index: int, person: Found, match: Match) -> Prediction:
+        """Raises ValueError for an entry that cannot be used, ResultsError when none can."""
+        order = self._order(index, person, match)
+        values = person.keypoints or [0.0] * (3 * order.count)
+        if len(values) != 3 * order.count:
+            raise ResultsError(
+                f"{self._results}: entry {index} has {len(values) / 3:g} keypoints instead of {order.count}. "
+                "Say what they are in keypoint_names, or in the category of a data set."
+            )
+        score = person.rank or 0.0
+        if not all(map(math.isfinite, [*values, *(person.bbox or ()), score])):
+            raise ValueError("a number is not finite")
+        sx, sy = self._scale(person, match)
+        xs, ys = [x / sx for x in values[::3]], [y / sy for y in values[1::3]]
+        placed = list(map(PredictedJoint, xs, ys, _confidences(person, values)))
+        joints = tuple(order.read(placed, PredictedJoint(0.0, 0.0, 0.0)))
+        box = _box(person, joints, (sx, sy))
+        return Prediction(0, self._model, box, min(max(score * self._score_scale, 0.0), 1.0), joints)
 
+    def _order(self, index: int, person: Found, match: Match) -> JointOrder:
+        names = person.keypoint_names
+        if not names and match.by_id:
+            names = self._images.orders.get((match.key, person.category_id))
+        if not names:
+            return own_order()
+        order = joint_order(names)
+        if order is None:
+            raise ResultsError(
+                f"{self._results}: entry {index} names its keypoints {', '.join(names[:4])}, ...: their order is not "
+                f"known. Name them as COCO does ({', '.join(load_skeleton().keypoints[:3])}, ...)."
+            )
+        return order
 
-def _read_images(project: Path) -> _Images:
-    schema.check_header(project)
-    try:
-        with closing(schema.connect(project, read_only=True)) as connection:
-            schema.check_version(connection, project)
-            rows = connection.execute("SELECT id, root_id, path FROM image").fetchall()
-            raws = connection.execute("SELECT image_id, raw FROM source_image WHERE image_id IS NOT NULL").fetchall()
-    except sqlite3.DatabaseError as error:
-        raise schema.open_error(project, error) from error
-    paths = {key: path for key, _, path in rows}
-    bare = _unique((PurePosixPath(path).name, key) for key, path in paths.items())
-    full = _unique((path, key) for key, path in paths.items())
-    numbers = {root: number for number, root in enumerate(sorted({root for _, root, _ in rows}))}
-    places: dict[tuple[int | None, str], int] = {(numbers[root], path): key for key, root, path in rows}
-    ids = _unique((msgspec.json.decode(raw, type=_Id).id, key) for key, raw in raws)
-    return _Images(paths, bare | full, places, ids)
-
-
-def _unique(pairs: Iterable[tuple[Any, int]]) -> dict[Any, int]:
-    """Keys by name, without the names of several."""
-    keys: dict[Any, int] = {}
-    ambiguous = {name for name, key in pairs if keys.setdefault(name, key) != key}
-    return {name: key for name, key in keys.items() if name not in ambiguous}
-
-
-class _Id(msgspec.Struct):
-    id: int
-
-
-def _score_scale(found: Sequence[_Found]) -> float:
-    """Some tools write sums of scores: the highest becomes 1 then."""
-    highest = max((one.rank for one in found if one.rank is not None and math.isfinite(one.rank)), default=1.0)
-    return 1.0 / highest if highest > 1.0 else 1.0
-
-
-def _prediction(results: Path, index: int, person: _Found, model: str, scale: float) -> Prediction:
-    order = _order(results, index, person)
-    values = person.keypoints or [0.0] * (3 * order.count)
-    if len(values) != 3 * order.count:
-        raise ResultsError(
-            f"{results}: entry {index} has {len(values) / 3:g} keypoints instead of {order.count}. "
-            "Say what they are in keypoint_names, or in the category of a data set."
-        )
-    score = person.rank or 0.0
-    if not all(map(math.isfinite, [*values, *(person.bbox or ()), score])):
-        raise ValueError("a number is not finite")
-    placed = list(map(PredictedJoint, values[::3], values[1::3], _confidences(person, values)))
-    joints = tuple(order.read(placed, PredictedJoint(0.0, 0.0, 0.0)))
-    return Prediction(0, model, _box(person, joints), min(max(score * scale, 0.0), 1.0), joints)
+    def _scale(self, person: Found, match: Match) -> tuple[float, float]:
+        """The entry's pixels to one of the photo's, in x and in y."""
+        size = self._images.sizes[match.key]
+        if person.image_size is not None:
+            return copy_scale(person.image_size, size) or _NO_SCALE
+        scale = self._images.scales.get(match.key)
+        if scale is None or not match.by_id or not self._as_labels:
+            return _NO_SCALE
+        self.scaled += 1
+        return scale
 
 
-def _order(results: Path, index: int, person: _Found) -> JointOrder:
-    if not person.keypoint_names:
-        return own_order()
-    order = joint_order(person.keypoint_names)
-    if order is None:
-        names = ", ".join(person.keypoint_names[:4])
-        raise ResultsError(
-            f"{results}: entry {index} names its keypoints {names}, ...: their order is not known. Name them as COCO "
-            f"does ({', '.join(load_skeleton().keypoints[:3])}, ...)."
-        )
-    return order
-
-
-def _confidences(person: _Found, values: Sequence[float]) -> list[float]:
+def _confidences(person: Found, values: Sequence[float]) -> list[float]:
     scores = person.keypoint_scores
     if scores is None or not person.keypoints:
         # The third number is a confidence, or COCO's flag 0, 1, 2: cut to 0..1 a flag says the same.
@@ -276,11 +234,11 @@ def _confidences(person: _Found, values: Sequence[float]) -> list[float]:
     return scores
 
 
-def _box(person: _Found, joints: Sequence[PredictedJoint]) -> Box:
+def _box(person: Found, joints: Sequence[PredictedJoint], scale: tuple[float, float]) -> Box:
     if person.bbox is not None:
         if len(person.bbox) != 4 or person.bbox[2] <= 0 or person.bbox[3] <= 0:
             raise ValueError(f"its box {person.bbox} is none")
-        return Box(*person.bbox)
+        return Box(*(side / factor for side, factor in zip(person.bbox, scale * 2, strict=True)))
     placed = [joint for joint in joints if joint.confidence > 0]
     if len(placed) < 2:
         raise ValueError("it has neither a box nor two keypoints")

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 from storage_builders import MODEL, find_image, import_coco, make_coco, make_prediction, make_project, write_coco
 
 from app.document.records import ImageState, PredictionStatus
@@ -236,6 +237,73 @@ def test_people_are_those_of_a_category_called_person(tmp_path: Path) -> None:
         take(project, tmp_path, content)
     content["categories"] = []
     assert take(project, tmp_path, content).people == 2
+    project.close()
+
+
+SIZED = {"id": 42, "file_name": "a.jpg", "width": 320, "height": 240}
+"""The photo is 640 x 480."""
+
+
+@pytest.fixture
+def halved(tmp_path: Path) -> Project:
+    """A project of labels that were made for a copy of half the size."""
+    Image.new("RGB", (640, 480)).save(tmp_path / "a.jpg")
+    label = result(42, id=1, iscrowd=0, area=2000, num_keypoints=17, bbox=[45, 20, 25, 30])
+    label["keypoints"] = [value for index in range(17) for value in (50.0 + index / 2, 25.0 + index, 2)]
+    person = {"id": 1, "name": "person", "keypoints": list(load_skeleton().keypoints)}
+    content = {"images": [SIZED], "annotations": [label], "categories": [person]}
+    project = Project.create(tmp_path / "p.poses")
+    import_coco(project, write_coco(tmp_path / "labels.json", content), tmp_path)
+    return project
+
+
+def test_our_own_results_come_back_where_they_were(halved: Project, tmp_path: Path) -> None:
+    halved.store_predictions(1, MODEL, [make_prediction(0, 100.0)], 640, 480)
+    (before,) = halved.predictions(1)
+    export_results(halved.path, tmp_path / "r.json")
+    (record,) = json.loads((tmp_path / "r.json").read_text())
+    assert record["bbox"][0] == before.box.x / 2 and record["image_size"] == [320, 240]
+    report = take(halved, tmp_path, [record])
+    (again,) = [found for found in halved.predictions(1) if found.model == report.model]
+    assert (again.box, again.joints[5].x) == (before.box, before.joints[5].x) and not report.problems
+    halved.close()
+
+
+@pytest.mark.parametrize(("right", "factor"), [(300, 2), (500, 1)])
+def test_ids_of_a_file_about_copies_mean_its_pixels_unless_somebody_is_beyond_them(
+    halved: Project, tmp_path: Path, right: int, factor: int
+) -> None:
+    report = take(halved, tmp_path, [result(42, bbox=[right - 50, 40, 50, 60])])
+    (found,) = halved.predictions(1)
+    assert (found.box.x, found.box.w, found.joints[0].x) == (factor * (right - 50), factor * 50, factor * 100)
+    assert bool(report.problems) is (factor == 2), "what was assumed is said"
+    halved.close()
+
+
+def test_the_imported_file_says_which_category_is_people_and_how_their_joints_stand(tmp_path: Path) -> None:
+    names = list(load_skeleton().keypoints)[::-1]
+    content = make_coco()
+    content["categories"] = [{"id": 1, "name": "car"}, {"id": 2, "name": "person", "keypoints": names}]
+    for label in content["annotations"]:
+        label["category_id"] = 2
+    project = Project.create(tmp_path / "p.poses")
+    import_coco(project, write_coco(tmp_path / "labels.json", content), tmp_path)
+    one = find_image(project, "a one.jpg")
+    report = take(project, tmp_path, [result(42, category_id=1, keypoints=[]), result(42, category_id=2)])
+    (found,) = project.predictions(one)
+    assert (report.people, report.others) == (1, 1)
+    assert (found.joints[0].x, found.joints[16].x) == (116.0, 100.0), "the file's last joint is the nose"
+    take(project, tmp_path, [result(42, category_id=2, file_name="a one.jpg")])
+    assert project.predictions(one)[-1].joints[0].x == 100.0, "who names the photo knows nothing of the file's order"
+    project.close()
+
+
+def test_ids_written_as_text_and_names_in_place_of_ids_are_understood(tmp_path: Path) -> None:
+    content = make_coco()
+    content["images"][0]["id"] = str(content["images"][0]["id"])
+    project = Project.create(tmp_path / "p.poses")
+    import_coco(project, write_coco(tmp_path / "labels.json", content), tmp_path)
+    assert take(project, tmp_path, [result(int(content["images"][0]["id"])), result("a one.jpg")]).images == 2
     project.close()
 
 
