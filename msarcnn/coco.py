@@ -102,6 +102,11 @@ class CocoDataset(msgspec.Struct):
         """How many records in quarantine are people, or may be."""
         return sum(record.person for record in self.quarantined)
 
+    @property
+    def images_that_lost_people(self) -> set[int]:
+        """Ids of the images with a record in quarantine that is a person, or may be."""
+        return {one.image_id for one in self.quarantined if one.person and one.image_id is not None}
+
     def people_by_image(self) -> dict[int, list[CocoPerson]]:
         """People of every usable image by image id; an empty list where there are none."""
         groups: dict[int, list[CocoPerson]] = {image.id: [] for image in self.images}

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import msgspec
 
@@ -45,8 +45,9 @@ class _Ids(msgspec.Struct):
     category_id: int
 
 
-class _Id(msgspec.Struct):
-    id: int = 0
+class _AnyIds(msgspec.Struct):
+    id: Any = 0
+    image_id: Any = None
 
 
 class _Decoder(Generic[T]):
@@ -73,11 +74,28 @@ class _Decoder(Generic[T]):
         return fields
 
 
-def _decoded_id(raw: msgspec.Raw) -> int:
+class RecordIds(NamedTuple):
+    """id: 0 when it cannot be read; image_id: None when it cannot, or when the record is no annotation."""
+
+    id: int
+    image_id: int | None
+
+
+def read_ids(raw: msgspec.Raw | str) -> RecordIds:
+    """Those of a record's ids that can be read, whatever else is wrong with it."""
     try:
-        return msgspec.json.decode(raw, type=_Id, strict=False).id
+        found = msgspec.json.decode(raw, type=_AnyIds)
     except _UNDECODABLE:
-        return 0
+        return RecordIds(0, None)
+    return RecordIds(_id(found.id) or 0, _id(found.image_id))
+
+
+def _id(value: Any) -> int | None:
+    try:
+        key = msgspec.convert(value, int, strict=False)
+    except msgspec.ValidationError:
+        return None
+    return key if abs(key) <= _MAX_ID else None
 
 
 def _reason(error: Exception) -> str:
@@ -125,7 +143,8 @@ def read_annotations(path: Path, records: Sequence[msgspec.Raw], log: ReadLog) -
             try:
                 ids = decode_ids(raw)
             except _UNDECODABLE:
-                log.quarantine("annotations", index, _decoded_id(raw), str(error), text, person=True)
+                part = read_ids(raw)
+                log.quarantine_annotation(index, part.id, part.image_id, str(error), text)
                 continue
             one = ReadAnnotation(index, RawAnnotation(ids.id, ids.image_id, ids.category_id), text, str(error))
         claim_id(path, "annotations", found, one.fields.id, index, records)
@@ -142,7 +161,7 @@ def read_images(path: Path, records: Sequence[msgspec.Raw], log: ReadLog) -> dic
         try:
             fields = decoder.decode(index, raw)
         except UnusableError as error:
-            log.quarantine("images", index, _decoded_id(raw), str(error), text)
+            log.quarantine_image(index, read_ids(raw).id, str(error), text)
             continue
         claim_id(path, "images", found, fields.id, index, records)
         images[fields.id] = ReadImage(check_image(index, fields, text, log), fields.file_name)
@@ -185,6 +204,12 @@ class RecordReader:
             self._sort(one)
         self.people, twins = without_twins(self.people, self._people_categories, self._log)
         self.others = sorted([*self.others, *twins], key=lambda other: other.index)
+        lost = {record.image_id for record in self._log.quarantined if record.person}
+        for image in self.images:
+            if image.id in lost:
+                self._log.note(
+                    "images that lost people: nothing on them counts as background", f"images[{image.index}]"
+                )
 
     def _compare_photos(self, annotations: Sequence[ReadAnnotation], progress: Callable[[int, int], None]) -> None:
         extents: dict[int, Extent] = {}
@@ -203,7 +228,7 @@ class RecordReader:
                 try:
                     frame = self._photos.frame(image, stated, extents.get(key, Extent()))
                 except UnusableError as error:
-                    self._log.quarantine("images", image.index, key, str(error), image.raw)
+                    self._log.quarantine_image(image.index, key, str(error), image.raw)
                     continue
             name = (frame.image.image_root, frame.image.file_name)
             if name in files:
@@ -223,14 +248,14 @@ class RecordReader:
         if frame is None:
             state = "is in quarantine" if fields.image_id in self._read_images else "does not exist"
             reason = f"its image {fields.image_id} {state}"
-            self._log.quarantine("annotations", index, fields.id, reason, text, person=lost)
+            self._log.quarantine_annotation(index, fields.id, fields.image_id, reason, text, person=lost)
         elif fields.category_id not in self._categories:
             reason = f"its category {fields.category_id} does not exist"
-            self._log.quarantine("annotations", index, fields.id, reason, text, person=True)
+            self._log.quarantine_annotation(index, fields.id, fields.image_id, reason, text)
         elif category is None:
             self.others.append(CocoOther(index, fields.id, fields.image_id, fields.category_id, text))
         elif problem or frame.problem:
-            self._log.quarantine("annotations", index, fields.id, problem or frame.problem, text, person=True)
+            self._log.quarantine_annotation(index, fields.id, fields.image_id, problem or frame.problem, text)
         else:
             person = check_person(index, frame.scaled(fields), frame.image, category, text, self._log)
             if person is not None:

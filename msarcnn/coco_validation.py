@@ -62,7 +62,7 @@ def check_image(index: int, fields: RawImage, raw: str, log: ReadLog) -> CocoIma
         if fields.image_root < 0:
             raise UnusableError("its image_root is negative")
     except (UnsafePathError, UnusableError) as error:
-        log.quarantine("images", index, fields.id, str(error), raw)
+        log.quarantine_image(index, fields.id, str(error), raw)
         return None
     width, height = _side(fields.width), _side(fields.height)
     if not (width and height):
@@ -84,7 +84,7 @@ def check_person(
         box = _check_box(fields.bbox, keypoints, image, place, log)
         iscrowd = _check_crowd(fields.iscrowd, place, log)
     except UnusableError as error:
-        log.quarantine("annotations", index, fields.id, str(error), raw, person=True)
+        log.quarantine_annotation(index, fields.id, fields.image_id, str(error), raw)
         return None
     labelled = int(np.count_nonzero(keypoints[:, 2]))
     if fields.num_keypoints is None:

@@ -94,7 +94,8 @@ def test_evaluating_by_people_who_are_all_unusable_is_refused_with_the_reasons(
 def test_what_was_left_out_is_said_beside_the_figures(capsys, labels, tiny_checkpoint):
     status, out, errors = evaluate(capsys, labels([*BROKEN, person(5, 1)]), tiny_checkpoint)
     problems = json.loads(out)["problems"]
-    assert status == 0 and len(problems) == 1 and "4 left out: " in problems[0]
+    assert status == 0 and len(problems) == 2 and "4 left out: " in problems[0]
+    assert "nothing on them counts as background" in problems[1]
     assert problems[0] in errors.splitlines()
 
 
