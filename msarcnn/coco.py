@@ -146,7 +146,8 @@ def read_coco(
     categories = _categories(path, header, needed=bool(raw_annotations))
     annotations = read_annotations(path, raw_annotations, log)
     used = Counter(one.fields.category_id for one in annotations)
-    people = people_categories(path, categories, used, reading or Reading(), log)
+    posed = Counter(one.fields.category_id for one in annotations if one.is_posed)
+    people = people_categories(path, categories, used, posed, reading or Reading(), log)
     images = read_images(path, raw_images, log)
     if raw_images and not images:
         first = log.quarantined[-len(raw_images)]

@@ -13,6 +13,7 @@ from msarcnn.coco_photos import Extent, Frame, Photos
 from msarcnn.coco_records import CocoError, CocoImage, CocoOther, CocoPerson, DuplicateIdError, PersonCategory, ReadLog
 from msarcnn.coco_twins import without_twins
 from msarcnn.coco_validation import RawAnnotation, RawImage, UnusableError, check_image, check_person
+from msarcnn.joint_names import FEWEST_JOINTS
 
 T = TypeVar("T")
 
@@ -30,6 +31,12 @@ class ReadAnnotation:
     fields: RawAnnotation
     text: str
     problem: str = ""
+
+    @property
+    def is_posed(self) -> bool:
+        """Whether it has labelled joints, and as many joints as describe a body."""
+        values = self.fields.keypoints or ()
+        return len(values) >= 3 * FEWEST_JOINTS and any(values[2::3])
 
 
 class ReadImage(NamedTuple):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from msarcnn.person_names import is_person_name
+from msarcnn.person_names import is_anybodys_name, is_person_name, is_thing_name
 
 PEOPLE = """
     person, Person , PERSONS, people, Pedestrians, human, man, women, boys, child, Children, rider, player, athletes,
@@ -29,3 +29,25 @@ def test_people(name: str) -> None:
 @pytest.mark.parametrize("name", [name.strip("\n ") for name in THINGS.split(",")])
 def test_other_things(name: str) -> None:
     assert not is_person_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["dog", "Dogs", "polar_bear", "dog pose", "macaque", "antelope", "traffic light", "cars", "face"]
+)
+def test_names_of_other_things(name: str) -> None:
+    assert is_thing_name(name) and not is_person_name(name)
+
+
+@pytest.mark.parametrize("name", ["person", "dog trainer", "class_0", "skeleton", "target", "pose", ""])
+def test_names_that_are_no_things(name: str) -> None:
+    assert not is_thing_name(name)
+
+
+def test_a_supercategory_speaks_where_the_name_says_nothing() -> None:
+    assert is_thing_name("ursid", "animal") and is_thing_name("0", "Animals")
+    assert not is_thing_name("person", "animal") and not is_thing_name("0", "person")
+
+
+def test_words_for_anybody_and_for_some_people() -> None:
+    assert all(map(is_anybodys_name, ("person", "Pedestrians", "human body", "Menschen", "люди", "行人")))
+    assert not any(map(is_anybodys_name, ("child", "man", "tennis player", "skeleton", "dog")))
