@@ -3,7 +3,7 @@
 Labels are measured in the photo's own pixels from here on: those made for a larger or smaller copy are scaled.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,7 +11,7 @@ import msgspec
 
 from msarcnn.coco_records import CocoImage, ReadLog
 from msarcnn.coco_validation import BORDER_TOLERANCE, RawAnnotation, UnusableError
-from msarcnn.file_names import find_file
+from msarcnn.file_names import FoundFile, find_file
 from msarcnn.images import ImageError, PhotoHeader, read_header
 
 SAME_SHAPE = 0.01
@@ -89,25 +89,42 @@ class Photos:
     def __init__(self, roots: Sequence[Path], log: ReadLog) -> None:
         self._roots = [root.resolve() for root in roots]
         self._log = log
+        self._found: dict[int, FoundFile] = {}
+        """By the places of image entries."""
         self._owners: dict[tuple[int, str], int] = {}
+        """The entry that each file belongs to."""
         self._stored = self._turned_up = 0
         """Of photos stored sideways: how many have labels that fit them only as stored, and only upright."""
 
-    def frame(self, image: CocoImage, stated: str, extent: Extent) -> Frame:
+    def find(self, entries: Iterable[tuple[CocoImage, str]]) -> None:
+        """Looks for the photos of all entries, each with its file name as the file has it; call it before `frame`.
+
+        Where several come to the same photo, it belongs to one that says more than the end of its name.
+        """
+        for image, stated in entries:
+            if 0 <= image.image_root < len(self._roots):
+                found = find_file(self._roots[image.image_root], stated)
+                if found is not None:
+                    self._found[image.index] = found
+                    place = (image.image_root, found.name)
+                    owner = self._owners.setdefault(place, image.index)
+                    if self._found[owner].by_end and not found.by_end:
+                        self._owners[place] = image.index
+
+    def frame(self, image: CocoImage, extent: Extent) -> Frame:
         """Compares one entry with its photo; a photo that is not there, or damaged, leaves the entry as it is.
 
         Args:
             image: The entry, checked by itself.
-            stated: Its file name as the file has it.
             extent: How far its labels reach.
 
         Raises:
-            UnusableError: another entry means the same photo, as far as the end of its name tells.
+            UnusableError: another entry means the same photo, as far as the end of this one's name tells.
         """
         if not 0 <= image.image_root < len(self._roots):
             return Frame(image)
         root, place = self._roots[image.image_root], f"images[{image.index}]"
-        found = find_file(root, stated)
+        found = self._found.get(image.index)
         if found is None:
             self._log.note("photos that are not in the image folder", place, warns=True)
             return Frame(image)
@@ -119,7 +136,7 @@ class Photos:
         return self._measured(image, size, extent, place)
 
     def _named(self, image: CocoImage, name: str, by_end: bool, place: str) -> CocoImage:
-        owner = self._owners.setdefault((image.image_root, name), image.index)
+        owner = self._owners[image.image_root, name]
         if owner != image.index and by_end:
             raise UnusableError(f"by the end of its name it is {name}, as images[{owner}] is")
         if by_end:

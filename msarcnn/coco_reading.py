@@ -224,8 +224,9 @@ class RecordReader:
             for one in annotations:
                 if one.fields.category_id in self._people_categories:
                     extents.setdefault(one.fields.image_id, Extent()).add(one.fields)
+            self._photos.find((image, stated) for image, stated in self._read_images.values() if image is not None)
         files: set[tuple[int, str]] = set()
-        for number, (key, (image, stated)) in enumerate(self._read_images.items()):
+        for number, (key, (image, _)) in enumerate(self._read_images.items()):
             if self._photos is not None and number % _STEP == 0:
                 progress(number, len(self._read_images))
             if image is None:
@@ -233,7 +234,7 @@ class RecordReader:
             frame = Frame(image)
             if self._photos is not None:
                 try:
-                    frame = self._photos.frame(image, stated, extents.get(key, Extent()))
+                    frame = self._photos.frame(image, extents.get(key, Extent()))
                 except UnusableError as error:
                     self._log.quarantine_image(image.index, key, str(error), image.raw)
                     continue

@@ -177,7 +177,15 @@ def test_names_of_other_spellings_and_places(tmp_path: Path, stated: str, there:
 def test_a_photo_found_by_the_end_of_its_name_warns_unless_the_folder_is_called_the_same(tmp_path: Path) -> None:
     photo(tmp_path / "images" / "a.jpg", 30, 20)
     photo(tmp_path / "photos" / "a.jpg", 30, 20)
-    for name, warned in (("/x/images/a.jpg", False), ("images/a.jpg", False), ("/x/session 2/a.jpg", True)):
+    names = [
+        ("/x/images/a.jpg", True),
+        ("/x/session 2/a.jpg", True),
+        ("../a.jpg", True),
+        (f"D:\\{tmp_path.name}\\images\\a.jpg", False),
+        ("../images/a.jpg", False),
+        ("images/a.jpg", False),
+    ]
+    for name, warned in names:
         dataset = read(tmp_path, [image(name=name)], [], tmp_path / "images")
         assert any(note.warns for note in dataset.notes) is warned, name
     # A folder of a relative name that is not there is no other machine's: it may be another session's.
@@ -190,6 +198,31 @@ def test_two_sessions_photos_of_one_name_are_not_mixed_up(tmp_path: Path) -> Non
     dataset = read(tmp_path, images, [person(1, [1, 1, 4, 4]), person(2, [9, 1, 4, 4], 2)])
     assert [one.id for one in dataset.images] == [1] and [one.id for one in dataset.people] == [1]
     assert "it is a.jpg, as images[0] is" in dataset.quarantined[0].reason and dataset.lost_people == 1
+
+
+@pytest.mark.parametrize("first", ["session1/images/a.jpg", "/home/bob/session1/images/a.jpg", "D:\\x\\a.jpg"])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_the_entry_that_says_more_than_the_end_of_a_name_has_the_photo(
+    tmp_path: Path, first: str, backwards: bool
+) -> None:
+    root = tmp_path / "session2" / "images"
+    photo(root / "a.jpg", 30, 20)
+    dataset = read(tmp_path, [image(1, first)], [person(1, [1, 1, 4, 4])], root)
+    assert len(dataset.people) == 1 and any("by the ends of their names" in note.text for note in dataset.notes)
+    images = [image(1, first), image(2, "session2/images/a.jpg")]
+    people = [person(1, [1, 1, 4, 4]), person(2, [9, 1, 4, 4], 2)]
+    dataset = read(tmp_path, images[::-1] if backwards else images, people, root)
+    assert [one.id for one in dataset.images] == [2] and [one.id for one in dataset.people] == [2]
+    assert dataset.lost_people == 1 and not any(note.warns for note in dataset.notes)
+
+
+@pytest.mark.parametrize("name", ["./session 1/a.jpg", "session 1//a.jpg", ".\\session 1\\a.jpg", "session 1/./a.jpg"])
+def test_dots_and_doubled_separators_say_nothing(tmp_path: Path, name: str) -> None:
+    photo(tmp_path / "session 1" / "a.jpg", 30, 20)
+    dataset = read(tmp_path, [image(name=name)], [])
+    assert dataset.images[0].file_name == "session 1/a.jpg" and not any(note.warns for note in dataset.notes)
+    photo(tmp_path / "session 2" / "a.jpg", 30, 20)
+    assert find_file(tmp_path / "session 2", name) is None
 
 
 @pytest.mark.parametrize("name", ["", "..", "/", "C:\\", "http://host", "a\0b.jpg", "../..", "a/../.."])
