@@ -20,6 +20,11 @@ T = TypeVar("T")
 _UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _MAX_ID = 2**63 - 1
 """Ids are stored in 64-bit columns."""
+_BEYOND = "its id is beyond 64 bits"
+_SPARED_OF_IMAGES = frozenset(("width", "height"))
+_SPARED_OF_ANNOTATIONS = frozenset(
+    ("keypoints", "num_keypoints", "area", "keypoint_weights", "keypoint_sources", "score")
+)
 _STEP = 200
 
 
@@ -58,9 +63,13 @@ class _AnyIds(msgspec.Struct):
 
 
 class _Decoder(Generic[T]):
-    """Decodes records of one kind: strictly, else leniently with a note."""
+    """Decodes records of one kind: strictly, else leniently with a note, else without fields that are not needed.
 
-    def __init__(self, kind: type[T], section: str, log: ReadLog) -> None:
+    spared: the fields that are taken as missing where they cannot be read; others are only where they are null or "".
+    """
+
+    def __init__(self, kind: type[T], section: str, spared: frozenset[str], log: ReadLog) -> None:
+        self._kind, self._spared = kind, spared
         self._strict = msgspec.json.Decoder(kind).decode
         self._lenient = msgspec.json.Decoder(kind, strict=False).decode
         self._section, self._log = section, log
@@ -76,9 +85,49 @@ class _Decoder(Generic[T]):
         except RecursionError:
             raise UnusableError("it is nested too deeply") from None
         except _UNDECODABLE as error:
-            raise UnusableError(_reason(error)) from error
+            return self._without_what_is_wrong(index, raw, error)
         self._log.note("numbers that are written as text: read as numbers", f"{self._section}[{index}]")
         return fields
+
+    def _without_what_is_wrong(self, index: int, raw: msgspec.Raw, error: Exception) -> T:
+        try:
+            record = msgspec.json.decode(raw, type=dict[str, Any])
+        except _UNDECODABLE:
+            raise UnusableError(_reason(error)) from error
+        missing = []
+        for field in msgspec.structs.fields(self._kind):
+            if field.name not in record:
+                continue
+            value = record[field.name]
+            try:
+                msgspec.convert(value, field.type, strict=False)
+            except msgspec.ValidationError:
+                if field.name == "bbox":
+                    record["bbox"] = []
+                elif field.name == "keypoints" and isinstance(value, list) and not _is_nested(value):
+                    record["keypoints"] = list(map(_number, value))
+                elif not field.required and (field.name in self._spared or value in (None, "")):
+                    del record[field.name]
+                    missing.append(field.name)
+        try:
+            fields = msgspec.convert(record, self._kind, strict=False)
+        except msgspec.ValidationError as still:
+            raise UnusableError(_reason(still)) from still
+        for name in missing:
+            text = f"{name} cannot be read: taken as missing"
+            self._log.note(text, f"{self._section}[{index}]", warns=name == "keypoints")
+        return fields
+
+
+def _is_nested(values: list[Any]) -> bool:
+    return any(isinstance(value, list | dict) for value in values)
+
+
+def _number(value: Any) -> float | None:
+    try:
+        return msgspec.convert(value, float, strict=False)
+    except msgspec.ValidationError:
+        return None
 
 
 class RecordIds(NamedTuple):
@@ -102,7 +151,12 @@ def _id(value: Any) -> int | None:
         key = msgspec.convert(value, int, strict=False)
     except msgspec.ValidationError:
         return None
-    return key if abs(key) <= _MAX_ID else None
+    return key if fits_64_bits(key) else None
+
+
+def fits_64_bits(key: int) -> bool:
+    """Whether an id can be stored."""
+    return abs(key) <= _MAX_ID
 
 
 def _reason(error: Exception) -> str:
@@ -124,7 +178,7 @@ def record_text(path: Path, place: str, raw: msgspec.Raw) -> str:
 
 def claim_id(path: Path, section: str, found: dict[int, int], key: int, index: int, records: Sequence[object]) -> None:
     """Notes that the record at index has this id; raises when another one has it already."""
-    if not -_MAX_ID <= key <= _MAX_ID:
+    if not fits_64_bits(key):
         raise CocoError(path, f"{section}[{index}].id", f"is {key}: beyond 64 bits", "renumber the records")
     first = found.setdefault(key, index)
     if first != index:
@@ -139,7 +193,7 @@ def _excerpt(record: object) -> str:
 
 def read_annotations(path: Path, records: Sequence[msgspec.Raw], log: ReadLog) -> list[ReadAnnotation]:
     """The annotations that say what they belong to, in file order; the others are in the log's quarantine."""
-    decoder, found = _Decoder(RawAnnotation, "annotations", log), dict[int, int]()
+    decoder, found = _Decoder(RawAnnotation, "annotations", _SPARED_OF_ANNOTATIONS, log), dict[int, int]()
     decode_ids = msgspec.json.Decoder(_Ids, strict=False).decode
     read = []
     for index, raw in enumerate(records):
@@ -154,6 +208,9 @@ def read_annotations(path: Path, records: Sequence[msgspec.Raw], log: ReadLog) -
                 log.quarantine_annotation(index, part.id, part.image_id, str(error), text)
                 continue
             one = ReadAnnotation(index, RawAnnotation(ids.id, ids.image_id, ids.category_id), text, str(error))
+        if not fits_64_bits(one.fields.id):
+            log.quarantine_annotation(index, 0, read_ids(raw).image_id, _BEYOND, text)
+            continue
         claim_id(path, "annotations", found, one.fields.id, index, records)
         read.append(one)
     return read
@@ -161,7 +218,7 @@ def read_annotations(path: Path, records: Sequence[msgspec.Raw], log: ReadLog) -
 
 def read_images(path: Path, records: Sequence[msgspec.Raw], log: ReadLog) -> dict[int, ReadImage]:
     """The images by id, in file order."""
-    decoder, found = _Decoder(RawImage, "images", log), dict[int, int]()
+    decoder, found = _Decoder(RawImage, "images", _SPARED_OF_IMAGES, log), dict[int, int]()
     images: dict[int, ReadImage] = {}
     for index, raw in enumerate(records):
         text = record_text(path, f"images[{index}]", raw) if log.keep_raw else ""
@@ -170,8 +227,12 @@ def read_images(path: Path, records: Sequence[msgspec.Raw], log: ReadLog) -> dic
         except UnusableError as error:
             log.quarantine_image(index, read_ids(raw).id, str(error), text)
             continue
-        claim_id(path, "images", found, fields.id, index, records)
-        images[fields.id] = ReadImage(check_image(index, fields, text, log), fields.file_name)
+        if fits_64_bits(fields.id):
+            claim_id(path, "images", found, fields.id, index, records)
+            images[fields.id] = ReadImage(check_image(index, fields, text, log), fields.file_name)
+        else:
+            log.quarantine_image(index, 0, _BEYOND, text)
+            images[fields.id] = ReadImage(None, fields.file_name)
     return images
 
 
@@ -200,6 +261,7 @@ class RecordReader:
         self._read_images, self._categories, self._photos, self._log = images, categories, photos, log
         self._people_categories = {category.id: category for category in people}
         self._frames: dict[int, Frame] = {}
+        self._quarantined_images: set[int] = set()
         self.images: list[CocoImage] = []
         self.people: list[CocoPerson] = []
         self.others: list[CocoOther] = []
@@ -207,6 +269,8 @@ class RecordReader:
     def read(self, annotations: Sequence[ReadAnnotation], progress: Callable[[int, int], None]) -> None:
         """Sorts them; progress is called with (done, total) while photos are compared."""
         self._compare_photos(annotations, progress)
+        unread = {record.id for record in self._log.quarantined if record.section == "images"}
+        self._quarantined_images = unread | {key for key, (image, _) in self._read_images.items() if image is None}
         for one in annotations:
             self._sort(one)
         self.people, twins = without_twins(self.people, self._people_categories, self._log)
@@ -254,7 +318,7 @@ class RecordReader:
         lost = category is not None
         frame = self._frames.get(fields.image_id)
         if frame is None:
-            state = "is in quarantine" if fields.image_id in self._read_images else "does not exist"
+            state = "is in quarantine" if fields.image_id in self._quarantined_images else "does not exist"
             reason = f"its image {fields.image_id} {state}"
             self._log.quarantine_annotation(index, fields.id, fields.image_id, reason, text, person=lost)
         elif fields.category_id not in self._categories:

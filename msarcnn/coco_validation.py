@@ -157,21 +157,28 @@ def _upright_box(box: list[float], place: str, log: ReadLog) -> tuple[float, flo
 def _check_box(
     box: list[float] | None, keypoints: np.ndarray, image: CocoImage, place: str, log: ReadLog
 ) -> tuple[float, float, float, float]:
-    if box is None or (len(box) == 4 and (box[2] == 0 or box[3] == 0)):
+    fault = _box_fault(box)
+    if box is None or fault:
         # Some tools write no box, or one of no size, for a person of whom only joints were labelled.
         points = keypoints[keypoints[:, 2] > 0, :2]
         if not len(points):
-            raise UnusableError("bbox is missing" if box is None else "bbox is empty")
-        log.note("bbox is missing or empty: the one around the labelled keypoints is used", place)
+            raise UnusableError(f"bbox is {fault}")
+        log.note(f"bbox is {fault}: the one around the labelled keypoints is used", place)
         box = _box_around(points)
-    if len(box) != 4 or not _finite(box):
-        raise UnusableError("bbox is not four finite numbers")
     x, y, width, height = _upright_box(box, place, log)
     if not (math.isfinite(x + width) and math.isfinite(y + height) and math.isfinite(width * height)):
         raise UnusableError("bbox is beyond all images")
     if image.width and (x >= image.width or y >= image.height or x + width <= 0 or y + height <= 0):
         raise UnusableError("bbox lies outside the image")
     return x, y, width, height
+
+
+def _box_fault(box: list[float] | None) -> str:
+    if box is None:
+        return "missing"
+    if len(box) != 4 or not _finite(box):
+        return "not four finite numbers"
+    return "empty" if box[2] == 0 or box[3] == 0 else ""
 
 
 def _box_around(points: np.ndarray) -> list[float]:

@@ -57,7 +57,7 @@ def evaluate(capsys, labels, checkpoint, *more):
     return run(capsys, "evaluate", "--annotations", labels, "--images", images, "--model", checkpoint, "--json", *more)
 
 
-BROKEN = [person(key, 1, bbox=[1, 2, 3]) for key in (1, 2, 3, 4)]
+BROKEN = [person(key, 1, bbox=[1, 2, 3], keypoints=[]) for key in (1, 2, 3, 4)]
 
 
 def test_records_are_left_out_by_reason_with_their_number_and_places(labels):
