@@ -309,7 +309,7 @@ class RecordReader:
             self._frames[key] = frame
         if self._photos is not None:
             for key, frame in self._frames.items():
-                self._frames[key] = self._photos.settled(frame, key in extents and extents[key].labelled)
+                self._frames[key] = self._photos.settled(frame, bool(extents.get(key)))
         self.images = [frame.image for frame in self._frames.values()]
 
     def _sort(self, one: ReadAnnotation) -> None:

@@ -243,7 +243,7 @@ def _repair_outside(keypoints: np.ndarray, image: CocoImage, place: str, log: Re
     if near.any():
         log.note("labelled keypoints slightly outside the image: moved to its border", place)
     if far.any():
-        log.note("labelled keypoints far outside the image: taken as not labelled", place)
+        log.note("labelled keypoints far outside the image: taken as not labelled", place, warns=True)
 
 
 def _check_crowd(value: Number | bool | None, place: str, log: ReadLog) -> bool:

@@ -133,6 +133,31 @@ def test_labels_of_a_copy_twice_as_large_are_scaled(tmp_path: Path) -> None:
     assert one.area == pytest.approx(2400 * 60 / 121 / 2) and "scaled to it" in notes(dataset)
 
 
+def test_labels_that_only_the_photo_has_room_for_are_not_scaled(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg", 60, 40)
+    entry, far = image(width=30, height=20), [35, 6, 20, 24]
+    dataset = read(tmp_path, [entry], [person(0, [5, 6, 20, 12]), person(1, far)])
+    assert size(dataset) == (60, 40) and not dataset.people and dataset.lost_people == 2
+    assert "reach beyond 30 x 20 pixels, the photo has 60 x 40: correct the size" in dataset.quarantined[0].reason
+    # A single one of many, as a record that is wrong, does not say it, nor does a box that reaches over the border.
+    dataset = read(tmp_path, [entry], [*(person(key, [5, 6, 20, 12]) for key in range(4)), person(4, far)])
+    assert dataset.people[0].bbox == (10, 12, 40, 24) and "scaled to it" in notes(dataset)
+    cut = {**person(0, [5, 6, 20, 30]), "keypoints": [15, 10, 2] * 17}
+    assert read(tmp_path, [entry], [cut]).people[0].bbox == (10, 12, 40, 60)
+
+
+@pytest.mark.parametrize("orientation", [1, SIDEWAYS])
+def test_one_bad_record_costs_no_other_of_a_turned_photo(tmp_path: Path, orientation: int) -> None:
+    photo(tmp_path / "a.jpg", *((60, 40) if orientation == 1 else (40, 60)), orientation)
+    far = person(5, [5, 6, 50, 30])
+    far["keypoints"][:3] = [5000, 20, 2]
+    people = [*(person(key, [5, 6, 50, 30]) for key in range(4)), far, person(6, [900, 6, 20, 20])]
+    dataset = read(tmp_path, [image(width=40, height=60)], people)
+    assert size(dataset) == (60, 40) and [one.num_keypoints for one in dataset.people] == [17, 17, 17, 17, 16]
+    assert [one.id for one in dataset.quarantined] == [6]
+    assert any(note.warns and "far outside" in note.text for note in dataset.notes)
+
+
 def test_labels_of_another_photo_are_not_used(tmp_path: Path) -> None:
     photo(tmp_path / "a.jpg", 60, 40)
     photo(tmp_path / "b.jpg", 60, 40)
