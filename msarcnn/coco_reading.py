@@ -12,7 +12,7 @@ from msarcnn.coco_categories import Category
 from msarcnn.coco_photos import Extent, Frame, Photos
 from msarcnn.coco_records import CocoError, CocoImage, CocoOther, CocoPerson, DuplicateIdError, PersonCategory, ReadLog
 from msarcnn.coco_twins import without_twins
-from msarcnn.coco_validation import RawAnnotation, RawImage, UnusableError, check_image, check_person
+from msarcnn.coco_validation import RawAnnotation, RawImage, UnusableError, check_image, check_person, third_values
 from msarcnn.joint_names import FEWEST_JOINTS
 
 T = TypeVar("T")
@@ -271,8 +271,9 @@ class RecordReader:
         self._compare_photos(annotations, progress)
         unread = {record.id for record in self._log.quarantined if record.section == "images"}
         self._quarantined_images = unread | {key for key, (image, _) in self._read_images.items() if image is None}
+        confident = self._categories_of_confidences(annotations)
         for one in annotations:
-            self._sort(one)
+            self._sort(one, one.fields.category_id in confident)
         self.people, twins = without_twins(self.people, self._people_categories, self._log)
         self.others = sorted([*self.others, *twins], key=lambda other: other.index)
         lost = {record.image_id for record in self._log.quarantined if record.person}
@@ -281,6 +282,18 @@ class RecordReader:
                 self._log.note(
                     "images that lost people: nothing on them counts as background", f"images[{image.index}]"
                 )
+
+    def _categories_of_confidences(self, annotations: Sequence[ReadAnnotation]) -> set[int]:
+        """Where a confidence of 0 or 1 looks like a visibility, what the others of the category hold decides."""
+        fractional, flagged = set(), set()
+        for one in annotations:
+            if one.fields.category_id in self._people_categories:
+                values = third_values(one.fields)
+                if values.fractional:
+                    fractional.add(one.fields.category_id)
+                if values.flagged:
+                    flagged.add(one.fields.category_id)
+        return fractional - flagged
 
     def _compare_photos(self, annotations: Sequence[ReadAnnotation], progress: Callable[[int, int], None]) -> None:
         extents: dict[int, Extent] = {}
@@ -312,7 +325,7 @@ class RecordReader:
                 self._frames[key] = self._photos.settled(frame, bool(extents.get(key)))
         self.images = [frame.image for frame in self._frames.values()]
 
-    def _sort(self, one: ReadAnnotation) -> None:
+    def _sort(self, one: ReadAnnotation, confident: bool) -> None:
         index, fields, text, problem = one.index, one.fields, one.text, one.problem
         category = self._people_categories.get(fields.category_id)
         lost = category is not None
@@ -329,6 +342,6 @@ class RecordReader:
         elif problem or frame.problem:
             self._log.quarantine_annotation(index, fields.id, fields.image_id, problem or frame.problem, text)
         else:
-            person = check_person(index, frame.scaled(fields), frame.image, category, text, self._log)
+            person = check_person(index, frame.scaled(fields), frame.image, category, text, self._log, confident)
             if person is not None:
                 self.people.append(person)

@@ -304,6 +304,22 @@ def test_one_bad_joint_costs_no_other(tmp_path: Path, triple: list[Any], read_as
     assert text in notes(dataset) and any(note.warns for note in dataset.notes)
 
 
+def joints(*thirds: float) -> list[float]:
+    return [value for at in range(17) for value in (10.0 + at, 20.5, thirds[at] if at < len(thirds) else 1)]
+
+
+def test_confidences_are_told_from_visibilities_by_the_whole_file(tmp_path: Path) -> None:
+    flags, sure = annotation(id=2, keypoints=joints(1, 0)), annotation(id=1, keypoints=joints(1.0, 0.98, 1.02, 0.3))
+    first, second = read(tmp_path, document(annotations=[sure, flags])).people
+    assert first.keypoints[:5, 2].tolist() == [2, 2, 2, 0, 2] and second.keypoints[:3, 2].tolist() == [2, 0, 2]
+    # Beside people with visibilities, those are confidences that stand among them.
+    content = document(annotations=[sure, flags, annotation(id=3)])
+    first, second, third = read(tmp_path, content).people
+    assert first.keypoints[:5, 2].tolist() == [2, 2, 2, 0, 2] and second.keypoints[:3, 2].tolist() == [1, 0, 1]
+    assert third.keypoints[:, 2].tolist() == [2] * 17
+    assert "annotations[0]: visibilities between 0 and 1 are taken as confidences" in notes(read(tmp_path, content))
+
+
 @pytest.mark.parametrize("keypoints", [POINTS[:-1], POINTS * 2])
 def test_joints_of_another_count_cost_the_joints_and_not_the_person(tmp_path: Path, keypoints: list[float]) -> None:
     dataset = read(tmp_path, document(annotations=[annotation(keypoints=keypoints)]))
