@@ -162,6 +162,19 @@ def chosen_for_training(images: list[LabelledImage], config: TrainConfig) -> lis
     return [image for image in images if image.has_keypoints]
 
 
+def with_folders(annotations: Sequence[Path], roots: Sequence[Path]) -> list[tuple[Path, list[Path]]]:
+    """Each COCO file with its image folders: one with all of them, or several with one each.
+
+    Raises:
+        DataError: the numbers of files and folders do not fit.
+    """
+    if len(annotations) == 1:
+        return [(annotations[0], list(roots))]
+    if len(annotations) != len(roots):
+        raise DataError(f"{len(annotations)} annotation files need {len(annotations)} --images, not {len(roots)}")
+    return [(path, [root]) for path, root in zip(annotations, roots, strict=True)]
+
+
 def read_labelled_images(
     annotations: Sequence[Path],
     roots: Sequence[Path],
@@ -177,15 +190,9 @@ def read_labelled_images(
         CocoError: a file cannot be read as COCO.
         DataError: the numbers of files and folders do not fit.
     """
-    if len(annotations) == 1:
-        pairs = [(annotations[0], list(roots))]
-    elif len(annotations) == len(roots):
-        pairs = [(path, [root]) for path, root in zip(annotations, roots, strict=True)]
-    else:
-        raise DataError(f"{len(annotations)} annotation files need {len(annotations)} --images, not {len(roots)}")
     images: list[LabelledImage] = []
     notes: list[ReadingNote] = []
-    for path, folders in pairs:
+    for path, folders in with_folders(annotations, roots):
         data = read_coco(path, keep_raw=False, roots=folders, reading=reading)
         images += labelled_images(data, folders, pseudo_weight)
         notes += reading_notes(data)

@@ -159,6 +159,14 @@ def test_training_on_nobody_is_refused_before_anything_is_computed(
     assert events[-1]["event"] == "end" and events[-1]["status"] == "failed" and reason in events[-1]["message"]
 
 
+def test_people_who_are_all_labelled_on_another_photo_are_not_called_unlabelled(
+    capsys, labels, tiny_checkpoint, no_training
+):
+    images = [{"id": 1, "file_name": "1.png", "width": 70, "height": 70}]
+    status, _, errors, _ = train(capsys, labels([person(1, 1)], images=images), tiny_checkpoint)
+    assert status == 2 and "its labels are for 70 x 70 pixels, the photo has 80 x 60" in errors.splitlines()[-1]
+
+
 def test_a_held_out_part_that_measures_nothing_is_refused(capsys, labels, tiny_checkpoint, no_training):
     path, other = labels([person(1, 1), boxed(2, 2)]), labels([boxed(1, 1)], "val.json")
     held_out = ["--val-annotations", other, "--val-images", other.parent / "images"]
