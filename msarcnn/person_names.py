@@ -124,9 +124,14 @@ def is_person_name(name: str) -> bool:
     return bool(_singulars(words[-1]) & _PEOPLE)
 
 
-def is_anybodys_name(name: str) -> bool:
-    """Whether it is a person's name that may be said of anybody ("pedestrian", but not "child" or "referee")."""
-    return is_person_name(name) and bool(_singulars(_words(name)[-1]) & _ANYBODYS)
+def may_be_the_same(one: str, other: str) -> bool:
+    """Whether categories of these names may be about the same people: "person" and "human", "child" and "skeleton".
+
+    Two that say who is meant ("man" and "child", "person" and "child") are not, unless they say the same; one that
+    is no person's name, as "skeleton", says nothing about it.
+    """
+    words = [_singulars(_words(name)[-1]) for name in (one, other) if is_person_name(name)]
+    return len(words) < 2 or bool(words[0] & words[1]) or all(word & _ANYBODYS for word in words)
 
 
 def is_thing_name(name: str, supercategory: str = "") -> bool:

@@ -128,6 +128,14 @@ def test_the_same_box_in_both_categories_is_one_person_though_no_joint_is_labell
     assert [one.id for one in dataset.people] == [2, 3, 4] and [one.id for one in dataset.others] == [1]
 
 
+@pytest.mark.parametrize(("boxes", "joints", "people"), [("man", "child", [1, 2]), ("man", "pose", [2])])
+def test_a_childs_joints_in_a_mans_box_are_another_person(
+    tmp_path: Path, boxes: str, joints: str, people: list[int]
+) -> None:
+    dataset = read(tmp_path, [category(1, boxes), category(2, joints, NAMES)], [box(1, 1), person(2, 2)])
+    assert [one.id for one in dataset.people] == people
+
+
 def test_an_animal_with_17_joints_is_no_person(tmp_path: Path) -> None:
     dataset = read(tmp_path, [category(1, "dog", NAMES), category(2, "person")], [person(1), box(2, 2)])
     assert [one.id for one in dataset.people] == [2] and [one.id for one in dataset.others] == [1]
