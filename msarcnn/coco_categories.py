@@ -146,8 +146,8 @@ def _check_the_others(
         return
     choices = [(", ".join([*sure, one.name]), Reading((*sure, one.name))) for one in asked if one.name]
     if chosen:
-        names = sure or [one.name for one in chosen]
-        choices.append((f"Only {', '.join(names)}", Reading(tuple(names))))
+        people = sure or [one.name for one in chosen]
+        choices.append((f"Only {', '.join(people)}", Reading(tuple(people))))
     raise CocoQuestionError(
         path,
         "people",

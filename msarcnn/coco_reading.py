@@ -15,7 +15,7 @@ from msarcnn.coco_twins import without_twins
 from msarcnn.coco_validation import RawAnnotation, RawImage, UnusableError, check_image, check_person, third_values
 from msarcnn.joint_names import FEWEST_JOINTS
 
-T = TypeVar("T")
+T = TypeVar("T", bound=msgspec.Struct)
 
 _UNDECODABLE = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 _MAX_ID = 2**63 - 1

@@ -67,7 +67,7 @@ def _images_that_lost_people(connection: sqlite3.Connection) -> set[int]:
     rows = connection.execute("SELECT source_id, raw FROM other_annotation WHERE reason NOT IN ('', 'category')")
     for source, raw in rows:
         broken[source].add(read_ids(raw).image_id)
-    lost = set()
+    lost: set[int] = set()
     for source, ids in broken.items():
         images = connection.execute(
             "SELECT image_id, raw FROM source_image WHERE source_id = ? AND image_id IS NOT NULL", (source,)
