@@ -1,5 +1,6 @@
 """Which categories of a COCO file are people, and in which order their joints stand; asked where it is unclear."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
@@ -145,17 +146,23 @@ def _check_the_others(
             log.note(text, "categories", warns=True)
         return
     choices = [(", ".join([*sure, one.name]), Reading((*sure, one.name))) for one in asked if one.name]
+    cure = f"say it with {_options([*sure, 'NAME'])}"
     if chosen:
         people = sure or [one.name for one in chosen]
         choices.append((f"Only {', '.join(people)}", Reading(tuple(people))))
+        cure += f", or with {_options(people)} that they are none"
     raise CocoQuestionError(
         path,
         "people",
         f"do not say {'who is a person' if not sure else 'whether these are people, too'}: {listed}",
-        f"say it with --people {' '.join([*sure, 'NAME'])}, or rename the category to person",
+        f"{cure}, or rename the category to person",
         f"{path.name} does not say who is a person: {listed}. Whose labels are people's?",
         tuple(choices),
     )
+
+
+def _options(people: list[str]) -> str:
+    return " ".join(f"--people {shlex.quote(name)}" for name in people)
 
 
 def _person_category(path: Path, category: Category, reading: Reading, log: ReadLog) -> PersonCategory:

@@ -90,7 +90,9 @@ _THINGS = """
     toothbrush hair_drier helmet head face hand foot feet
 """
 """Names that certainly are not people's: animals, COCO's and Pascal's things, parts of bodies, and some more."""
-_OF_A_PERSON = frozenset({"body", "pose", "skeleton", "figure", "keypoint", "instance", "object", "class", "detection"})
+_OF_A_PERSON = frozenset(
+    {"body", "pose", "skeleton", "figure", "keypoint", "landmark", "instance", "object", "class", "detection"}
+)
 """What follows a person's name without changing what is meant: "human body", "person_keypoints"."""
 _CLAUSE = "with without on in at by wearing riding holding doing mit ohne auf avec sans sur con sin com sem met"
 """What begins a description behind a person's name: "man on a horse"."""

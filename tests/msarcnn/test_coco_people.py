@@ -184,7 +184,9 @@ def test_joints_of_a_child_of_an_unused_root_are_asked_about(tmp_path: Path) -> 
 def test_joints_beside_people_are_asked_about(tmp_path: Path, joints: list[str] | None) -> None:
     categories = [category(1, "person"), category(2, "target", joints), category(3, "gate", ["a", "b"])]
     labels = [box(1, 1), person(2, 2), person(3, 3, keypoints=[1, 2, 2, 3, 4, 2])]
-    with pytest.raises(CocoQuestionError, match=r"whether these are people, too: target \(1\)") as caught:
+    with pytest.raises(
+        CocoQuestionError, match=r"people, too: target \(1\); say it with --people person --people N"
+    ) as caught:
         read(tmp_path, categories, labels)
     assert [text for text, _ in caught.value.choices] == ["person, target", "Only person"]
     both, one = (reading for _, reading in caught.value.choices)
