@@ -5,14 +5,16 @@ that is wrong is repaired with a note where the right value is certain enough, e
 the clean records, listed with its reason, and kept as text so that an export can write it back.
 
 Repaired: missing area, iscrowd or num_keypoints; a wrong num_keypoints; numbers and flags written as text; a box of
-negative width or height (its corners are swapped); no box, or one of no size, around labelled keypoints (theirs is
-used); keypoints in another order than the skeleton's (sorted, by the category's names); joints without a number (not
-labelled), with a visibility that is none (0.5 is a confidence, 3 is visible), or outside the image (moved to its
-border within 2%, else not labelled); keypoints of another count (the box is kept); unusable `keypoint_weights` or
+negative width or height (its corners are swapped); no box, one of no size, or one that is not four finite numbers,
+around labelled keypoints (theirs is used); fields that cannot be read and are not needed (as if they were missing);
+keypoints in another order than the skeleton's (sorted, by the category's names); joints without a number (not
+labelled), with a visibility that is none (0.5 is a confidence, 3 is visible), or outside the image (moved to its border
+within 2%, else not labelled); keypoints of another count (the box is kept); unusable `keypoint_weights` or
 `keypoint_sources` (left out); an unknown image size; and, with the photos at hand, file names and sizes that are not
 theirs (`coco_photos`).
-Quarantined: a record without usable ids; a file name of which nothing safe remains; a box that is not four finite
-numbers, is empty, or lies outside the image; an unknown image or category; labels that are for another photo.
+Quarantined: a record without usable ids; a file name of which nothing safe remains; a box around nothing that is
+missing, empty, or not four finite numbers; one outside the image; an iscrowd that is neither 0 nor 1; an unknown image
+or category; labels that are for another photo.
 Segmentations, crowds' run lengths included, are never decoded.
 
 Coordinates are the file's, or the photo's where it was compared: pixels, (0, 0) the top-left corner of the top-left
@@ -30,7 +32,7 @@ import msgspec
 from msarcnn.atomic_files import atomic_writer, remove_stale_temporaries, write_json_atomic
 from msarcnn.coco_categories import Category, CocoQuestionError, Reading, people_categories
 from msarcnn.coco_photos import Photos
-from msarcnn.coco_reading import RecordReader, claim_id, read_annotations, read_images, record_text
+from msarcnn.coco_reading import RecordReader, claim_id, fits_64_bits, read_annotations, read_images, record_text
 from msarcnn.coco_records import (
     CocoError,
     CocoImage,
@@ -102,6 +104,11 @@ class CocoDataset(msgspec.Struct):
         """How many records in quarantine are people, or may be."""
         return sum(record.person for record in self.quarantined)
 
+    @property
+    def images_that_lost_people(self) -> set[int]:
+        """Ids of the images with a record in quarantine that is a person, or may be."""
+        return {one.image_id for one in self.quarantined if one.person and one.image_id is not None}
+
     def people_by_image(self) -> dict[int, list[CocoPerson]]:
         """People of every usable image by image id; an empty list where there are none."""
         groups: dict[int, list[CocoPerson]] = {image.id: [] for image in self.images}
@@ -141,9 +148,10 @@ def read_coco(
     categories = _categories(path, header, needed=bool(raw_annotations))
     annotations = read_annotations(path, raw_annotations, log)
     used = Counter(one.fields.category_id for one in annotations)
-    people = people_categories(path, categories, used, reading or Reading(), log)
+    posed = Counter(one.fields.category_id for one in annotations if one.is_posed)
+    people = people_categories(path, categories, used, posed, reading or Reading(), log)
     images = read_images(path, raw_images, log)
-    if raw_images and not images:
+    if raw_images and not any(map(fits_64_bits, images)):
         first = log.quarantined[-len(raw_images)]
         raise CocoError(
             path, f"images[{first.index}]", f"cannot be used ({first.reason})", "correct the images' entries"

@@ -1,26 +1,16 @@
 """Which categories of a COCO file are people, and in which order their joints stand; asked where it is unclear."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import msgspec
 
 from msarcnn.coco_records import CocoError, PersonCategory, ReadLog
-from msarcnn.joint_names import joint_named, joint_order, own_order
-from msarcnn.person_names import is_person_name
+from msarcnn.joint_names import is_animals_joint, joint_named, joint_order, own_order
+from msarcnn.person_names import is_person_name, is_thing_name
 from msarcnn.skeleton import load_skeleton
-
-_THINGS = """
-    bicycle car motorcycle airplane bus train truck boat traffic_light fire_hydrant stop_sign parking_meter
-    bench bird cat dog horse sheep cow elephant bear zebra giraffe backpack umbrella handbag tie suitcase
-    frisbee skis snowboard sports_ball kite baseball_bat baseball_glove skateboard surfboard tennis_racket
-    bottle wine_glass cup fork knife spoon bowl banana apple sandwich orange broccoli carrot hot_dog pizza donut
-    cake chair couch potted_plant bed dining_table toilet tv laptop mouse remote keyboard cell_phone microwave
-    oven toaster sink refrigerator book clock vase scissors teddy_bear hair_drier toothbrush motorbike aeroplane
-    sofa tvmonitor diningtable pottedplant animal vehicle van ball head face hand helmet
-"""
-"""Names that certainly are not people's: COCO's and Pascal's, and some more."""
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -65,26 +55,34 @@ class Category(msgspec.Struct):
     id: int
     name: str = ""
     keypoints: list[str] | None = None
+    supercategory: Any = None
 
 
 def people_categories(
-    path: Path, categories: Mapping[int, Category], used: Mapping[int, int], reading: Reading, log: ReadLog
+    path: Path,
+    categories: Mapping[int, Category],
+    used: Mapping[int, int],
+    posed: Mapping[int, int],
+    reading: Reading,
+    log: ReadLog,
 ) -> tuple[PersonCategory, ...]:
     """The categories whose annotations are people; the one for new people first.
 
-    A category is people by its name (`person_names`), or since it has all of the skeleton's joints and no name of
-    another thing.
+    A category is people by its name (`person_names`), or since its joints are the skeleton's and neither its name nor
+    a joint is another thing's.
 
     Args:
         path: The file; for errors.
         categories: By id.
         used: How many annotations each category has.
+        posed: How many of them have labelled joints, as many as a body has.
         reading: Answers to earlier questions.
         log: For notes.
 
     Raises:
         CocoError: `reading` names a category that is not there.
-        CocoQuestionError: nothing says which category is people, or in which order their joints stand.
+        CocoQuestionError: nothing says which category is people, or whether one with joints is, or in which order
+            their joints stand.
     """
     if reading.people:
         missing = [name for name in reading.people if name not in {one.name for one in categories.values()}]
@@ -94,8 +92,7 @@ def people_categories(
         chosen = [one for one in categories.values() if one.name in reading.people]
     else:
         chosen = [one for one in categories.values() if _is_people(one)]
-        if not chosen:
-            _ask_who_is_a_person(path, categories, used)
+        _check_the_others(path, categories, chosen, used, posed, log)
     # A category that nobody uses, as Roboflow's root, is not asked about its joints.
     in_use = [one for one in chosen if used.get(one.id)] or chosen
     people = [_person_category(path, one, reading, log) for one in in_use]
@@ -109,35 +106,69 @@ def people_categories(
 def _is_people(category: Category) -> bool:
     if is_person_name(category.name):
         return True
-    order = joint_order(category.keypoints or ())
-    return order is not None and None not in order.places and _plain(category.name) not in _THINGS.split()
+    return not _is_thing(category) and joint_order(category.keypoints or ()) is not None
 
 
-def _ask_who_is_a_person(path: Path, categories: Mapping[int, Category], used: Mapping[int, int]) -> None:
-    """Raises CocoQuestionError when there are annotations that may be people."""
+def _is_thing(category: Category) -> bool:
+    above = category.supercategory if isinstance(category.supercategory, str) else ""
+    return is_thing_name(category.name, above) or any(map(is_animals_joint, category.keypoints or ()))
+
+
+def _check_the_others(
+    path: Path,
+    categories: Mapping[int, Category],
+    chosen: list[Category],
+    used: Mapping[int, int],
+    posed: Mapping[int, int],
+    log: ReadLog,
+) -> None:
+    """Sees to it that nobody is hidden without a word.
+
+    Raises:
+        CocoQuestionError: there are annotations of which nothing says whether they are people: any where no category
+            is chosen, else some with joints.
+    """
+    for one in chosen:
+        if used.get(one.id) and not is_person_name(one.name):
+            log.note(f"{one.name or one.id} is taken to be people, since it has their joints", "categories")
     doubtful = [
         one
         for key, one in categories.items()
-        if used.get(key) and _plain(one.name) not in _THINGS.split() and joint_named(one.name) is None
+        if used.get(key) and one not in chosen and not _is_thing(one) and joint_named(one.name) is None
     ]
-    if not doubtful:
+    sure = [one.name for one in chosen if used.get(one.id)]
+    asked = [one for one in doubtful if posed.get(one.id)] if chosen else doubtful
+    listed = ", ".join(f"{one.name or one.id} ({used[one.id]})" for one in asked or doubtful)
+    if not asked:
+        if doubtful and not sure:
+            names = ", ".join(one.name for one in chosen)
+            text = f"nobody is labelled as {names}; taken as other things than people: {listed}"
+            log.note(text, "categories", warns=True)
         return
-    listed = ", ".join(f"{one.name or one.id} ({used[one.id]})" for one in doubtful)
-    choices = tuple((one.name, Reading(people=(one.name,))) for one in doubtful if one.name)
+    choices = [(", ".join([*sure, one.name]), Reading((*sure, one.name))) for one in asked if one.name]
+    cure = f"say it with {_options([*sure, 'NAME'])}"
+    if chosen:
+        people = sure or [one.name for one in chosen]
+        choices.append((f"Only {', '.join(people)}", Reading(tuple(people))))
+        cure += f", or with {_options(people)} that they are none"
     raise CocoQuestionError(
         path,
         "people",
-        f"do not say who is a person: {listed}",
-        "say it with --people NAME, or rename the category to person",
+        f"do not say {'who is a person' if not sure else 'whether these are people, too'}: {listed}",
+        f"{cure}, or rename the category to person",
         f"{path.name} does not say who is a person: {listed}. Whose labels are people's?",
-        choices,
+        tuple(choices),
     )
+
+
+def _options(people: list[str]) -> str:
+    return " ".join(f"--people {shlex.quote(name)}" for name in people)
 
 
 def _person_category(path: Path, category: Category, reading: Reading, log: ReadLog) -> PersonCategory:
     names = tuple(category.keypoints or ())
     own = load_skeleton().keypoints
-    if not names:
+    if not any(name.strip() for name in names) and len(names) in (0, len(own)):
         return PersonCategory(category.id, category.name, (), own_order())
     order = joint_order(names)
     if order is None:
@@ -171,7 +202,3 @@ def _unknown_joints(path: Path, category: Category, reading: Reading) -> CocoQue
     )
     question = f"{path.name}: the joints' names do not say which is which ({names}, ...). Nobody can guess their order."
     return CocoQuestionError(path, "joints", reason, cure, question, choices)
-
-
-def _plain(name: str) -> str:
-    return "_".join(name.strip().lower().replace("-", " ").split())

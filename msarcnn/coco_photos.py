@@ -3,51 +3,76 @@
 Labels are measured in the photo's own pixels from here on: those made for a larger or smaller copy are scaled.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from statistics import median
+from typing import NamedTuple
 
 import msgspec
 
 from msarcnn.coco_records import CocoImage, ReadLog
 from msarcnn.coco_validation import BORDER_TOLERANCE, RawAnnotation, UnusableError
-from msarcnn.file_names import find_file
+from msarcnn.file_names import FoundFile, find_file
 from msarcnn.images import ImageError, PhotoHeader, read_header
 
 SAME_SHAPE = 0.01
 """Copies of a photo in other sizes have the same ratio of sides but for rounding, relative."""
+_TOO_LARGE_FOR_A_COPY = 0.25
+"""From this share of the people on whose middles are in the photo, but not in the stated size, that is no copy's."""
 _AS_STORED = "labels measured on the photo as it is stored, before EXIF turns it: shown so"
 _UPRIGHT = "width and height are exchanged: the labels fit the upright photo"
 
 
-@dataclass
-class Extent:
-    """How far an image's labels reach to the right and down, in the file's pixels."""
+class _Reach(NamedTuple):
+    """A person's farthest corner, and its middle."""
 
-    right: float = 0.0
-    bottom: float = 0.0
+    right: float
+    bottom: float
+    x: float
+    y: float
+
+
+class Extent:
+    """Where an image's people are, in the file's pixels, told so that no single record or joint decides.
+
+    A person reaches as far as its box, or, without one, as its labelled joints; its middle is that of these joints
+    (their median), or, without any, of its box.
+    """
+
+    def __init__(self) -> None:
+        self._people: list[_Reach] = []
 
     def add(self, fields: RawAnnotation) -> None:
-        """Takes in a person: its box and its labelled joints."""
-        box = fields.bbox or []
-        if len(box) == 4:
-            self._reach(max(box[0], box[0] + box[2]), max(box[1], box[1] + box[3]))
-        values = fields.keypoints or []
-        for x, y, v in zip(values[0::3], values[1::3], values[2::3], strict=False):
-            if x is not None and y is not None and v:
-                self._reach(x, y)
+        """Takes in a person; one of whom nothing is labelled, or only the corner at the top left, says nothing."""
+        box, values = fields.bbox or [], fields.keypoints or []
+        triples = zip(values[0::3], values[1::3], values[2::3], strict=False)
+        joints = [(x, y) for x, y, v in triples if x is not None and y is not None and v]
+        if len(box) == 4 and box[2] and box[3]:
+            x, y, w, h = box
+            corners = [(max(x, x + w), max(y, y + h))]
+            middle = (x + w / 2, y + h / 2)
+        elif joints:
+            corners = joints
+        else:
+            return
+        if joints:
+            middle = (median(x for x, _ in joints), median(y for _, y in joints))
+        reach = _Reach(max(x for x, _ in corners), max(y for _, y in corners), *middle)
+        if reach.right > 0 or reach.bottom > 0:
+            self._people.append(reach)
 
-    def _reach(self, x: float, y: float) -> None:
-        self.right, self.bottom = max(self.right, x), max(self.bottom, y)
+    def __len__(self) -> int:
+        return len(self._people)
 
-    @property
-    def labelled(self) -> bool:
-        """Whether there is anything but the corner at the top left."""
-        return self.right > 0 or self.bottom > 0
-
-    def fits(self, width: float, height: float) -> bool:
+    def fitting(self, width: float, height: float) -> int:
+        """How many of the people lie within a picture of this size."""
         room = BORDER_TOLERANCE * max(width, height)
-        return self.right <= width + room and self.bottom <= height + room
+        return sum(one.right <= width + room and one.bottom <= height + room for one in self._people)
+
+    def centred(self, width: float, height: float) -> int:
+        """How many of the people have their middle within a picture of this size; they may reach over its border."""
+        return sum(one.x <= width and one.y <= height for one in self._people)
 
 
 @dataclass(frozen=True)
@@ -89,25 +114,42 @@ class Photos:
     def __init__(self, roots: Sequence[Path], log: ReadLog) -> None:
         self._roots = [root.resolve() for root in roots]
         self._log = log
+        self._found: dict[int, FoundFile] = {}
+        """By the places of image entries."""
         self._owners: dict[tuple[int, str], int] = {}
+        """The entry that each file belongs to."""
         self._stored = self._turned_up = 0
         """Of photos stored sideways: how many have labels that fit them only as stored, and only upright."""
 
-    def frame(self, image: CocoImage, stated: str, extent: Extent) -> Frame:
+    def find(self, entries: Iterable[tuple[CocoImage, str]]) -> None:
+        """Looks for the photos of all entries, each with its file name as the file has it; call it before `frame`.
+
+        Where several come to the same photo, it belongs to one that says more than the end of its name.
+        """
+        for image, stated in entries:
+            if 0 <= image.image_root < len(self._roots):
+                found = find_file(self._roots[image.image_root], stated)
+                if found is not None:
+                    self._found[image.index] = found
+                    place = (image.image_root, found.name)
+                    owner = self._owners.setdefault(place, image.index)
+                    if self._found[owner].by_end and not found.by_end:
+                        self._owners[place] = image.index
+
+    def frame(self, image: CocoImage, extent: Extent) -> Frame:
         """Compares one entry with its photo; a photo that is not there, or damaged, leaves the entry as it is.
 
         Args:
             image: The entry, checked by itself.
-            stated: Its file name as the file has it.
             extent: How far its labels reach.
 
         Raises:
-            UnusableError: another entry means the same photo, as far as the end of its name tells.
+            UnusableError: another entry means the same photo, as far as the end of this one's name tells.
         """
         if not 0 <= image.image_root < len(self._roots):
             return Frame(image)
         root, place = self._roots[image.image_root], f"images[{image.index}]"
-        found = find_file(root, stated)
+        found = self._found.get(image.index)
         if found is None:
             self._log.note("photos that are not in the image folder", place, warns=True)
             return Frame(image)
@@ -119,7 +161,7 @@ class Photos:
         return self._measured(image, size, extent, place)
 
     def _named(self, image: CocoImage, name: str, by_end: bool, place: str) -> CocoImage:
-        owner = self._owners.setdefault((image.image_root, name), image.index)
+        owner = self._owners[image.image_root, name]
         if owner != image.index and by_end:
             raise UnusableError(f"by the end of its name it is {name}, as images[{owner}] is")
         if by_end:
@@ -138,12 +180,17 @@ class Photos:
         if stated == true[::-1]:
             return self._turned(image, upright, size, extent, place)
         if abs(stated[0] * true[1] / (stated[1] * true[0]) - 1) <= SAME_SHAPE:
+            beyond = extent.centred(*true) - extent.centred(*stated)
+            if beyond > 0 and beyond >= _TOO_LARGE_FOR_A_COPY * len(extent):
+                # Taken, they would be scaled when they are written: an export goes by the stated size.
+                sizes = f"beyond {stated[0]} x {stated[1]} pixels, the photo has {true[0]} x {true[1]}"
+                return replace(upright, problem=f"its labels reach {sizes}: correct the size in the file")
             self._log.note("labels made for a larger or smaller copy of the photo: scaled to it", place, warns=True)
             sx, sy = true[0] / stated[0], true[1] / stated[1]
             regions = tuple((x * sx, y * sy, w * sx, h * sy) for x, y, w, h in image.ignore_regions)
             image = msgspec.structs.replace(upright.image, ignore_regions=regions, scale=(sx, sy))
             return Frame(image, (sx, sy))
-        if not extent.labelled:
+        if not len(extent):
             self._log.note("another size than the photo's: the photo's is used", place)
             return upright
         sizes = f"{stated[0]} x {stated[1]} pixels, the photo has {true[0]} x {true[1]}"
@@ -151,7 +198,10 @@ class Photos:
 
     def _turned(self, image: CocoImage, upright: Frame, size: PhotoHeader, extent: Extent, place: str) -> Frame:
         """Width and height are the other way round: as the picture is stored, or by mistake. The labels tell."""
-        fits_photo, fits_stated = extent.fits(size.width, size.height), extent.fits(image.width, image.height)
+        in_photo, in_stated = extent.fitting(size.width, size.height), extent.fitting(image.width, image.height)
+        most = max(in_photo, in_stated)
+        some = 2 * most > len(extent) or not len(extent)
+        fits_photo, fits_stated = some and in_photo == most, some and in_stated == most
         if size.is_sideways and fits_stated:
             if fits_photo:
                 return Frame(image, upright=upright.image)

@@ -141,7 +141,7 @@ class Quarantined(msgspec.Struct, frozen=True, gc=False):
     """A record that cannot be used.
 
     section is "images" or "annotations", index its place there; id is 0 where it has none that can be read; person
-    says that a person is lost with it, or may be.
+    says that a person is lost with it, or may be; image_id is that of an annotation, None where it cannot be read.
     """
 
     section: str
@@ -150,6 +150,7 @@ class Quarantined(msgspec.Struct, frozen=True, gc=False):
     reason: str
     raw: str
     person: bool = False
+    image_id: int | None = None
 
     def __str__(self) -> str:
         return f"{self.section}[{self.index}] (id {self.id}): {self.reason}"
@@ -190,8 +191,13 @@ class ReadLog:
         if count < _EXAMPLES:
             self._places.setdefault(text, []).append(place)
 
-    def quarantine(self, section: str, index: int, key: int, reason: str, raw: str, *, person: bool = False) -> None:
-        self.quarantined.append(Quarantined(section, index, key, reason, raw, person))
+    def quarantine_image(self, index: int, key: int, reason: str, raw: str) -> None:
+        self.quarantined.append(Quarantined("images", index, key, reason, raw))
+
+    def quarantine_annotation(
+        self, index: int, key: int, image_id: int | None, reason: str, raw: str, *, person: bool = True
+    ) -> None:
+        self.quarantined.append(Quarantined("annotations", index, key, reason, raw, person, image_id))
 
     def notes(self) -> list[Note]:
         return [

@@ -7,6 +7,7 @@ import numpy as np
 
 from msarcnn.coco_records import CocoOther, CocoPerson, PersonCategory, ReadLog
 from msarcnn.oks import box_overlaps
+from msarcnn.person_names import may_be_the_same
 
 _SHARE_INSIDE = 0.8
 """Of the labelled joints inside a box of the same person."""
@@ -20,8 +21,9 @@ def without_twins(
     """Takes away boxes of people whose joints are annotations of another category.
 
     Only where a category has boxes alone and another one joints: in one category nobody is labelled twice on purpose.
-    Who has joints is the person, or whoever has the same box but no visible joint; a box around nobody of those stays,
-    as a person without joints.
+    And only where both may mean the same people: a child's joints in a man's box are another person's. Who has joints
+    is the person, or whoever has the same box but no visible joint; a box around nobody of those stays, as a person
+    without joints.
 
     Returns:
         The people, and the boxes that were taken away: kept for export.
@@ -34,11 +36,20 @@ def without_twins(
     for person in people:
         if person.category_id in boxes_only and not person.iscrowd:
             boxes[person.image_id].append(person)
+    same_people = {
+        key: {other for other in boxes_only if may_be_the_same(categories[key].name, categories[other].name)}
+        for key in with_joints
+    }
     taken: dict[int, CocoPerson] = {}
     # Whoever has joints chooses first.
     for person in sorted(people, key=lambda person: not person.num_keypoints):
         if person.category_id in with_joints and not person.iscrowd:
-            free = [box for box in boxes[person.image_id] if box.index not in taken and _is_twin(person, box)]
+            alike = same_people[person.category_id]
+            free = [
+                box
+                for box in boxes[person.image_id]
+                if box.category_id in alike and box.index not in taken and _is_twin(person, box)
+            ]
             if free:
                 twin = min(free, key=lambda box: box.bbox[2] * box.bbox[3])
                 taken[twin.index] = twin

@@ -1,6 +1,7 @@
 """Checks of single COCO records: repaired with a note, quarantined, or clean. Pure but for the log."""
 
 import math
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -13,6 +14,9 @@ BORDER_TOLERANCE = 0.02
 """A keypoint may lie outside the image by this share of its longer side and is then moved to the border."""
 
 _VISIBILITIES = frozenset((0, 1, 2))
+_SURE = 0.5
+"""A joint of this confidence is taken to be visible, one of less not to be labelled."""
+_CONFIDENCES = "visibilities between 0 and 1 are taken as confidences"
 _MAX_SIDE = 1_000_000
 
 Number = int | float
@@ -62,7 +66,7 @@ def check_image(index: int, fields: RawImage, raw: str, log: ReadLog) -> CocoIma
         if fields.image_root < 0:
             raise UnusableError("its image_root is negative")
     except (UnsafePathError, UnusableError) as error:
-        log.quarantine("images", index, fields.id, str(error), raw)
+        log.quarantine_image(index, fields.id, str(error), raw)
         return None
     width, height = _side(fields.width), _side(fields.height)
     if not (width and height):
@@ -71,20 +75,54 @@ def check_image(index: int, fields: RawImage, raw: str, log: ReadLog) -> CocoIma
     return CocoImage(index, fields.id, file_name, width, height, fields.image_root, tuple(regions), raw)
 
 
+class ThirdValues(NamedTuple):
+    """What stands behind x and y in some keypoints: visibilities, confidences, or both.
+
+    Attributes:
+        fractional: Some are no whole numbers.
+        flagged: Some are as large as no confidence is.
+    """
+
+    fractional: bool = False
+    flagged: bool = False
+
+    @property
+    def are_confidences(self) -> bool:
+        return self.fractional and not self.flagged
+
+
+def third_values(fields: RawAnnotation) -> ThirdValues:
+    values = (fields.keypoints or ())[2::3] if len(fields.keypoints or ()) % 3 == 0 else ()
+    if _VISIBILITIES.issuperset(values):
+        return ThirdValues(flagged=2 in values)
+    known = [v for v in values if v is not None and math.isfinite(v)]
+    return ThirdValues(any(v != int(v) for v in known), any(v >= 2 for v in known))
+
+
 def check_person(
-    index: int, fields: RawAnnotation, image: CocoImage, category: PersonCategory, raw: str, log: ReadLog
+    index: int,
+    fields: RawAnnotation,
+    image: CocoImage,
+    category: PersonCategory,
+    raw: str,
+    log: ReadLog,
+    confident: bool = False,
 ) -> CocoPerson | None:
-    """Returns the clean person with its keypoints in the skeleton's order, or None after putting it into quarantine."""
+    """Returns the clean person with its keypoints in the skeleton's order, or None after putting it into quarantine.
+
+    confident: others of the category have confidences in place of visibilities, and nobody has visibilities.
+    """
     place = f"annotations[{index}]"
     joints = category.order.count
     try:
-        keypoints = _check_keypoints(fields.keypoints, image, joints, place, log)
+        confident = confident or third_values(fields).are_confidences
+        keypoints = _check_keypoints(fields.keypoints, image, joints, confident, place, log)
         if not category.keypoints and keypoints.any():
             log.note("the category does not name its joints: they are taken to be in COCO's order", place, warns=True)
         box = _check_box(fields.bbox, keypoints, image, place, log)
         iscrowd = _check_crowd(fields.iscrowd, place, log)
     except UnusableError as error:
-        log.quarantine("annotations", index, fields.id, str(error), raw, person=True)
+        log.quarantine_annotation(index, fields.id, fields.image_id, str(error), raw)
         return None
     labelled = int(np.count_nonzero(keypoints[:, 2]))
     if fields.num_keypoints is None:
@@ -157,21 +195,28 @@ def _upright_box(box: list[float], place: str, log: ReadLog) -> tuple[float, flo
 def _check_box(
     box: list[float] | None, keypoints: np.ndarray, image: CocoImage, place: str, log: ReadLog
 ) -> tuple[float, float, float, float]:
-    if box is None or (len(box) == 4 and (box[2] == 0 or box[3] == 0)):
+    fault = _box_fault(box)
+    if box is None or fault:
         # Some tools write no box, or one of no size, for a person of whom only joints were labelled.
         points = keypoints[keypoints[:, 2] > 0, :2]
         if not len(points):
-            raise UnusableError("bbox is missing" if box is None else "bbox is empty")
-        log.note("bbox is missing or empty: the one around the labelled keypoints is used", place)
+            raise UnusableError(f"bbox is {fault}")
+        log.note(f"bbox is {fault}: the one around the labelled keypoints is used", place)
         box = _box_around(points)
-    if len(box) != 4 or not _finite(box):
-        raise UnusableError("bbox is not four finite numbers")
     x, y, width, height = _upright_box(box, place, log)
     if not (math.isfinite(x + width) and math.isfinite(y + height) and math.isfinite(width * height)):
         raise UnusableError("bbox is beyond all images")
     if image.width and (x >= image.width or y >= image.height or x + width <= 0 or y + height <= 0):
         raise UnusableError("bbox lies outside the image")
     return x, y, width, height
+
+
+def _box_fault(box: list[float] | None) -> str:
+    if box is None:
+        return "missing"
+    if len(box) != 4 or not _finite(box):
+        return "not four finite numbers"
+    return "empty" if box[2] == 0 or box[3] == 0 else ""
 
 
 def _box_around(points: np.ndarray) -> list[float]:
@@ -182,7 +227,7 @@ def _box_around(points: np.ndarray) -> list[float]:
 
 
 def _check_keypoints(
-    values: list[float | None] | None, image: CocoImage, joints: int, place: str, log: ReadLog
+    values: list[float | None] | None, image: CocoImage, joints: int, confident: bool, place: str, log: ReadLog
 ) -> np.ndarray:
     """Returns float64 [joints, 3]."""
     if not values:
@@ -191,6 +236,10 @@ def _check_keypoints(
         text = f"keypoints are not the {3 * joints} numbers of {joints} joints: left out, the box is kept"
         log.note(text, place, warns=True)
         return np.zeros((joints, 3))
+    if confident:
+        log.note(f"{_CONFIDENCES}: visible from {_SURE} on", place, warns=True)
+        thirds = [v if v is None or not math.isfinite(v) else 2.0 * (v >= _SURE) for v in values[2::3]]
+        values = [n for x, y, v in zip(values[0::3], values[1::3], thirds, strict=True) for n in (x, y, v)]
     if None in values or not _VISIBILITIES.issuperset(values[2::3]) or not _finite(values):  # type: ignore[arg-type]
         values = [n for at in range(0, len(values), 3) for n in _read_joint(values[at : at + 3], place, log)]
     keypoints = np.array(values, dtype=np.float64).reshape(joints, 3)
@@ -208,8 +257,8 @@ def _read_joint(triple: list[float | None], place: str, log: ReadLog) -> tuple[f
     if v in _VISIBILITIES:
         return x, y, v
     if 0 < v < 1:
-        log.note("visibilities between 0 and 1 are taken as confidences: visible from 0.5 on", place, warns=True)
-        return (x, y, 2.0) if v >= 0.5 else (x, y, 0.0)
+        log.note(f"{_CONFIDENCES}: visible from {_SURE} on", place, warns=True)
+        return (x, y, 2.0) if v >= _SURE else (x, y, 0.0)
     if v > 2:
         log.note("a visibility above 2: taken as visible", place, warns=True)
         return x, y, 2.0
@@ -236,7 +285,7 @@ def _repair_outside(keypoints: np.ndarray, image: CocoImage, place: str, log: Re
     if near.any():
         log.note("labelled keypoints slightly outside the image: moved to its border", place)
     if far.any():
-        log.note("labelled keypoints far outside the image: taken as not labelled", place)
+        log.note("labelled keypoints far outside the image: taken as not labelled", place, warns=True)
 
 
 def _check_crowd(value: Number | bool | None, place: str, log: ReadLog) -> bool:

@@ -26,7 +26,7 @@ class LabelledImage:
     boxes [N, 4] xyxy; keypoints [N, K, 3] (x, y, v); keypoint_weights [N, K], 0 where a joint must not be
     taught; ignore_boxes [M, 4] xyxy: crowds, and regions in which nothing is known about people. float32.
     labelled_size is the (width, height) that the labels were made for, None when unknown: it decides when a
-    camera's orientation mark and the labels disagree.
+    camera's orientation mark and the labels disagree. lost_people: some of its people could not be read.
     """
 
     image_id: int
@@ -37,6 +37,7 @@ class LabelledImage:
     keypoint_weights: np.ndarray
     ignore_boxes: np.ndarray
     labelled_size: tuple[int, int] | None = None
+    lost_people: bool = False
 
     @property
     def has_keypoints(self) -> bool:
@@ -74,6 +75,8 @@ PERSON_CATEGORY = 1
 """The category of people in what pycocotools is given."""
 NINE_IN_MOSAICS = 0.25
 """Share of the mosaics with nine images; the others have four."""
+_ANY_SIDE = 100_000
+"""Stands for the side of an image whose size is unknown; no image that can be read is larger."""
 
 
 class DataError(ValueError):
@@ -83,7 +86,8 @@ class DataError(ValueError):
 def labelled_images(data: CocoDataset, roots: Sequence[Path], pseudo_weight: float = 1.0) -> list[LabelledImage]:
     """Turns a validated COCO file into labelled images.
 
-    A crowd is never a person: its box is ignored. A person without keypoints is taught as a box only.
+    A crowd is never a person: its box is ignored. A person without keypoints is taught as a box only. An image some
+    of whose people could not be read is ignored but for the others: anybody may stand anywhere.
 
     Args:
         data: The file.
@@ -93,13 +97,20 @@ def labelled_images(data: CocoDataset, roots: Sequence[Path], pseudo_weight: flo
     Raises:
         DataError: an image names a root that was not given.
     """
-    people = data.people_by_image()
+    people, lost = data.people_by_image(), data.images_that_lost_people
     places = [root.resolve() for root in roots]
-    return [_labelled_image(data, image, people[image.id], places, pseudo_weight) for image in data.images]
+    return [
+        _labelled_image(data, image, people[image.id], places, pseudo_weight, image.id in lost) for image in data.images
+    ]
 
 
 def _labelled_image(
-    data: CocoDataset, image: CocoImage, people: list[CocoPerson], roots: Sequence[Path], pseudo_weight: float
+    data: CocoDataset,
+    image: CocoImage,
+    people: list[CocoPerson],
+    roots: Sequence[Path],
+    pseudo_weight: float,
+    lost: bool,
 ) -> LabelledImage:
     if not 0 <= image.image_root < len(roots):
         raise DataError(
@@ -107,7 +118,7 @@ def _labelled_image(
             f"were given; repeat --images for every one"
         )
     singles = [person for person in people if not person.iscrowd]
-    ignored = [person.bbox for person in people if person.iscrowd] + list(image.ignore_regions)
+    ignored = [person.bbox for person in people if person.iscrowd] + _unknown_regions(image, lost)
     count = len(load_skeleton().keypoints)
     return LabelledImage(
         image.id,
@@ -118,7 +129,14 @@ def _labelled_image(
         np.array([_weights(p, pseudo_weight) for p in singles], dtype=np.float32).reshape(-1, count),
         _corners(ignored),
         (image.width, image.height) if image.width and image.height else None,
+        lost,
     )
+
+
+def _unknown_regions(image: CocoImage, lost: bool) -> list[tuple[float, float, float, float]]:
+    """Boxes x, y, w, h in which nothing is known about people; all of an image that lost some."""
+    whole = (0.0, 0.0, float(image.width or _ANY_SIDE), float(image.height or _ANY_SIDE))
+    return [*image.ignore_regions, *([whole] if lost else [])]
 
 
 def _corners(boxes: Sequence[Sequence[float]]) -> np.ndarray:
@@ -135,10 +153,26 @@ def _weights(person: CocoPerson, pseudo_weight: float) -> np.ndarray:
 
 
 def chosen_for_training(images: list[LabelledImage], config: TrainConfig) -> list[LabelledImage]:
-    """Keeps the images that the settings want: all, or those with a labelled keypoint."""
+    """Keeps the images that the settings want: all, or those with a labelled keypoint.
+
+    One that lost all of its people has nothing to teach, not even background.
+    """
     if config.select == "all":
-        return images
+        return [image for image in images if len(image.boxes) or not image.lost_people]
     return [image for image in images if image.has_keypoints]
+
+
+def with_folders(annotations: Sequence[Path], roots: Sequence[Path]) -> list[tuple[Path, list[Path]]]:
+    """Each COCO file with its image folders: one with all of them, or several with one each.
+
+    Raises:
+        DataError: the numbers of files and folders do not fit.
+    """
+    if len(annotations) == 1:
+        return [(annotations[0], list(roots))]
+    if len(annotations) != len(roots):
+        raise DataError(f"{len(annotations)} annotation files need {len(annotations)} --images, not {len(roots)}")
+    return [(path, [root]) for path, root in zip(annotations, roots, strict=True)]
 
 
 def read_labelled_images(
@@ -156,15 +190,9 @@ def read_labelled_images(
         CocoError: a file cannot be read as COCO.
         DataError: the numbers of files and folders do not fit.
     """
-    if len(annotations) == 1:
-        pairs = [(annotations[0], list(roots))]
-    elif len(annotations) == len(roots):
-        pairs = [(path, [root]) for path, root in zip(annotations, roots, strict=True)]
-    else:
-        raise DataError(f"{len(annotations)} annotation files need {len(annotations)} --images, not {len(roots)}")
     images: list[LabelledImage] = []
     notes: list[ReadingNote] = []
-    for path, folders in pairs:
+    for path, folders in with_folders(annotations, roots):
         data = read_coco(path, keep_raw=False, roots=folders, reading=reading)
         images += labelled_images(data, folders, pseudo_weight)
         notes += reading_notes(data)
@@ -176,9 +204,11 @@ def ground_truth(data: CocoDataset, image_ids: Collection[int] | None = None) ->
 
     An ignored region is a crowd: what is found there is neither right nor wrong, as the losses neither teach nor
     punish it. A box is excused at a threshold when that share of it is covered; a pose when its joints lie within
-    the region with its width and height added on every side (pycocotools' bounds for crowds).
+    the region with its width and height added on every side (pycocotools' bounds for crowds). An image that lost
+    people is such a region as a whole.
     """
     images = [image for image in data.images if image_ids is None or image.id in image_ids]
+    lost = data.images_that_lost_people
     wanted = {image.id for image in images}
     people = [person for person in data.people if person.image_id in wanted]
     annotations = [
@@ -196,7 +226,7 @@ def ground_truth(data: CocoDataset, image_ids: Collection[int] | None = None) ->
     ]
     # pycocotools keeps one of two annotations with the same id, and takes 0 for no match.
     first_free = max((person.index + 1 for person in people), default=0) + 1
-    regions = [(image.id, region) for image in images for region in image.ignore_regions]
+    regions = [(image.id, region) for image in images for region in _unknown_regions(image, image.id in lost)]
     annotations += [_ignored(key, *region) for key, region in enumerate(regions, start=first_free)]
     return {
         "images": [{"id": i.id, "width": i.width, "height": i.height, "file_name": i.file_name} for i in images],

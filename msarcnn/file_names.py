@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import unquote
@@ -11,10 +11,16 @@ from msarcnn.image_files import UnsafePathError, safe_relative_path
 
 _ESCAPE = re.compile(r"\\u([0-9a-fA-F]{4})")
 _SCHEME = re.compile(r"^[A-Za-z][\w+.-]*://[^/]*")
+_ANYWHERE = """
+    image img photo picture pic frame file data dataset media raw jpg jpeg jpegimage png rgb color colour train training
+    val valid validation test testing cam camera video day part set batch folder label annotation default upload all
+"""
+"""Folders that are called so in every session, on every machine: they do not tell one from another."""
+_NUMBER = re.compile(r"[\W_]*\d{0,4}$")
 
 
 class FoundFile(NamedTuple):
-    """name: relative to the image folder, "/"-separated. by_end: only the end of the stated name says so."""
+    """name: relative to the image folder, "/"-separated. by_end: the end of the stated name alone says so."""
 
     name: str
     by_end: bool = False
@@ -39,31 +45,41 @@ def find_file(root: Path, stated: str) -> FoundFile | None:
 
     Tried are the name as it is, "/" for its backslashes, its %20 and \\u00e4 decoded, its accents composed and
     decomposed (Unicode NFC, NFD). Folders at the beginning are dropped where the last of them is called as `root`
-    is, or where the name leads out of any image folder: only its end can say what is meant then.
+    is, or where the name leads out of any image folder: only its end can say what is meant then, unless the folders
+    in front of it are those of the file, see `_is_same_place`.
     """
-    end = _relative(stated)
-    if end is None:
-        return None
-    leads_out = end != stated
-    for spelling in _spellings(end):
-        if _is_file(root, spelling):
-            return FoundFile(spelling, leads_out)
+    try:
+        end, leads_out = str(safe_relative_path(stated)), False
+    except UnsafePathError:
+        end, leads_out = relative_end(stated) or "", True
     parts = end.replace("\\", "/").split("/")
-    for start in range(1, len(parts)):
-        inside = parts[start - 1] == root.name
-        if not (inside or leads_out):
+    for start in range(len(parts)):
+        if start and not (leads_out or _is_same_name(parts[start - 1], root.name)):
             continue
-        for spelling in _spellings("/".join(parts[start:])):
-            if _is_file(root, spelling):
-                return FoundFile(spelling, not inside)
+        # The name as it is, too: a backslash may be a letter of it.
+        for spelling in _spellings("/".join(parts[start:]) if start else end):
+            if name := _existing(root, spelling):
+                exact = not (start or leads_out) or _is_same_place(parts[:-1], [*root.parts, *name.split("/")[:-1]])
+                return FoundFile(name, not exact)
     return None
 
 
-def _relative(stated: str) -> str | None:
-    try:
-        return str(safe_relative_path(stated))
-    except UnsafePathError:
-        return relative_end(stated)
+def _is_same_place(stated: Sequence[str], real: Sequence[str]) -> bool:
+    """Whether the folders of a stated place are the real ones, as far as both tell, from the end.
+
+    They are when one has the same name that is not called so everywhere ("images", "train", "1"), before any differs;
+    or when all of those that are stated have the same name.
+    """
+    for there, here in zip(reversed(stated), reversed(real), strict=False):
+        if not _is_same_name(there, here):
+            return False
+        if (word := _NUMBER.sub("", there.lower()).removesuffix("s")) and word not in _ANYWHERE.split():
+            return True
+    return 0 < len(stated) <= len(real)
+
+
+def _is_same_name(stated: str, real: str) -> bool:
+    return _nfc(real) in map(_nfc, _spellings(stated))
 
 
 def _spellings(name: str) -> Iterator[str]:
@@ -81,8 +97,10 @@ def _nfd(text: str) -> str:
     return unicodedata.normalize("NFD", text)
 
 
-def _is_file(root: Path, name: str) -> bool:
+def _existing(root: Path, name: str) -> str:
+    """The name without "." and doubled separators when there is such a file; else ""."""
     try:
-        return (root / safe_relative_path(name)).is_file()
+        path = safe_relative_path(name)
+        return str(path) if (root / path).is_file() else ""
     except (UnsafePathError, OSError, ValueError):
-        return False
+        return ""

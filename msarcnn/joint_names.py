@@ -17,9 +17,10 @@ _PARTS = {
     "ankle": "ankle", "ank": "ankle",
 }  # fmt: skip
 _NOISE = {"joint", "keypoint", "kp", "kpt", "point", "body", "human", "person"}
+_ANIMALS = frozenset({"tail", "paw", "hoof", "withers", "wing", "beak", "snout", "muzzle", "antler", "fin"})
 _WORD_ENDS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])|[\W\d_]+")
 _RUN_TOGETHER = re.compile(rf"(left|right|l|r)({'|'.join(_PARTS)})|({'|'.join(_PARTS)})(left|right|l|r)")
-_FEWEST = 8
+FEWEST_JOINTS = 8
 """A category with fewer joints that are known does not describe a person's body."""
 
 
@@ -60,8 +61,7 @@ def own_order() -> JointOrder:
 
 def joint_named(name: str) -> str | None:
     """The skeleton's name for a joint ("rightEye", "eye_right", "r_eye", "RIGHT EYE" are one); None if unknown."""
-    words = [word.lower() for word in _WORD_ENDS.split(name.strip()) if word]
-    words = [word for word in words if word not in _NOISE]
+    words = [word for word in _words(name) if word not in _NOISE]
     if len(words) == 1 and (match := _RUN_TOGETHER.fullmatch(words[0])):
         words = [word for word in match.groups() if word]
     sides = [_SIDES[word] for word in words if word in _SIDES]
@@ -72,6 +72,15 @@ def joint_named(name: str) -> str | None:
     return meant if meant in load_skeleton().keypoints else None
 
 
+def is_animals_joint(name: str) -> bool:
+    """Whether it names a part of a body that no person has ("left_front_paw", "TailBase")."""
+    return not _ANIMALS.isdisjoint(_words(name))
+
+
+def _words(name: str) -> list[str]:
+    return [word.lower() for word in _WORD_ENDS.split(name.strip()) if word]
+
+
 def joint_order(names: Sequence[str]) -> JointOrder | None:
     """The order of a file's joints by their names; None when it is not understood, so that nobody guesses.
 
@@ -79,7 +88,7 @@ def joint_order(names: Sequence[str]) -> JointOrder | None:
     """
     meant = [joint_named(name) for name in names]
     known = [joint for joint in meant if joint is not None]
-    if len(known) < _FEWEST or len(known) != len(set(known)):
+    if len(known) < FEWEST_JOINTS or len(known) != len(set(known)):
         return None
     places = tuple(meant.index(joint) if joint in known else None for joint in load_skeleton().keypoints)
     return JointOrder(places, len(names))

@@ -1,4 +1,4 @@
-"""Which names of classes and categories mean people: data sets of many tools, in many languages."""
+"""Which names of classes and categories mean people, in many languages, and which certainly mean other things."""
 
 import re
 import unicodedata
@@ -65,7 +65,34 @@ _WORDS = {
         شخص أشخاص إنسان ناس رجل امرأة طفل أطفال مشاة لاعب انسان فرد افراد مرد زن کودک
         אדם אנשים איש אישה ילד ילדה הולך""",
 }  # fmt: skip
-_OF_A_PERSON = frozenset({"body", "pose", "skeleton", "figure", "keypoint", "instance", "object", "class", "detection"})
+_ANYBODY = """
+    person people human humanoid individual somebody pedestrian mensch menschen personen leute personne gens humain
+    persona gente humano persone umano pessoa persoon personen mens mensen människa människor menneske mennesker ihminen
+    henkilö osoba osoby ludzie człowiek člověk lidé človek ember személy persoană om oameni kişi insan человек люди
+    персона людина особа άνθρωπος άνθρωποι άτομο 人 人类 人類 人物 人体 人體 人员 人員 行人 人間 ヒト 歩行者 사람 인간
+    인물 보행자 người orang manusia คน บุคคล มนุษย์ व्यक्ति मानव इंसान شخص إنسان ناس انسان افراد אדם אנשים
+"""
+"""Those of the words that are said of anybody, of whatever sex, age or occupation."""
+_THINGS = """
+    animal mammal primate ape monkey macaque chimpanzee chimp gorilla orangutan baboon gibbon lemur marmoset uakari
+    alouatta dog puppy cat kitten lion tiger leopard cheetah jaguar panther bobcat lynx puma wolf wolves fox coyote
+    hyena bear panda raccoon badger otter weasel skunk beaver horse pony foal donkey mule zebra cow cattle bull calf ox
+    oxen bison buffalo yak sheep lamb goat pig piglet boar deer moose elk reindeer antelope gazelle impala camel llama
+    alpaca giraffe elephant rhino rhinoceros hippo hippopotamus kangaroo koala rabbit hare hamster mouse mice rat
+    squirrel marmot mole hedgehog bat seal whale dolphin bird chicken hen duck goose geese turkey pigeon parrot owl
+    eagle penguin ostrich fish shark insect fly bee ant spider lizard snake turtle tortoise frog crocodile dinosaur
+    bicycle bike car motorcycle motorbike scooter airplane aeroplane bus train tram truck lorry boat ship van vehicle
+    wheelchair stroller traffic_light fire_hydrant stop_sign parking_meter bench backpack umbrella handbag bag tie
+    suitcase frisbee skis snowboard sports_ball ball kite baseball_bat baseball_glove glove skateboard surfboard
+    tennis_racket racket bottle wine_glass cup fork knife spoon bowl banana apple sandwich orange broccoli carrot pizza
+    donut cake chair couch sofa potted_plant pottedplant plant bed dining_table diningtable table toilet tv tvmonitor
+    monitor laptop remote keyboard cell_phone phone microwave oven toaster sink refrigerator book clock vase scissors
+    toothbrush hair_drier helmet head face hand foot feet
+"""
+"""Names that certainly are not people's: animals, COCO's and Pascal's things, parts of bodies, and some more."""
+_OF_A_PERSON = frozenset(
+    {"body", "pose", "skeleton", "figure", "keypoint", "landmark", "instance", "object", "class", "detection"}
+)
 """What follows a person's name without changing what is meant: "human body", "person_keypoints"."""
 _CLAUSE = "with without on in at by wearing riding holding doing mit ohne auf avec sans sur con sin com sem met"
 """What begins a description behind a person's name: "man on a horse"."""
@@ -83,6 +110,8 @@ def _plain(text: str) -> str:
 
 
 _PEOPLE = frozenset(_plain(word) for words in _WORDS.values() for word in words.split())
+_ANYBODYS = frozenset(map(_plain, _ANYBODY.split()))
+_THING_NAMES = frozenset(_THINGS.split())
 
 
 def is_person_name(name: str) -> bool:
@@ -91,14 +120,47 @@ def is_person_name(name: str) -> bool:
     Case, accents, separators, numbers and plurals do not matter. Of several words the last one decides ("tennis
     player", but "pedestrian crossing" is none), or the one in front of a description ("person wearing a helmet").
     """
+    words = _words(name)
+    if not words or not {*words}.isdisjoint(_OTHERWISE.split()):
+        return False
+    return bool(_singulars(words[-1]) & _PEOPLE)
+
+
+def may_be_the_same(one: str, other: str) -> bool:
+    """Whether categories of these names may be about the same people: "person" and "human", "child" and "skeleton".
+
+    Two that say who is meant ("man" and "child", "person" and "child") are not, unless they say the same; one that
+    is no person's name, as "skeleton", says nothing about it.
+    """
+    words = [_singulars(_words(name)[-1]) for name in (one, other) if is_person_name(name)]
+    return len(words) < 2 or bool(words[0] & words[1]) or all(word & _ANYBODYS for word in words)
+
+
+def is_thing_name(name: str, supercategory: str = "") -> bool:
+    """Whether a class, or a category, of this name is certainly about another thing than people: a dog, a car.
+
+    A name that says nothing ("class_0") is neither a thing's nor a person's: then its supercategory may say it.
+
+    Args:
+        name: Read as in `is_person_name`: the last word decides ("polar bear", "dogs_keypoints").
+        supercategory: COCO's field of that name; "" where there is none.
+    """
+    return not is_person_name(name) and (_is_thing(name) or _is_thing(supercategory))
+
+
+def _is_thing(name: str) -> bool:
+    words = _words(name)
+    return bool(words) and bool((_singulars(words[-1]) | _singulars("_".join(words))) & _THING_NAMES)
+
+
+def _words(name: str) -> list[str]:
+    """The words that say what is meant, folded: without a description, or "keypoints", behind them."""
     parted = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     words = [word for word in _SEPARATORS.split(_plain(parted)) if word]
     words = list(takewhile(lambda word: word not in _CLAUSE.split(), words))
     while len(words) > 1 and _singulars(words[-1]) & _OF_A_PERSON:
         words.pop()
-    if not words or not {*words}.isdisjoint(_OTHERWISE.split()):
-        return False
-    return bool(_singulars(words[-1]) & _PEOPLE)
+    return words
 
 
 def _singulars(word: str) -> set[str]:

@@ -52,7 +52,7 @@ def read_results(path: Path, data: CocoDataset) -> Results:
         DataError: the file is no list of results, an entry does not fit, or none is of a person; names the place.
     """
     try:
-        found = msgspec.json.decode(path.read_bytes(), type=list[_Entry])
+        found = msgspec.json.decode(path.read_bytes().removeprefix(b"\xef\xbb\xbf"), type=list[_Entry])
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         reason = re.sub(r" - at `\$\[(\d+)\]\.?(.*)`$", r" in entry \1 \2", str(error)).rstrip()
         raise DataError(f"{path}: not COCO results ({reason}): give a JSON list of detections") from error

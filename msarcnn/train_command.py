@@ -22,6 +22,7 @@ from msarcnn.dataset import (
     ground_truth,
     labelled_images,
     read_labelled_images,
+    with_folders,
 )
 from msarcnn.evaluation import (
     calibrate,
@@ -158,7 +159,7 @@ def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace)
     images, notes = read_labelled_images(annotations, roots, config.pseudo_weight, settings.reading)
     _say(notes, run)
     chosen = chosen_for_training(images, config)
-    check_learnable(chosen, annotations, settings.reading)
+    check_learnable(chosen, annotations, roots, settings.reading)
     training, judge = _hold_out(settings, chosen, annotations, run)
     if judge:
         check_judgeable(judge.truth, any(image.has_keypoints for image in training))
@@ -190,12 +191,14 @@ def _say(notes: list[ReadingNote], run: RunFolder) -> None:
             print(note, file=sys.stderr)
 
 
-def check_learnable(images: list[LabelledImage], annotations: list[Path], reading: Reading | None = None) -> None:
+def check_learnable(
+    images: list[LabelledImage], annotations: list[Path], roots: list[Path], reading: Reading | None = None
+) -> None:
     """Refuses a run that could only end with a model that has learned nothing.
 
     Args:
         images: What is to be trained on.
-        annotations: The files that they come from; read again for the reasons.
+        annotations, roots: The files that they come from, and their image folders; read again for the reasons.
         reading: What was said about them.
 
     Raises:
@@ -203,9 +206,11 @@ def check_learnable(images: list[LabelledImage], annotations: list[Path], readin
     """
     if any(len(image.boxes) for image in images):
         return
-    reasons = "; ".join(
-        filter(None, (why_nobody(read_coco(path, keep_raw=False, reading=reading)) for path in annotations))
+    files_read = (
+        read_coco(path, keep_raw=False, roots=folders, reading=reading)
+        for path, folders in with_folders(annotations, roots)
     )
+    reasons = "; ".join(filter(None, map(why_nobody, files_read)))
     files = ", ".join(map(str, annotations))
     nobody = "nobody is labelled" if images else "no image is chosen; those with labelled keypoints were wanted"
     raise DataError(f"nobody to learn from in {files} ({reasons or nobody}): label people, or correct the file")

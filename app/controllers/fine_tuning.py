@@ -126,7 +126,8 @@ class FineTuning(QObject):
         images, unknown = int(result["images"]), int(result["unknown"])
         if unknown:
             noun = "image is" if unknown == 1 else "images are"
-            text = f"{unknown} of {images} {noun} neither finished nor pre-filled: nobody knows who else is on them. "
+            why = "neither finished nor pre-filled, or lost people in an import"
+            text = f"{unknown} of {images} {noun} {why}: nobody knows who else is on them. "
             if unknown == images:
                 cure = "Mark those as done on which everybody is labelled (Ctrl+Space), or pre-fill them."
                 self._over(f"{text}A model cannot learn from them where nobody is. {cure}", "error")

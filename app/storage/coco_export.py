@@ -38,7 +38,8 @@ class ExportResult(msgspec.Struct):
         digest: SHA-256 of the COCO file.
         incomplete: Sentences about imports that were broken off: their other labels are not in the file.
         ignored_in_part: For training: images that have `ignore_regions` where somebody may be unlabelled.
-        unknown: For training: images that teach no background at all, nobody having looked at the rest of them.
+        unknown: For training: images that teach no background at all, nobody having looked at the rest of them, or
+            some of their imported people being lost.
     """
 
     path: str

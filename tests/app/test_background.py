@@ -137,6 +137,25 @@ def test_an_imported_file_is_taken_at_its_word_until_somebody_knows_better(tmp_p
     project.close()
 
 
+def test_an_imported_image_that_lost_people_has_no_background_until_it_is_finished(tmp_path: Path) -> None:
+    project = make_project(tmp_path / "p.poses", images=0)
+    content = make_coco()
+    content["annotations"].append({**content["annotations"][3], "id": 7, "image_id": "700", "bbox": [1, 2, 3]})
+    import_coco(project, write_coco(tmp_path / "a.json", content), tmp_path)
+    key = find_image(project, "b/two.jpg")
+    see(project, (LABELLED, 0.9), image=key)
+    result, written = export(project)
+    by_name = {image["file_name"]: image.get("ignore_regions") for image in written["images"]}
+    assert by_name == {"a one.jpg": None, "b/two.jpg": [[0, 0, 640, 480]]}
+    assert (result.unknown, result.ignored_in_part) == (1, 0)
+    out = project.path.with_name("out.json")
+    export_coco(project.path, out)
+    assert "ignore_regions" not in out.read_text()
+    finish(project, ImageState.DONE, key)
+    assert all("ignore_regions" not in image for image in export(project)[1]["images"])
+    project.close()
+
+
 def test_an_export_for_others_says_nothing_about_it(project: Project) -> None:
     out = project.path.with_name("out.json")
     export_coco(project.path, out)

@@ -293,7 +293,7 @@ def test_filters(project: Project) -> None:
 
 
 def test_training_export(project: Project, tmp_path: Path) -> None:
-    bad = make_coco()["annotations"][0] | {"id": 77, "bbox": [1, 2, 3]}
+    bad = make_coco()["annotations"][0] | {"id": 77, "bbox": [1, 2, 3], "keypoints": []}
     imported(project, make_coco(annotations=[*make_coco()["annotations"], bad]))
     other = project.add_root(tmp_path / "second root")
     project.add_images(other, ["x.jpg", "unlabelled.jpg", "damaged.jpg"])

@@ -147,7 +147,7 @@ def test_unknown_fields_survive(
         (b'{"images": [{"id": 1}, 4]}', "images[0]", "file_name is missing"),
         (b'{"images": [{"id": "one", "file_name": "a.jpg"}]}', "images[0]", "id is wrong: expected `int`, got `str`"),
         (b'{"images": [{"id": 1.5, "file_name": "a.jpg"}]}', "images[0]", "expected `int`"),
-        (b'{"images": [{"id": 9%s, "file_name": "a.jpg"}]}' % (b"9" * 40), "images[0].id", "beyond 64 bits"),
+        (b'{"images": [{"id": 9%s, "file_name": "a.jpg"}]}' % (b"9" * 40), "images[0]", "beyond 64 bits"),
         (b'{"images": [{"id": 1, "file_name": null}]}', "images[0]", "file_name is wrong: expected `str`"),
         (json.dumps(document(categories=...), default=str).replace('"Ellipsis"', "3").encode(), "categories", "wrong"),
         (
@@ -177,14 +177,14 @@ def test_numbers_that_json_does_not_have(tmp_path: Path, value: bytes) -> None:
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
-        ({"bbox": "1,2,3,4"}, "bbox is wrong"),
-        ({"bbox": [1, 2, None, 4]}, "bbox[2] is wrong"),
-        ({"keypoints": {"nose": 1}}, "keypoints is wrong"),
+        ({"bbox": "1,2,3,4", "keypoints": []}, "bbox is not four"),
+        ({"bbox": [1, 2, None, 4], "keypoints": [0] * 51}, "bbox is not four"),
+        ({"bbox": None, "keypoints": {"nose": 1}}, "bbox is missing"),
+        ({"id": 2**70}, "its id is beyond 64 bits"),
         ({"image_id": ...}, "image_id is missing"),
         ({"category_id": None}, "category_id is wrong"),
         ({"iscrowd": "maybe"}, "iscrowd is wrong"),
         ({"id": "three"}, "id is wrong"),
-        ({"area": []}, "area is wrong"),
     ],
 )
 def test_one_bad_record_costs_no_other(tmp_path: Path, changes: dict[str, Any], reason: str) -> None:
@@ -198,18 +198,72 @@ def test_one_bad_record_costs_no_other(tmp_path: Path, changes: dict[str, Any], 
 
 def test_one_bad_image_costs_its_own_people_only(tmp_path: Path) -> None:
     content = document(annotations=[annotation(id=1), annotation(id=2, image_id="x9"), annotation(id=3, image_id=9)])
-    content["images"] += [{"id": "x9", "file_name": "b.jpg"}, {"id": 9, "file_name": 5}]
+    content["images"] += [{"id": "x9", "file_name": "b.jpg"}, {"id": "9", "file_name": 5}]
     dataset = read(tmp_path, content)
     assert [image.id for image in dataset.images] == [7] and [person.id for person in dataset.people] == [1]
     assert [(one.section, one.index) for one in dataset.quarantined] == [
         ("images", 1), ("images", 2), ("annotations", 1), ("annotations", 2)
     ]  # fmt: skip
-    assert dataset.lost_people == 2
+    assert dataset.lost_people == 2 and dataset.quarantined[3].reason == "its image 9 is in quarantine"
 
 
-def test_ids_beyond_64_bits_are_refused(tmp_path: Path) -> None:
-    with pytest.raises(CocoError, match=r"annotations\[0\].id is 1000.*beyond 64 bits"):
-        read(tmp_path, document(annotations=[annotation(id=10**30)]))
+def test_ids_beyond_64_bits_cost_their_record(tmp_path: Path) -> None:
+    content = document(annotations=[annotation(), annotation(id=10**30), annotation(id=2, image_id=2**70)])
+    content["images"].append({"id": 2**70, "file_name": "b.jpg"})
+    dataset = read(tmp_path, content)
+    assert [one.id for one in dataset.people] == [1] and [one.id for one in dataset.quarantined] == [0, 0, 2]
+    assert dataset.quarantined[2].reason == f"its image {2**70} is in quarantine"
+    assert dataset.images_that_lost_people >= {7}
+    with pytest.raises(CocoError, match=r"categories\[0\].id is 1000.*beyond 64 bits"):
+        read(tmp_path, document(categories=[{"id": 10**30, "name": "person"}]))
+
+
+@pytest.mark.parametrize(
+    ("changes", "field"),
+    [
+        ({"area": "N/A"}, "area"),
+        ({"area": []}, "area"),
+        ({"num_keypoints": "x"}, "num_keypoints"),
+        ({"iscrowd": ""}, "iscrowd"),
+        ({"score": [0.9]}, "score"),
+        ({"keypoint_sources": ["h"] * 17}, "keypoint_sources"),
+        ({"keypoint_weights": [None] * 17}, "keypoint_weights"),
+    ],
+)
+def test_a_wrong_field_that_is_not_needed_costs_no_person(tmp_path: Path, changes: dict[str, Any], field: str) -> None:
+    (person,) = read(tmp_path, document(annotations=[annotation(**changes)])).people
+    assert person.bbox == (5.0, 6.0, 50.5, 60.0) and person.keypoints.ravel().tolist() == POINTS
+    dataset = read(tmp_path, document(annotations=[annotation(**changes)]))
+    assert f"{field} cannot be read: taken as missing" in notes(dataset)
+
+
+@pytest.mark.parametrize("box", [[], [None] * 4, [10, 10, None, None], "1,2,3,4", [1, 2, 3, 4, 0.9], {"x": 1}])
+def test_a_box_that_is_not_four_numbers_is_as_none(tmp_path: Path, box: Any) -> None:
+    dataset = read(tmp_path, document(annotations=[annotation(bbox=box)]))
+    assert dataset.people[0].bbox == (POINTS[0], POINTS[1] - 0.8, 16.0, 1.6)
+    assert "bbox is not four finite numbers: the one around the labelled keypoints is used" in notes(dataset)
+
+
+@pytest.mark.parametrize("keypoints", [{"nose": 1}, [[1, 2, 2]] * 17, "1 2 2"])
+def test_joints_that_cannot_be_read_cost_no_box(tmp_path: Path, keypoints: Any) -> None:
+    dataset = read(tmp_path, document(annotations=[annotation(keypoints=keypoints)]))
+    (person,) = dataset.people
+    assert person.bbox == (5.0, 6.0, 50.5, 60.0) and not person.keypoints.any()
+    assert any(note.warns and "keypoints cannot be read" in note.text for note in dataset.notes)
+
+
+@pytest.mark.parametrize("side", ["", "640px", [], {}])
+def test_a_wrong_size_of_an_image_is_as_none(tmp_path: Path, side: Any) -> None:
+    content = document()
+    content["images"][0]["width"] = side
+    dataset = read(tmp_path, content)
+    assert (dataset.images[0].width, dataset.images[0].height) == (0, 0) and len(dataset.people) == 1
+    assert [note.text for note in dataset.notes] == [
+        "width cannot be read: taken as missing",
+        "width and height are missing or impossible: they are taken from the file",
+    ]
+    content["images"][0]["image_root"] = None
+    assert len(read(tmp_path, content).people) == 1
 
 
 @pytest.mark.parametrize(
@@ -235,6 +289,7 @@ def test_numbers_written_as_text_are_read(tmp_path: Path, changes: dict[str, Any
     [
         ([None, None, 2], [0, 0, 0], "a joint without a number"),
         ([1, 2, None], [0, 0, 0], "a joint without a number"),
+        (["x", "y", 2], [0, 0, 0], "a joint without a number"),
         ([1, 2, 3], [1, 2, 2], "a visibility above 2"),
         ([1, 2, 0.9], [1, 2, 2], "taken as confidences"),
         ([1, 2, 0.2], [1, 2, 0], "taken as confidences"),
@@ -247,6 +302,22 @@ def test_one_bad_joint_costs_no_other(tmp_path: Path, triple: list[Any], read_as
     (person,) = dataset.people
     assert person.keypoints[0].tolist() == read_as and person.keypoints[1:].ravel().tolist() == POINTS[3:]
     assert text in notes(dataset) and any(note.warns for note in dataset.notes)
+
+
+def joints(*thirds: float) -> list[float]:
+    return [value for at in range(17) for value in (10.0 + at, 20.5, thirds[at] if at < len(thirds) else 1)]
+
+
+def test_confidences_are_told_from_visibilities_by_the_whole_file(tmp_path: Path) -> None:
+    flags, sure = annotation(id=2, keypoints=joints(1, 0)), annotation(id=1, keypoints=joints(1.0, 0.98, 1.02, 0.3))
+    first, second = read(tmp_path, document(annotations=[sure, flags])).people
+    assert first.keypoints[:5, 2].tolist() == [2, 2, 2, 0, 2] and second.keypoints[:3, 2].tolist() == [2, 0, 2]
+    # Beside people with visibilities, those are confidences that stand among them.
+    content = document(annotations=[sure, flags, annotation(id=3)])
+    first, second, third = read(tmp_path, content).people
+    assert first.keypoints[:5, 2].tolist() == [2, 2, 2, 0, 2] and second.keypoints[:3, 2].tolist() == [1, 0, 1]
+    assert third.keypoints[:, 2].tolist() == [2] * 17
+    assert "annotations[0]: visibilities between 0 and 1 are taken as confidences" in notes(read(tmp_path, content))
 
 
 @pytest.mark.parametrize("keypoints", [POINTS[:-1], POINTS * 2])
@@ -318,8 +389,8 @@ def test_repairable_records_are_repaired_with_a_note(tmp_path: Path, changes: di
     [
         ({"bbox": ..., "keypoints": []}, "bbox is missing"),
         ({"bbox": None, "keypoints": []}, "bbox is missing"),
-        ({"bbox": [1, 2, 3]}, "four finite numbers"),
-        ({"bbox": []}, "four finite numbers"),
+        ({"bbox": [1, 2, 3], "keypoints": []}, "four finite numbers"),
+        ({"bbox": [], "keypoints": []}, "four finite numbers"),
         ({"bbox": [1, 2, 0, 4], "keypoints": [], "num_keypoints": 0}, "empty"),
         ({"bbox": [1e308, 2, 1e308, 4]}, "beyond"),
         ({"bbox": [200, 2, 10, 4]}, "outside the image"),
@@ -410,7 +481,7 @@ def test_a_person_without_a_box_gets_that_of_the_labelled_joints(tmp_path: Path)
         dataset = read(tmp_path, document(annotations=[annotation(bbox=box, keypoints=points, area=0)]))
         (person,) = dataset.people
         assert person.bbox == (30.0, 20.0, 20.5, 40.0) and person.area == 20.5 * 40
-        assert "bbox is missing or empty" in notes(dataset)
+        assert f"bbox is {'empty' if box else 'missing'}: the one around" in notes(dataset)
 
 
 def test_joints_in_another_order_are_sorted_by_name(tmp_path: Path) -> None:

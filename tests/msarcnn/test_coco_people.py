@@ -128,6 +128,14 @@ def test_the_same_box_in_both_categories_is_one_person_though_no_joint_is_labell
     assert [one.id for one in dataset.people] == [2, 3, 4] and [one.id for one in dataset.others] == [1]
 
 
+@pytest.mark.parametrize(("boxes", "joints", "people"), [("man", "child", [1, 2]), ("man", "pose", [2])])
+def test_a_childs_joints_in_a_mans_box_are_another_person(
+    tmp_path: Path, boxes: str, joints: str, people: list[int]
+) -> None:
+    dataset = read(tmp_path, [category(1, boxes), category(2, joints, NAMES)], [box(1, 1), person(2, 2)])
+    assert [one.id for one in dataset.people] == people
+
+
 def test_an_animal_with_17_joints_is_no_person(tmp_path: Path) -> None:
     dataset = read(tmp_path, [category(1, "dog", NAMES), category(2, "person")], [person(1), box(2, 2)])
     assert [one.id for one in dataset.people] == [2] and [one.id for one in dataset.others] == [1]
@@ -153,3 +161,73 @@ def test_who_is_a_person_is_asked_where_nothing_says_it(tmp_path: Path) -> None:
 def test_a_file_of_other_things_has_no_people(tmp_path: Path) -> None:
     dataset = read(tmp_path, [category(2, "car"), category(3, "unused")], [box(2, 2)])
     assert dataset.people == [] and dataset.person is None and len(dataset.others) == 1
+
+
+CROWDPOSE = [*NAMES[5:], "head", "neck"]
+UNNAMED = [f"new-point-{index}" for index in range(17)]
+
+
+def test_joints_of_a_child_of_an_unused_root_are_asked_about(tmp_path: Path) -> None:
+    categories = [category(0, "person"), category(1, "0", UNNAMED)]
+    with pytest.raises(CocoQuestionError, match=r"who is a person: 0 \(2\); say it with --people NAME") as caught:
+        read(tmp_path, categories, [person(1), person(2)])
+    assert [text for text, _ in caught.value.choices] == ["0", "Only person"]
+    child, nobody = (reading for _, reading in caught.value.choices)
+    with pytest.raises(CocoQuestionError, match="17 joints of 0 in an order that is not known") as caught:
+        read(tmp_path, categories, [person(1), person(2)], child)
+    dataset = read(tmp_path, categories, [person(1), person(2)], caught.value.choices[0][1])
+    assert [one.num_keypoints for one in dataset.people] == [17, 17]
+    assert read(tmp_path, categories, [person(1)], nobody).people == []
+
+
+@pytest.mark.parametrize("joints", [None, UNNAMED])
+def test_joints_beside_people_are_asked_about(tmp_path: Path, joints: list[str] | None) -> None:
+    categories = [category(1, "person"), category(2, "target", joints), category(3, "gate", ["a", "b"])]
+    labels = [box(1, 1), person(2, 2), person(3, 3, keypoints=[1, 2, 2, 3, 4, 2])]
+    with pytest.raises(
+        CocoQuestionError, match=r"people, too: target \(1\); say it with --people person --people N"
+    ) as caught:
+        read(tmp_path, categories, labels)
+    assert [text for text, _ in caught.value.choices] == ["person, target", "Only person"]
+    both, one = (reading for _, reading in caught.value.choices)
+    assert [one.id for one in read(tmp_path, categories, labels, one).people] == [1]
+    dataset = read(tmp_path, categories, labels, Reading(both.people, coco_order=True))
+    assert [one.id for one in dataset.people] == [2] and [one.id for one in dataset.others] == [1, 3]
+
+
+@pytest.mark.parametrize("boxes", [[], [box(2, 1)]])
+def test_whoever_has_some_of_the_joints_is_a_person(tmp_path: Path, boxes: list[dict[str, Any]]) -> None:
+    categories = [category(1, "person"), category(2, "pose", CROWDPOSE)]
+    labels = person(1, 2, keypoints=POINTS[:42], num_keypoints=14)
+    dataset = read(tmp_path, categories, [labels, *boxes])
+    assert [(one.id, one.num_keypoints) for one in dataset.people] == [(1, 12)]
+    assert len(dataset.others) == len(boxes)
+    assert "pose is taken to be people, since it has their joints" in notes(dataset)
+    assert "pose has no nose" in notes(dataset)
+
+
+@pytest.mark.parametrize(
+    ("name", "above", "joints"),
+    [
+        ("macaque", "", NAMES),
+        ("ursid", "animal", NAMES),
+        ("spielbock", "", [*NAMES[:13], "left_front_paw", "right_front_paw", "root_of_tail", "neck"]),
+    ],
+)
+def test_animals_with_joints_are_no_people(tmp_path: Path, name: str, above: str, joints: list[str]) -> None:
+    dataset = read(tmp_path, [{**category(1, name, joints), "supercategory": above}], [person(1)])
+    assert dataset.people == [] and len(dataset.others) == 1
+
+
+def test_nobody_labelled_as_a_person_beside_boxes_of_no_name_is_said(tmp_path: Path) -> None:
+    dataset = read(tmp_path, [category(0, "person"), category(1, "0")], [box(1, 1)])
+    (note,) = dataset.notes
+    assert note.warns and note.text == "nobody is labelled as person; taken as other things than people: 0 (1)"
+    assert read(tmp_path, [category(0, "person"), category(1, "car")], [box(1, 1)]).notes == []
+
+
+def test_blank_names_of_joints_are_none(tmp_path: Path) -> None:
+    dataset = read(tmp_path, [category(1, "person", [""] * 17)], [person(1)])
+    assert dataset.people[0].num_keypoints == 17 and "does not name its joints" in notes(dataset)
+    with pytest.raises(CocoQuestionError, match="21 joints"):
+        read(tmp_path, [category(1, "person", [" "] * 21)], [person(1)])

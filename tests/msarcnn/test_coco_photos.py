@@ -133,6 +133,31 @@ def test_labels_of_a_copy_twice_as_large_are_scaled(tmp_path: Path) -> None:
     assert one.area == pytest.approx(2400 * 60 / 121 / 2) and "scaled to it" in notes(dataset)
 
 
+def test_labels_that_only_the_photo_has_room_for_are_not_scaled(tmp_path: Path) -> None:
+    photo(tmp_path / "a.jpg", 60, 40)
+    entry, far = image(width=30, height=20), [35, 6, 20, 24]
+    dataset = read(tmp_path, [entry], [person(0, [5, 6, 20, 12]), person(1, far)])
+    assert size(dataset) == (60, 40) and not dataset.people and dataset.lost_people == 2
+    assert "reach beyond 30 x 20 pixels, the photo has 60 x 40: correct the size" in dataset.quarantined[0].reason
+    # A single one of many, as a record that is wrong, does not say it, nor does a box that reaches over the border.
+    dataset = read(tmp_path, [entry], [*(person(key, [5, 6, 20, 12]) for key in range(4)), person(4, far)])
+    assert dataset.people[0].bbox == (10, 12, 40, 24) and "scaled to it" in notes(dataset)
+    cut = {**person(0, [5, 6, 20, 30]), "keypoints": [15, 10, 2] * 17}
+    assert read(tmp_path, [entry], [cut]).people[0].bbox == (10, 12, 40, 60)
+
+
+@pytest.mark.parametrize("orientation", [1, SIDEWAYS])
+def test_one_bad_record_costs_no_other_of_a_turned_photo(tmp_path: Path, orientation: int) -> None:
+    photo(tmp_path / "a.jpg", *((60, 40) if orientation == 1 else (40, 60)), orientation)
+    far = person(5, [5, 6, 50, 30])
+    far["keypoints"][:3] = [5000, 20, 2]
+    people = [*(person(key, [5, 6, 50, 30]) for key in range(4)), far, person(6, [900, 6, 20, 20])]
+    dataset = read(tmp_path, [image(width=40, height=60)], people)
+    assert size(dataset) == (60, 40) and [one.num_keypoints for one in dataset.people] == [17, 17, 17, 17, 16]
+    assert [one.id for one in dataset.quarantined] == [6]
+    assert any(note.warns and "far outside" in note.text for note in dataset.notes)
+
+
 def test_labels_of_another_photo_are_not_used(tmp_path: Path) -> None:
     photo(tmp_path / "a.jpg", 60, 40)
     photo(tmp_path / "b.jpg", 60, 40)
@@ -177,7 +202,15 @@ def test_names_of_other_spellings_and_places(tmp_path: Path, stated: str, there:
 def test_a_photo_found_by_the_end_of_its_name_warns_unless_the_folder_is_called_the_same(tmp_path: Path) -> None:
     photo(tmp_path / "images" / "a.jpg", 30, 20)
     photo(tmp_path / "photos" / "a.jpg", 30, 20)
-    for name, warned in (("/x/images/a.jpg", False), ("images/a.jpg", False), ("/x/session 2/a.jpg", True)):
+    names = [
+        ("/x/images/a.jpg", True),
+        ("/x/session 2/a.jpg", True),
+        ("../a.jpg", True),
+        (f"D:\\{tmp_path.name}\\images\\a.jpg", False),
+        ("../images/a.jpg", False),
+        ("images/a.jpg", False),
+    ]
+    for name, warned in names:
         dataset = read(tmp_path, [image(name=name)], [], tmp_path / "images")
         assert any(note.warns for note in dataset.notes) is warned, name
     # A folder of a relative name that is not there is no other machine's: it may be another session's.
@@ -190,6 +223,31 @@ def test_two_sessions_photos_of_one_name_are_not_mixed_up(tmp_path: Path) -> Non
     dataset = read(tmp_path, images, [person(1, [1, 1, 4, 4]), person(2, [9, 1, 4, 4], 2)])
     assert [one.id for one in dataset.images] == [1] and [one.id for one in dataset.people] == [1]
     assert "it is a.jpg, as images[0] is" in dataset.quarantined[0].reason and dataset.lost_people == 1
+
+
+@pytest.mark.parametrize("first", ["session1/images/a.jpg", "/home/bob/session1/images/a.jpg", "D:\\x\\a.jpg"])
+@pytest.mark.parametrize("backwards", [False, True])
+def test_the_entry_that_says_more_than_the_end_of_a_name_has_the_photo(
+    tmp_path: Path, first: str, backwards: bool
+) -> None:
+    root = tmp_path / "session2" / "images"
+    photo(root / "a.jpg", 30, 20)
+    dataset = read(tmp_path, [image(1, first)], [person(1, [1, 1, 4, 4])], root)
+    assert len(dataset.people) == 1 and any("by the ends of their names" in note.text for note in dataset.notes)
+    images = [image(1, first), image(2, "session2/images/a.jpg")]
+    people = [person(1, [1, 1, 4, 4]), person(2, [9, 1, 4, 4], 2)]
+    dataset = read(tmp_path, images[::-1] if backwards else images, people, root)
+    assert [one.id for one in dataset.images] == [2] and [one.id for one in dataset.people] == [2]
+    assert dataset.lost_people == 1 and not any(note.warns for note in dataset.notes)
+
+
+@pytest.mark.parametrize("name", ["./session 1/a.jpg", "session 1//a.jpg", ".\\session 1\\a.jpg", "session 1/./a.jpg"])
+def test_dots_and_doubled_separators_say_nothing(tmp_path: Path, name: str) -> None:
+    photo(tmp_path / "session 1" / "a.jpg", 30, 20)
+    dataset = read(tmp_path, [image(name=name)], [])
+    assert dataset.images[0].file_name == "session 1/a.jpg" and not any(note.warns for note in dataset.notes)
+    photo(tmp_path / "session 2" / "a.jpg", 30, 20)
+    assert find_file(tmp_path / "session 2", name) is None
 
 
 @pytest.mark.parametrize("name", ["", "..", "/", "C:\\", "http://host", "a\0b.jpg", "../..", "a/../.."])

@@ -29,12 +29,12 @@ def test_people_that_are_lost_are_counted_by_reason(tmp_path: Path) -> None:
     found = report(tmp_path, [person(50), *empty, *elsewhere, person(51, iscrowd=None)])
     assert (found.images, found.people, found.quarantined, found.lost_people) == (1, 2, 33, 33)
     assert found.warns and found.summary() == "a.json: 1 image and 2 people; 33 people could not be read"
-    first, second, third = found.lines
+    first, second, third, fourth = found.lines
     assert (first.text, first.count, len(first.places)) == ("bbox is empty", 30, 20)
     assert str(second) == (
         "3 left out: its image 100 does not exist (annotations[31], annotations[32], annotations[33])"
     )
-    assert not third.warns and third.kind == "note"
+    assert not third.warns and third.kind == "note" and "counts as background" in fourth.text
     text = found.text()
     assert text.index("Lost, or perhaps wrong:") < text.index("- 30 left out: bbox is empty (annotations[1], ")
     assert text.index("does not exist") < text.index("Repaired and decided:") < text.index("1 x iscrowd is missing")

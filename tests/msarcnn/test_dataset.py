@@ -103,6 +103,35 @@ def test_pycocotools_gets_ignored_regions_as_crowds_with_ids_of_their_own(folder
     assert len(ground_truth(read_coco(folder / "labels.json"), {10, 11})["annotations"]) == 3
 
 
+@pytest.fixture
+def losses(folder):
+    """The four images: of the first one of two people could not be read, of the second its only one."""
+    data = json.loads((folder / "labels.json").read_text())
+    data["annotations"].append(person(4, "10", [200, 10, 40, 45]))
+    data["annotations"][2] |= {"bbox": [5, 5, "?", 30]}
+    data["annotations"].append({"image_id": 12, "category_id": 1, "bbox": [1, 2, 3, 4]})
+    (folder / "labels.json").write_text(json.dumps(data))
+    return folder
+
+
+def test_an_image_that_lost_people_has_no_background(losses):
+    images, notes = read_labelled_images([losses / "labels.json"], [losses])
+    first, second, third, fourth = images
+    assert first.boxes.tolist() == [[10, 10, 50, 55]] and [0, 0, 80, 60] in first.ignore_boxes.tolist()
+    assert second.ignore_boxes.tolist() == [[0, 0, 80, 60]]
+    assert [0, 0, 80, 60] in third.ignore_boxes.tolist() and not len(fourth.ignore_boxes)
+    said = "3 x images that lost people: nothing on them counts as background (images[0], images[1], images[2])"
+    assert any(said in note.text for note in notes)
+    chosen = chosen_for_training(images, TrainConfig(select="all"))
+    assert [image.image_id for image in chosen] == [10, 13], "nothing can be learned from images that lost everybody"
+
+
+def test_an_image_that_lost_people_is_no_place_for_false_positives(losses):
+    truth = ground_truth(read_coco(losses / "labels.json"))
+    whole = [one["image_id"] for one in truth["annotations"] if one["bbox"] == [0, 0, 80, 60] and one["iscrowd"]]
+    assert whole == [10, 11, 12]
+
+
 def test_a_sample_depends_on_seed_step_and_image_only(folder):
     images, _ = read_labelled_images([folder / "labels.json"], [folder])
     dataset = PoseDataset(images, TrainConfig(sizes=(64,), seed=5), LIGHT)

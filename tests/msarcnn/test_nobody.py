@@ -57,7 +57,7 @@ def evaluate(capsys, labels, checkpoint, *more):
     return run(capsys, "evaluate", "--annotations", labels, "--images", images, "--model", checkpoint, "--json", *more)
 
 
-BROKEN = [person(key, 1, bbox=[1, 2, 3]) for key in (1, 2, 3, 4)]
+BROKEN = [person(key, 1, bbox=[1, 2, 3], keypoints=[]) for key in (1, 2, 3, 4)]
 
 
 def test_records_are_left_out_by_reason_with_their_number_and_places(labels):
@@ -94,7 +94,8 @@ def test_evaluating_by_people_who_are_all_unusable_is_refused_with_the_reasons(
 def test_what_was_left_out_is_said_beside_the_figures(capsys, labels, tiny_checkpoint):
     status, out, errors = evaluate(capsys, labels([*BROKEN, person(5, 1)]), tiny_checkpoint)
     problems = json.loads(out)["problems"]
-    assert status == 0 and len(problems) == 1 and "4 left out: " in problems[0]
+    assert status == 0 and len(problems) == 2 and "4 left out: " in problems[0]
+    assert "nothing on them counts as background" in problems[1]
     assert problems[0] in errors.splitlines()
 
 
@@ -156,6 +157,14 @@ def test_training_on_nobody_is_refused_before_anything_is_computed(
     assert status == 2 and out == ""
     assert f"nobody to learn from in {path}" in errors and reason in errors
     assert events[-1]["event"] == "end" and events[-1]["status"] == "failed" and reason in events[-1]["message"]
+
+
+def test_people_who_are_all_labelled_on_another_photo_are_not_called_unlabelled(
+    capsys, labels, tiny_checkpoint, no_training
+):
+    images = [{"id": 1, "file_name": "1.png", "width": 70, "height": 70}]
+    status, _, errors, _ = train(capsys, labels([person(1, 1)], images=images), tiny_checkpoint)
+    assert status == 2 and "its labels are for 70 x 70 pixels, the photo has 80 x 60" in errors.splitlines()[-1]
 
 
 def test_a_held_out_part_that_measures_nothing_is_refused(capsys, labels, tiny_checkpoint, no_training):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from msarcnn.person_names import is_person_name
+from msarcnn.person_names import is_person_name, is_thing_name, may_be_the_same
 
 PEOPLE = """
     person, Person , PERSONS, people, Pedestrians, human, man, women, boys, child, Children, rider, player, athletes,
@@ -29,3 +29,38 @@ def test_people(name: str) -> None:
 @pytest.mark.parametrize("name", [name.strip("\n ") for name in THINGS.split(",")])
 def test_other_things(name: str) -> None:
     assert not is_person_name(name)
+
+
+@pytest.mark.parametrize(
+    "name", ["dog", "Dogs", "polar_bear", "dog pose", "macaque", "antelope", "traffic light", "cars", "face"]
+)
+def test_names_of_other_things(name: str) -> None:
+    assert is_thing_name(name) and not is_person_name(name)
+
+
+@pytest.mark.parametrize("name", ["person", "dog trainer", "class_0", "skeleton", "target", "pose", ""])
+def test_names_that_are_no_things(name: str) -> None:
+    assert not is_thing_name(name)
+
+
+def test_a_supercategory_speaks_where_the_name_says_nothing() -> None:
+    assert is_thing_name("ursid", "animal") and is_thing_name("0", "Animals")
+    assert not is_thing_name("person", "animal") and not is_thing_name("0", "person")
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "same"),
+    [
+        ("person", "human pose", True),
+        ("Pedestrians", "people", True),
+        ("Mensch", "人", True),
+        ("man", "skeleton", True),
+        ("target", "child", True),
+        ("players", "player_pose", True),
+        ("man", "child", False),
+        ("person", "child", False),
+        ("referee", "player", False),
+    ],
+)
+def test_names_that_may_mean_the_same_people(one: str, other: str, same: bool) -> None:
+    assert may_be_the_same(one, other) is same and may_be_the_same(other, one) is same

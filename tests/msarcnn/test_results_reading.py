@@ -114,6 +114,11 @@ def test_results_of_nobody_are_refused_and_an_empty_list_found_nothing(truth, wr
     assert judged.figures["keypoints"]["AP"] == judged.figures["bbox"]["AP"] == 0
 
 
+def test_a_byte_order_mark_is_no_fault(truth, write):
+    data = read_coco(truth())
+    assert len(read_results(write("\ufeff" + json.dumps(results())), data).entries) == len(PEOPLE)
+
+
 def test_results_of_an_image_that_is_left_out_are_left_out(truth, write):
     images = [{"id": 1, "file_name": "1.jpg", "width": 640, "height": 480}, {"id": 2, "file_name": ".."}]
     judged = evaluate_predictions(truth(images=images), write(results()))
