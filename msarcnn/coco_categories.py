@@ -91,7 +91,7 @@ def people_categories(
             raise CocoError(path, "categories", f"has none called {missing[0]!r}", f"choose among: {listed}")
         chosen = [one for one in categories.values() if one.name in reading.people]
     else:
-        chosen = [one for one in categories.values() if _is_people(one)]
+        chosen = [one for one in categories.values() if is_people(one)]
         _check_the_others(path, categories, chosen, used, posed, log)
     # A category that nobody uses, as Roboflow's root, is not asked about its joints.
     in_use = [one for one in chosen if used.get(one.id)] or chosen
@@ -103,7 +103,8 @@ def people_categories(
     return tuple(people)
 
 
-def _is_people(category: Category) -> bool:
+def is_people(category: Category) -> bool:
+    """Whether a category's annotations are people, by its name or by its joints."""
     if is_person_name(category.name):
         return True
     return not _is_thing(category) and joint_order(category.keypoints or ()) is not None

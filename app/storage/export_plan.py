@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from msarcnn.coco_categories import Category
 from msarcnn.joint_names import JointOrder, joint_order, own_order
 from msarcnn.skeleton import load_skeleton
 
@@ -86,9 +87,10 @@ def orders_of_joints(header: Fields) -> dict[int, JointOrder]:
     return {_id(record): joint_order(_joint_names(record)) or own_order() for record in records}
 
 
-def category_names(header: Fields) -> dict[int, str]:
-    """The names of the categories by id; one without a name is called by its id."""
-    return {_id(record): _name(record) for record in _records(header.get("categories"))}
+def categories_of(header: Fields) -> list[Category]:
+    """The categories as an import understands them."""
+    raw = header.get("categories")
+    return msgspec.json.decode(raw or b"null", type=list[Category] | None, strict=False) or []
 
 
 def joint_names(header: Fields, category: int) -> list[str]:

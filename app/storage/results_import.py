@@ -25,8 +25,8 @@ from app.storage.coco_person import copy_scale
 from app.storage.results_matching import Found, Match, ProjectImages, in_files_pixels, read_project_images
 from app.storage.rows import prediction_columns
 from app.storage.staging import write_results
+from msarcnn.coco_categories import Category, is_people
 from msarcnn.joint_names import JointOrder, joint_order, own_order
-from msarcnn.person_names import is_person_name
 from msarcnn.skeleton import load_skeleton
 
 _MARGIN = 0.1
@@ -45,16 +45,10 @@ class _Named(msgspec.Struct):
     image_root: int | None = None
 
 
-class _Category(msgspec.Struct):
-    id: int
-    name: str = ""
-    keypoints: list[str] | None = None
-
-
 class _Dataset(msgspec.Struct):
     annotations: list[Found]
     images: list[_Named] = []
-    categories: list[_Category] = []
+    categories: list[Category] = []
 
 
 class ResultsReport(msgspec.Struct):
@@ -152,10 +146,9 @@ def _people_of(results: Path, dataset: _Dataset) -> list[tuple[int, Found]]:
     return found
 
 
-def _people_categories(results: Path, categories: Sequence[_Category]) -> list[_Category]:
-    """Those called as people are, else those with all of the skeleton's joints; none where there are no categories."""
-    named = [category for category in categories if is_person_name(category.name)]
-    people = named or [category for category in categories if joint_order(category.keypoints or ())]
+def _people_categories(results: Path, categories: Sequence[Category]) -> list[Category]:
+    """Those of people; none where there are no categories."""
+    people = [category for category in categories if is_people(category)]
     if categories and not people:
         listed = ", ".join(category.name for category in categories[:5])
         raise ResultsError(f"{results}: none of its categories ({listed}) is called person. Rename the one of people.")

@@ -11,8 +11,8 @@ import msgspec
 
 from app.storage import schema
 from app.storage.coco_person import copy_scale
-from app.storage.export_plan import Source, category_names, joint_names, read_sources
-from msarcnn.person_names import is_person_name
+from app.storage.export_plan import Source, categories_of, joint_names, read_sources
+from msarcnn.coco_categories import is_people
 
 _COCO_PERSON = 1
 _ROUNDING = 1.02
@@ -135,7 +135,7 @@ def _read(connection: Connection) -> ProjectImages:
             if not order.is_own:
                 orders.setdefault((key, category), joint_names(sources[source].header, category))
     people = {key for source in sources.values() for key in _people(source)}
-    every = {key for source in sources.values() for key in category_names(source.header)}
+    every = {category.id for source in sources.values() for category in categories_of(source.header)}
     return ProjectImages(
         paths,
         sizes,
@@ -150,7 +150,7 @@ def _read(connection: Connection) -> ProjectImages:
 
 
 def _people(source: Source) -> set[int]:
-    named = {key for key, name in category_names(source.header).items() if is_person_name(name)}
+    named = {category.id for category in categories_of(source.header) if is_people(category)}
     return named if source.category_id is None else named | {source.category_id}
 
 

@@ -235,6 +235,9 @@ def test_people_are_those_of_a_category_called_person(tmp_path: Path) -> None:
     content["categories"] = [{"id": 1, "name": "dog"}, {"id": 2, "name": "cat"}]
     with pytest.raises(ResultsError, match=r"none of its categories \(dog, cat\) is called person"):
         take(project, tmp_path, content)
+    content["categories"] = [{"id": 1, "name": "uakari", "supercategory": "animal", "keypoints": names}]
+    with pytest.raises(ResultsError, match=r"\(uakari\) is called person"):
+        take(project, tmp_path, content)
     content["categories"] = []
     assert take(project, tmp_path, content).people == 2
     project.close()
