@@ -13,7 +13,10 @@ import pytest
 from storage_builders import find_image, import_coco, make_coco, write_coco
 
 from app.document.records import HUMAN, Box, Change, Edit, Joint, Person
+from app.storage import attach, meeting
+from app.storage import merge_report as merge_report_module
 from app.storage.coco_import import stage_coco
+from app.storage.coco_person import read_person
 from app.storage.merge_report import MergeReport, _compared, merge_report
 from app.storage.project import Project
 from app.storage.snapshot import snapshot
@@ -177,3 +180,90 @@ def test_a_crowd_replaces_nobody(project: Project, tmp_path: Path) -> None:
     assert merge_report(project.path, path).overlapping == 0
     list(project.attach_staging(path, overlaps="theirs"))
     assert boxes(project, "a one.jpg") == [MINE, THEIRS]
+
+
+def staged(folder: Path, name: str, **changes: Any) -> Path:
+    """A prepared file of one's own making, with people of those boxes on one image."""
+    path = folder / f"{name}.staging"
+    stage_coco(write_coco(folder / f"{name}.json", make_coco(**changes)), path, [folder], lambda *_: None)
+    return path
+
+
+def people_at(*boxes: list[float], image: int = 42) -> list[dict[str, Any]]:
+    return [
+        {"id": 10 + at, "image_id": image, "category_id": 9, "bbox": box, "area": 1, "iscrowd": 0}
+        for at, box in enumerate(boxes)
+    ]
+
+
+@pytest.fixture
+def one_label(tmp_path: Path) -> Project:
+    project = Project.create(tmp_path / "one.poseproj")
+    list(project.attach_staging(staged(tmp_path, "a", annotations=people_at([100, 100, 100, 100]))))
+    return project
+
+
+@pytest.mark.parametrize("batch", [1, 2000])
+@pytest.mark.parametrize(
+    ("choice", "lefts", "counts"),
+    [("mine", [100], (0, 2, 0)), ("theirs", [90, 112], (2, 0, 1)), ("both", [90, 100, 112], (2, 0, 0))],
+)
+def test_two_people_of_a_file_on_one_label(
+    one_label: Project, tmp_path: Path, batch: int, choice: Any, lefts: list[int], counts: tuple[int, int, int]
+) -> None:
+    path = staged(tmp_path, "b", annotations=people_at([90, 100, 100, 100], [112, 100, 100, 100]))
+    report = merge_report(one_label.path, path)
+    assert (report.same, report.overlapping) == (0, 2)
+    steps = list(one_label.attach_staging(path, batch=batch, overlaps=choice))
+    assert steps[-1][3:6] == counts
+    assert sorted(box.x for box in boxes(one_label, "a one.jpg")) == lefts
+    one_label.close()
+
+
+@pytest.mark.parametrize("lefts", [(100, 112), (112, 100)])
+def test_a_label_that_the_file_has_as_well_gives_way_to_nobody(
+    one_label: Project, tmp_path: Path, lefts: tuple[int, int]
+) -> None:
+    path = staged(tmp_path, "b", annotations=people_at(*([left, 100, 100, 100] for left in lefts)))
+    assert (merge_report(one_label.path, path).same, merge_report(one_label.path, path).overlapping) == (1, 1)
+    steps = list(one_label.attach_staging(path, batch=1, overlaps="theirs"))
+    assert steps[-1][3:6] == (1, 1, 0)
+    assert sorted(box.x for box in boxes(one_label, "a one.jpg")) == [100, 112]
+    one_label.close()
+
+
+def test_a_merge_that_was_broken_off_loses_nobody(one_label: Project, tmp_path: Path) -> None:
+    (elsewhere,) = people_at([0, 0, 9, 9], image=700)
+    both = people_at([90, 100, 100, 100], [112, 100, 100, 100])
+    path = staged(tmp_path, "b", annotations=[*both, {**elsewhere, "id": 99}])
+    steps = one_label.attach_staging(path, batch=1, overlaps="theirs")
+    for state in steps:
+        if state.people_added:
+            break
+    steps.close()  # type: ignore[attr-defined]
+    report = merge_report(one_label.path, path)
+    assert (report.people, report.same, report.overlapping) == (3, 2, 0)
+    assert list(one_label.attach_staging(path, batch=1, overlaps="theirs"))[-1][3:6] == (1, 0, 0)
+    assert sorted(box.x for box in boxes(one_label, "a one.jpg")) == [90, 112]
+    assert [row.people for row in one_label.image_rows()] == [1, 2]
+    one_label.close()
+
+
+def test_labels_are_read_once_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = Project.create(tmp_path / "p.poseproj")
+    for name, shift in (("a", 0.0), ("b", 0.5)):
+        path = staged(tmp_path, name, annotations=people_at(*([at + shift, 10, 60, 90] for at in range(100))))
+        if name == "a":
+            list(project.attach_staging(path))
+    read: list[int] = []
+
+    def counting(*arguments: Any) -> Person:
+        read.append(1)
+        return read_person(*arguments)
+
+    for module in (attach, meeting, merge_report_module):
+        monkeypatch.setattr(module, "read_person", counting)
+    merge_report(project.path, path)
+    list(project.attach_staging(path, batch=10, overlaps="both"))
+    assert len(read) <= 600, "ours and theirs; in the report, for those who are gone, and in the merge"
+    project.close()
