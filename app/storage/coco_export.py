@@ -39,6 +39,7 @@ class ExportResult(msgspec.Struct):
         incomplete: Sentences about imports that were broken off: their other labels are not in the file.
         ignored_in_part: For training: images that have `ignore_regions` where somebody may be unlabelled.
         unknown: For training: images that teach no background at all, nobody having looked at the rest of them.
+        notes: Sentences about imports that do not fit together.
     """
 
     path: str
@@ -52,6 +53,7 @@ class ExportResult(msgspec.Struct):
     incomplete: list[str]
     ignored_in_part: int = 0
     unknown: int = 0
+    notes: list[str] = []
 
 
 def export_coco(
@@ -105,6 +107,7 @@ def export_coco(
             incomplete,
             export.background.in_part,
             export.background.unknown,
+            export.notes,
         )
 
 
