@@ -15,6 +15,7 @@ from app.document.records import Change, Edit, Person
 from app.storage.coco_person import read_person
 from app.storage.edit_rows import store_person
 from app.storage.errors import ProjectError
+from app.storage.frames import OTHER_FRAME, compare_frames
 from app.storage.meeting import meet, people_here
 from app.storage.rows import BROUGHT_IN, edit_to_json
 from app.storage.schema import transaction
@@ -23,6 +24,7 @@ from app.storage.staging import STAGING_VERSION
 Overlaps = Literal["mine", "theirs", "both"]
 """Who stays where an imported person lies on a label."""
 
+_SHOWN = 3
 _INSERT_PERSON = "INSERT INTO person (id, image_id, source_id, position, imported, raw)"
 _RECOUNT = (
     "UPDATE image SET people = (SELECT count(*) FROM person p WHERE p.image_id = image.id AND deleted = 0), "
@@ -40,6 +42,8 @@ class AttachProgress(NamedTuple):
         people_added: People taken over.
         people_skipped: People left out because the image has a label there, or the file was imported before.
         people_replaced: Labels that gave way to an imported person.
+        people_left_out: People left out because the labels of their photo are measured in another frame.
+        left_out_on: Paths of the photos; the first few.
     """
 
     done: int
@@ -48,6 +52,8 @@ class AttachProgress(NamedTuple):
     people_added: int
     people_skipped: int
     people_replaced: int = 0
+    people_left_out: int = 0
+    left_out_on: tuple[str, ...] = ()
 
 
 def export_mark(digest: str) -> str:
@@ -105,7 +111,8 @@ class _Attachment:
     ) -> None:
         self._connection = connection
         self._overlaps = overlaps
-        self._people_replaced = 0
+        self._people_replaced = self._people_left_out = 0
+        self._left_out_on: tuple[str, ...] = ()
         self._project = project
         self._author = author
         self._batch = batch
@@ -157,7 +164,7 @@ class _Attachment:
 
     def _progress(self, done: int, total: int) -> AttachProgress:
         counts = (self._images_added, self._people_added, self._people_skipped, self._people_replaced)
-        return AttachProgress(done, total, *counts)
+        return AttachProgress(done, total, *counts, self._people_left_out, self._left_out_on)
 
     def _claim_source(self) -> tuple[int, int, int, int, int]:
         """The source's key, its counts of images and annotations, and from where on they are to be attached."""
@@ -185,6 +192,10 @@ class _Attachment:
             span,
         )
         self._images_added += added.rowcount
+        frames = compare_frames(self._connection, source, start, end)
+        self._connection.executemany(
+            "UPDATE image SET width = ?, height = ? WHERE id = ?", ((*size, key) for key, size in frames.taken.items())
+        )
         self._connection.execute(
             "INSERT OR IGNORE INTO source_image (source_id, position, image_id, raw, reason) "
             "SELECT :source, s.position, (SELECT image.id FROM main.image JOIN main.root ON root.id = root_id "
@@ -194,13 +205,18 @@ class _Attachment:
             "AND k.raw = s.raw))",
             span,
         )
+        self._connection.executemany(
+            "UPDATE source_image SET reason = ? WHERE source_id = ? AND position = ?",
+            ((OTHER_FRAME, source, position) for position in frames.left_out),
+        )
 
     def _attach_annotations(self, source: int, start: int, end: int) -> None:
         span = {"source": source, "start": start, "end": end}
         staged = (
             "FROM staging.person s JOIN source_image i ON i.source_id = :source AND i.position = s.image_position "
-            "WHERE s.position >= :start AND s.position < :end AND i.image_id NOT IN (SELECT id FROM temp.met) AND {} "
-            "EXISTS (SELECT 1 FROM person p WHERE p.image_id = i.image_id AND p.source_id IS NOT :source)"
+            "WHERE s.position >= :start AND s.position < :end AND i.reason = '' "
+            "AND i.image_id NOT IN (SELECT id FROM temp.met) AND {} EXISTS "
+            "(SELECT 1 FROM person p WHERE p.image_id = i.image_id AND p.source_id IS NOT :source)"
         )
         # Read before the first insert: what this batch adds must not count as a label that was there.
         met = self._connection.execute("SELECT DISTINCT i.image_id " + staged.format(""), span).fetchall()
@@ -227,7 +243,7 @@ class _Attachment:
         rows = self._connection.execute(
             "SELECT s.position + (SELECT first_key FROM source WHERE id = :source), i.image_id, :source, s.position, "
             "s.imported, s.raw FROM source_image i JOIN staging.person s ON s.image_position = i.position "
-            "WHERE i.source_id = :source AND i.image_id = :image AND NOT EXISTS "
+            "WHERE i.source_id = :source AND i.image_id = :image AND i.reason = '' AND NOT EXISTS "
             "(SELECT 1 FROM person p WHERE p.source_id = :source AND p.position = s.position) ORDER BY s.position",
             {"source": source, "image": image},
         ).fetchall()
@@ -252,11 +268,21 @@ class _Attachment:
     def _attach_others(self, span: dict[str, int]) -> None:
         """Takes over what is kept for export only; a record that another source brought already is left out."""
         staged = self._connection.execute(
-            "SELECT :source, s.position, i.image_id, s.raw, s.reason FROM staging.other s LEFT JOIN source_image i "
-            "ON i.source_id = :source AND i.position = s.image_position "
+            "SELECT :source, s.position, CASE i.reason WHEN '' THEN i.image_id END, s.raw, s.reason "
+            "FROM staging.other s LEFT JOIN source_image i ON i.source_id = :source AND i.position = s.image_position "
             "WHERE s.position >= :start AND s.position < :end",
             span,
         ).fetchall()
+        left_out = self._connection.execute(
+            "SELECT :source, s.position, NULL, s.raw, i.reason, image.path FROM staging.person s "
+            "JOIN source_image i ON i.source_id = :source AND i.position = s.image_position "
+            "JOIN image ON image.id = i.image_id "
+            "WHERE s.position >= :start AND s.position < :end AND i.reason != ''",
+            span,
+        ).fetchall()
+        self._people_left_out += len(left_out)
+        self._left_out_on = tuple(dict.fromkeys((*self._left_out_on, *(row[-1] for row in left_out))))[:_SHOWN]
+        staged += [row[:-1] for row in left_out]
         if staged and self._other_hashes is None:
             # Hashes, since the texts of a million annotations take gigabytes, and an index over them as much.
             known = self._connection.execute(

@@ -100,6 +100,9 @@ class CocoWriter:
         self._scales: dict[int, tuple[float, float]] = {}
         """Image key -> pixels of the record in `_written` to one of the photo's, where it is about a copy."""
 
+        self._set_aside: dict[str, int] = {}
+        """The text of a record whose image is not the project's -> its id in the file."""
+
     @property
     def notes(self) -> list[str]:
         """Sentences about sources that do not fit together."""
@@ -172,7 +175,7 @@ class CocoWriter:
             return
         rows = self._connection.execute(
             f"SELECT id, root_id, path, width, height FROM image i WHERE {self._choice} "
-            "AND NOT EXISTS (SELECT 1 FROM source_image s WHERE s.image_id = i.id) ORDER BY id"
+            "AND NOT EXISTS (SELECT 1 FROM source_image s WHERE s.image_id = i.id AND s.reason = '') ORDER BY id"
         )
         for key, root, path, width, height in rows:
             record = self._own_image(key, root, path, width, height)
@@ -181,9 +184,9 @@ class CocoWriter:
 
     def _source_images(self, source: Source) -> Iterator[str]:
         rows = self._connection.execute(
-            "SELECT s.raw, s.image_id, i.root_id, i.width, i.height "
+            "SELECT s.raw, CASE s.reason WHEN '' THEN i.id END, i.root_id, i.width, i.height "
             "FROM source_image s LEFT JOIN image i ON i.id = s.image_id "
-            f"WHERE s.source_id = ? AND (({self._choice}) OR (s.image_id IS NULL AND ?)) ORDER BY s.position",
+            f"WHERE s.source_id = ? AND CASE s.reason WHEN '' THEN {self._choice} ELSE ? END ORDER BY s.position",
             (source.key, self._everything),
         )
         here: set[int] = set()
@@ -204,6 +207,9 @@ class CocoWriter:
                 if (kept := self.scale(key)) != scale:
                     source.moves[ids.id] = (kept[0] / scale[0], kept[1] / scale[1])
                 continue
+            if key is None and raw in self._set_aside:
+                source.images[ids.id] = self._set_aside[raw]  # an earlier source has the same record
+                continue
             new = self._image_ids.claim(ids.id)
             changes: dict[str, object] = {}
             if new != ids.id:
@@ -213,8 +219,12 @@ class CocoWriter:
                 changes["license"] = source.licenses[ids.license]
             if self._writes_roots and root is not None:
                 changes["image_root"] = self._root_index[root]
-            if key is not None:
+            if key is None:
+                self._set_aside[raw] = new
+            else:
                 here.add(key)
+                if stated == (height, width) and self._is_only_others(key, source):
+                    changes |= {"width": width, "height": height}
                 if key not in self._written:
                     self._written[key], self._scales[key] = new, scale
                 if self._training and (ignored := self._ignored(key, width or stated[0], height or stated[1], scale)):
@@ -222,6 +232,15 @@ class CocoWriter:
                     changes["ignore_regions"] = [*there, *ignored]
             self.image_count += 1
             yield with_fields(raw, **changes) if changes else raw
+
+    def _is_only_others(self, image: int, source: Source) -> bool:
+        """Whether people of other sources, or from here, are written on an image, and none of this one."""
+        if self._by_itself:
+            return False
+        rows = self._connection.execute(
+            "SELECT DISTINCT source_id FROM person WHERE image_id = ? AND deleted = 0", (image,)
+        ).fetchall()
+        return bool(rows) and (source.key,) not in rows
 
     def _ignored(
         self, key: int, width: int, height: int, scale: tuple[float, float] = _NO_SCALE

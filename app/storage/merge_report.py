@@ -16,6 +16,7 @@ import msgspec
 from app.storage.attach import was_taken
 from app.storage.child_lines import run_child_work
 from app.storage.coco_person import read_person
+from app.storage.frames import OTHER_FRAME, compare_frames
 from app.storage.meeting import lies_on, meet, people_here
 from app.storage.snapshot import snapshot
 from app.storage.staging import STAGING_VERSION
@@ -34,6 +35,7 @@ class MergeReport(msgspec.Struct):
         paths: Relative paths of the images with overlapping people; the first hundred.
         known: This very file was imported before, to the end, or written from the project.
         gone: People who came from an earlier version of the file, are as they came, and are not in it any more.
+        left_out: People who cannot come because the labels of their photo are measured in another frame.
     """
 
     images: int = 0
@@ -44,6 +46,7 @@ class MergeReport(msgspec.Struct):
     paths: list[str] = []
     known: bool = False
     gone: int = 0
+    left_out: int = 0
 
 
 def merge_report(project: Path, staging: Path) -> MergeReport:
@@ -67,9 +70,20 @@ def _compared(connection: sqlite3.Connection) -> MergeReport:
     report.people = connection.execute("SELECT count(*) FROM staging.person").fetchone()[0]
     digest, path = connection.execute("SELECT digest, path FROM staging.source").fetchone()
     # A part of the file may have been imported: that is not gone through again.
-    source, done = connection.execute(
-        "SELECT id, annotations_next FROM source WHERE digest = ?", (digest,)
-    ).fetchone() or (-1, 0)
+    source, images_done, done = connection.execute(
+        "SELECT id, images_next, annotations_next FROM source WHERE digest = ?", (digest,)
+    ).fetchone() or (-1, 0, 0)
+    connection.execute("CREATE TEMP TABLE left_out (position INTEGER PRIMARY KEY)")
+    connection.execute(
+        "INSERT INTO left_out SELECT position FROM source_image WHERE source_id = ? AND reason = ?",
+        (source, OTHER_FRAME),
+    )
+    last = connection.execute("SELECT images FROM staging.source").fetchone()[0]
+    unfit = compare_frames(connection, source, images_done, last).left_out
+    connection.executemany("INSERT INTO left_out VALUES (?)", ((position,) for position in unfit))
+    report.left_out = connection.execute(
+        "SELECT count(*) FROM staging.person WHERE image_position IN (SELECT position FROM left_out)"
+    ).fetchone()[0]
     report.same = connection.execute("SELECT count(*) FROM person WHERE source_id = ?", (source,)).fetchone()[0]
     rows = connection.execute(
         "SELECT i.id, i.path, p.position, p.imported, p.raw FROM staging.person p "
@@ -77,6 +91,7 @@ def _compared(connection: sqlite3.Connection) -> MergeReport:
         "JOIN main.root ON root.path = r.path JOIN main.image i ON i.root_id = root.id AND i.path = s.path "
         "WHERE EXISTS (SELECT 1 FROM person m WHERE m.image_id = i.id AND m.source_id IS NOT :source) "
         "AND NOT EXISTS (SELECT 1 FROM person m WHERE m.source_id = :source AND m.position = p.position) "
+        "AND p.image_position NOT IN (SELECT position FROM left_out) "
         "ORDER BY i.id, p.position",
         {"source": source},
     )

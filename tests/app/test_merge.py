@@ -10,13 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from storage_builders import find_image, import_coco, make_coco, write_coco
+from PIL import Image
+from round_trip import exported
+from storage_builders import MODEL, find_image, import_coco, make_coco, make_prediction, write_coco
 
 from app.document.records import HUMAN, Box, Change, Edit, Joint, Person
 from app.storage import attach, meeting
 from app.storage import merge_report as merge_report_module
+from app.storage.attach import AttachProgress
 from app.storage.coco_import import stage_coco
 from app.storage.coco_person import read_person
+from app.storage.import_report import ReadReport, add_left_out
 from app.storage.merge_report import MergeReport, _compared, merge_report
 from app.storage.project import Project
 from app.storage.snapshot import snapshot
@@ -75,7 +79,7 @@ def test_the_choice_decides_about_overlapping_people(
     steps = list(project.attach_staging(staging, batch=2, overlaps=choice))
     assert boxes(project, "a one.jpg") == expected
     assert len(boxes(project, "b/two.jpg")) == 3, "the new one has come, the others are the same"
-    added, skipped, replaced = steps[-1][3:]
+    added, skipped, replaced = steps[-1][3:6]
     assert (added, skipped, replaced) == counts
     assert [row.people for row in project.image_rows()] == [3, len(expected), 0]
 
@@ -266,4 +270,102 @@ def test_labels_are_read_once_an_image(tmp_path: Path, monkeypatch: pytest.Monke
     merge_report(project.path, path)
     list(project.attach_staging(path, batch=10, overlaps="both"))
     assert len(read) <= 600, "ours and theirs; in the report, for those who are gone, and in the merge"
+    project.close()
+
+
+# Photos that are measured in another frame
+
+
+SIDEWAYS = "s.jpg"
+UPRIGHT, STORED = (400, 600), (600, 400)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", STORED, "teal").save(tmp_path / SIDEWAYS, exif=exif)
+    return tmp_path
+
+
+def sideways(folder: Path, name: str, size: tuple[int, int], people: bool = True) -> Path:
+    """Labels of the sideways photo that fit this size alone, and a dog."""
+    box = [size[0] - 150, size[1] - 350, 140, 340] if size[1] > 400 else [450, 50, 140, 300]
+    image = {"id": 42, "file_name": SIDEWAYS, "width": size[0], "height": size[1]}
+    dog = {"id": 90, "image_id": 42, "category_id": 18, "bbox": box, "area": 25, "iscrowd": 0, "by": name}
+    return staged(folder, name, images=[image], annotations=[*people_at(box), dog] if people else [])
+
+
+def attach_all(project: Project, path: Path) -> AttachProgress:
+    return list(project.attach_staging(path, overlaps="both"))[-1]
+
+
+@pytest.mark.parametrize("viewed", [False, True])
+def test_a_photo_without_labels_takes_the_frame_of_those_that_come(folder: Path, viewed: bool) -> None:
+    project = Project.create(folder / "p.poseproj")
+    project.add_images(project.add_root(folder), [SIDEWAYS])
+    image = find_image(project, SIDEWAYS)
+    if viewed:
+        project.update_image_size(image, *UPRIGHT)
+    path = sideways(folder, "stored", STORED)
+    assert merge_report(project.path, path).left_out == 0
+    assert attach_all(project, path).people_added == 1
+    record, (person,), _ = project.load_image(image)
+    assert (record.width, record.height) == STORED and person.box.x == 450
+    project.close()
+
+
+def test_an_import_without_people_is_followed_by_one_in_another_frame(folder: Path) -> None:
+    """The photo is listed once, with the size that the labels fit."""
+    project = Project.create(folder / "p.poseproj")
+    attach_all(project, sideways(folder, "upright", UPRIGHT, people=False))
+    assert attach_all(project, sideways(folder, "stored", STORED)).people_added == 1
+    (image,) = exported(project)["images"]
+    assert (image["width"], image["height"]) == STORED
+    (image,) = exported(project, source=1)["images"]
+    assert (image["width"], image["height"]) == UPRIGHT
+    project.close()
+
+
+@pytest.mark.parametrize("sizes", [(UPRIGHT, STORED), (STORED, UPRIGHT)])
+def test_people_of_another_frame_are_left_out_counted_and_kept_for_export(folder: Path, sizes: Any) -> None:
+    project = Project.create(folder / "p.poseproj")
+    attach_all(project, sideways(folder, "first", sizes[0]))
+    for name in ("second", "again"):
+        path = sideways(folder, name, sizes[1])
+        report = merge_report(project.path, path)
+        assert (report.people, report.same, report.overlapping, report.left_out) == (1, 0, 0, 1)
+        steps = project.attach_staging(path, batch=1)
+        state = next(steps)
+        assert merge_report(project.path, path).left_out == 1, "also when only a part of it is here"
+        *_, state = steps
+        assert (state.people_added, state.people_left_out, state.left_out_on) == (0, 1, (SIDEWAYS,))
+    record, people, _ = project.load_image(find_image(project, SIDEWAYS))
+    assert (record.width, record.height) == sizes[0] and len(people) == 1
+    content = exported(project)
+    assert [(one["width"], one["height"]) for one in content["images"]] == [*sizes]
+    ids = [one["id"] for one in content["images"]]
+    assert [(one["image_id"], one["bbox"]) for one in content["annotations"] if one["category_id"] == 9] == [
+        (ids[0], content["annotations"][0]["bbox"]), (ids[1], content["annotations"][2]["bbox"])
+    ]  # fmt: skip
+    assert [one["image_id"] for one in content["annotations"] if one["category_id"] == 18] == [ids[0], ids[1], ids[1]]
+    training = exported(project, purpose="training")
+    assert len(training["images"]) == len(training["annotations"]) == 1
+    assert exported(project, source=2) == json.loads((folder / "second.json").read_text())
+    project.close()
+
+
+def test_predictions_keep_their_frame(folder: Path) -> None:
+    project = Project.create(folder / "p.poseproj")
+    project.add_images(project.add_root(folder), [SIDEWAYS])
+    image = find_image(project, SIDEWAYS)
+    project.store_predictions(image, MODEL, [make_prediction(0)], *UPRIGHT)
+    state = attach_all(project, sideways(folder, "stored", STORED))
+    assert (state.people_added, state.people_left_out) == (0, 1)
+    written = exported(project)["images"]
+    assert [(one["width"], one["height"]) for one in written] == [STORED, UPRIGHT]
+    report = ReadReport("stored.json", people=1)
+    add_left_out(report, state)
+    assert report.warns and (report.people, report.lost_people) == (0, 1)
+    assert "1 left out: people: its photo has labels here" in report.text() and SIDEWAYS in report.text()
     project.close()
