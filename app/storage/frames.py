@@ -15,11 +15,12 @@ _HERE = (
 )
 _QUERY = (
     "SELECT i.id, s.position, s.width, s.height, i.width, i.height, i.path, "
-    "EXISTS (SELECT 1 FROM person p WHERE p.image_id = i.id) "
+    "i.width AND i.height AND (EXISTS (SELECT 1 FROM person p WHERE p.image_id = i.id) "
     "OR EXISTS (SELECT 1 FROM prediction p WHERE p.image_id = i.id) "
-    "OR EXISTS (SELECT 1 FROM other_annotation o WHERE o.image_id = i.id) "
     "OR EXISTS (SELECT 1 FROM source_image k WHERE k.image_id = i.id AND k.source_id = :source "
-    f"AND k.position < :start AND k.reason = '') {_HERE} AND i.id IN "
+    "AND k.position < :start AND k.reason = '') "
+    "OR i.id IN (SELECT image_id FROM other_annotation WHERE image_id IS NOT NULL)) "
+    f"{_HERE} AND i.id IN "
     f"(SELECT i.id {_HERE} AND (s.width != i.width OR s.height != i.height)) ORDER BY i.id, s.position"
 )
 
@@ -42,9 +43,9 @@ def compare_frames(connection: sqlite3.Connection, source: int, start: int, end:
     rows = connection.execute(_QUERY, {"source": source, "start": start, "end": end})
     for image, entries in groupby(rows, key=itemgetter(0)):
         frame: tuple[int, int] | None = None
-        for _, position, width, height, *here, path, labelled in entries:
+        for _, position, width, height, width_here, height_here, path, measured in entries:
             if frame is None:
-                frame = (here[0], here[1]) if labelled and all(here) else (width, height)
+                frame = (width_here, height_here) if measured else (width, height)
                 frames.taken[image] = frame
             if (width, height) != frame:
                 frames.left_out[position] = path
