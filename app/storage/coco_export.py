@@ -34,12 +34,12 @@ class ExportResult(msgspec.Struct):
         people: How many people, crowds included.
         roots: Image folders; with several, and always for training, an image's `image_root` counts into them.
         skipped: Sentences about images left out of a training export because they cannot be read.
+        notes: Sentences about imports that do not fit together.
         ids: The file with the map of renumbered ids, "" when there is none.
         digest: SHA-256 of the COCO file.
         incomplete: Sentences about imports that were broken off: their other labels are not in the file.
         ignored_in_part: For training: images that have `ignore_regions` where somebody may be unlabelled.
         unknown: For training: images that teach no background at all, nobody having looked at the rest of them.
-        notes: Sentences about imports that do not fit together.
     """
 
     path: str

@@ -13,6 +13,7 @@ _HERE = (
     "JOIN main.image i ON i.root_id = root.id AND i.path = s.path "
     "WHERE s.position >= :start AND s.position < :end AND s.width > 0 AND s.height > 0"
 )
+# +: otherwise every record is looked for under each of the keys.
 _QUERY = (
     "SELECT i.id, s.position, s.width, s.height, i.width, i.height, i.path, "
     "i.width AND i.height AND (EXISTS (SELECT 1 FROM person p WHERE p.image_id = i.id) "
@@ -20,7 +21,7 @@ _QUERY = (
     "OR EXISTS (SELECT 1 FROM source_image k WHERE k.image_id = i.id AND k.source_id = :source "
     "AND k.position < :start AND k.reason = '') "
     "OR i.id IN (SELECT image_id FROM other_annotation WHERE image_id IS NOT NULL)) "
-    f"{_HERE} AND i.id IN "
+    f"{_HERE} AND +i.id IN "
     f"(SELECT i.id {_HERE} AND (s.width != i.width OR s.height != i.height)) ORDER BY i.id, s.position"
 )
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from PIL import Image
 from round_trip import exported
-from storage_builders import MODEL, find_image, import_coco, make_coco, make_prediction, write_coco
+from storage_builders import MODEL, find_image, import_coco, make_coco, make_prediction, make_project, write_coco
 
 from app.document.records import HUMAN, Box, Change, Edit, Joint, Person
 from app.storage import attach, meeting
@@ -20,6 +20,7 @@ from app.storage import merge_report as merge_report_module
 from app.storage.attach import AttachProgress
 from app.storage.coco_import import stage_coco
 from app.storage.coco_person import read_person
+from app.storage.frames import compare_frames
 from app.storage.import_report import ReadReport, add_left_out
 from app.storage.merge_report import MergeReport, _compared, merge_report
 from app.storage.project import Project
@@ -353,6 +354,31 @@ def test_people_of_another_frame_are_left_out_counted_and_kept_for_export(folder
     assert len(training["images"]) == len(training["annotations"]) == 1
     assert exported(project, source=2) == json.loads((folder / "second.json").read_text())
     project.close()
+
+
+def test_many_photos_of_a_folder_take_no_longer_for_each(tmp_path: Path) -> None:
+    def steps(images: int) -> int:
+        folder = tmp_path / str(images)
+        folder.mkdir()
+        names = [f"{index}.jpg" for index in range(images)]
+        project = make_project(folder / "p.poseproj", 0)
+        project.add_images(project.add_root(folder), names)
+        project.close()
+        records = [{"id": key, "file_name": name, "width": 64, "height": 48} for key, name in enumerate(names)]
+        path = staged(folder, "a", images=records, annotations=[])
+        count = 0
+
+        def tick() -> None:
+            nonlocal count
+            count += 1
+
+        with snapshot(project.path, path) as connection:
+            connection.execute("ATTACH ? AS staging", (str(path),))
+            connection.set_progress_handler(tick, 100)
+            assert len(compare_frames(connection, 1, 0, images).taken) == images
+        return count
+
+    assert steps(400) < 3 * steps(200)
 
 
 def test_predictions_keep_their_frame(folder: Path) -> None:
