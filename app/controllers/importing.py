@@ -10,7 +10,7 @@ from PySide6.QtCore import QObject, Signal
 
 from app.controllers.messages import Messages
 from app.storage.attach import AttachProgress
-from app.storage.import_report import ReadReport, report_from_result
+from app.storage.import_report import ReadReport, add_left_out, report_from_result
 from app.storage.writer import ProjectStore
 from app.workers.jobs import CANCELLED_CODE, ChildJob, run_child
 
@@ -56,6 +56,7 @@ class LabelImport(QObject):
         self._folder = tempfile.TemporaryDirectory(prefix="msarcnn-import-", ignore_cleanup_errors=True)
         self._staging = Path(self._folder.name) / "staging.db"
         self._report: ReadReport | None = None
+        self._state: AttachProgress | None = None
         self._question = ""
         self._choices: tuple[Choice, ...] = ()
         self._stop: Callable[[], None] | None = None
@@ -107,10 +108,13 @@ class LabelImport(QObject):
         )
 
     def _attaching(self, state: AttachProgress) -> None:
+        self._state = state
         self.progress.emit(f"Importing {self._name}", state.done, state.total)
 
     def _attached(self, complete: bool) -> None:
         if complete:
+            if self._report and self._state:
+                add_left_out(self._report, self._state)
             self._end(ImportOutcome(report=self._report))
             return
         text = f"The import of {self._name} was cancelled: only a part of it is here."

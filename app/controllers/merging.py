@@ -19,7 +19,7 @@ from app.controllers.messages import Messages
 from app.controllers.session import Session
 from app.storage.attach import AttachProgress, Overlaps
 from app.storage.backups import back_up
-from app.storage.import_report import ReadReport, report_from_result
+from app.storage.import_report import ReadReport, add_left_out, report_from_result
 from app.storage.parts import NotAPartError, PartReport
 from app.workers.jobs import CANCELLED_CODE, ChildJob, run_child
 
@@ -215,11 +215,12 @@ class Merging(QObject):
         if unchanged:
             self._end(f"{name}: everything in it is here already.{left}", "warning" if gone else "info")
             return
-        coming = report["people"] - report["same"] - report["overlapping"]
+        coming = report["people"] - report["same"] - report["overlapping"] - report["left_out"]
         since = " was changed since it was imported" if again else ""
         text = f"{name}{since}: {coming} people are new, {report['same']} are here already"
         text += f", and {report['new']} images are new." if report["new"] else "."
         text += left
+        text += f" {_left_out(report['left_out'])}." if report["left_out"] else ""
         if report["overlapping"]:
             where = _first(report["paths"])
             text += f" {report['overlapping']} lie on labels of this project ({where}). Who stays there?"
@@ -244,7 +245,10 @@ class Merging(QObject):
             self._changed(None)
             replaced = f" for {state.people_replaced} labels that were here" if state.people_replaced else ""
             text = f"{merge.source.name}: {state.people_added} people came{replaced}, {state.people_skipped} did not."
+            if state.people_left_out:
+                text += f" {_left_out(state.people_left_out)} ({_first(state.left_out_on)})."
             if merge.read is not None:
+                add_left_out(merge.read, state)
                 self._reports.take(merge.read)
             self._end(text if complete else f"{text} The rest was cancelled.", "success" if complete else "warning")
 
@@ -344,3 +348,7 @@ class Merging(QObject):
 def _first(paths: Sequence[str]) -> str:
     more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
     return ", ".join(paths[:_SHOWN]) + more
+
+
+def _left_out(count: int) -> str:
+    return f"{count} people of it are left out, since their photos have labels here in another size or turned"

@@ -15,13 +15,21 @@ from app.document.records import Change, Edit, Person
 from app.storage.coco_person import read_person
 from app.storage.edit_rows import store_person
 from app.storage.errors import ProjectError
-from app.storage.meeting import met, people_here
+from app.storage.frames import OTHER_FRAME, compare_frames
+from app.storage.meeting import meet, people_here
 from app.storage.rows import BROUGHT_IN, edit_to_json
 from app.storage.schema import transaction
 from app.storage.staging import STAGING_VERSION
 
 Overlaps = Literal["mine", "theirs", "both"]
 """Who stays where an imported person lies on a label."""
+
+_SHOWN = 3
+_INSERT_PERSON = "INSERT INTO person (id, image_id, source_id, position, imported, raw)"
+_RECOUNT = (
+    "UPDATE image SET people = (SELECT count(*) FROM person p WHERE p.image_id = image.id AND deleted = 0), "
+    "state = CASE WHEN state IN ('unseen', 'predicted') THEN 'in progress' ELSE state END WHERE id"
+)
 
 
 class AttachProgress(NamedTuple):
@@ -34,6 +42,8 @@ class AttachProgress(NamedTuple):
         people_added: People taken over.
         people_skipped: People left out because the image has a label there, or the file was imported before.
         people_replaced: Labels that gave way to an imported person.
+        people_left_out: People left out because the labels of their photo are measured in another frame.
+        left_out_on: Paths of the photos; the first few.
     """
 
     done: int
@@ -42,6 +52,8 @@ class AttachProgress(NamedTuple):
     people_added: int
     people_skipped: int
     people_replaced: int = 0
+    people_left_out: int = 0
+    left_out_on: tuple[str, ...] = ()
 
 
 def export_mark(digest: str) -> str:
@@ -84,9 +96,12 @@ def attach_batches(
             project, f"the prepared import {staging} cannot be read ({error})", "Import again."
         ) from error
     try:
+        # Images with labels of another origin whose people have been decided about.
+        connection.execute("CREATE TEMP TABLE met (id INTEGER PRIMARY KEY)")
         yield from _Attachment(connection, project, author, batch, overlaps).run()
     finally:
         with suppress(sqlite3.Error):  # an abandoned import may outlive the connection, which has detached then
+            connection.execute("DROP TABLE IF EXISTS temp.met")
             connection.execute("DETACH staging")
 
 
@@ -96,7 +111,8 @@ class _Attachment:
     ) -> None:
         self._connection = connection
         self._overlaps = overlaps
-        self._people_replaced = 0
+        self._people_replaced = self._people_left_out = 0
+        self._left_out_on: tuple[str, ...] = ()
         self._project = project
         self._author = author
         self._batch = batch
@@ -148,7 +164,7 @@ class _Attachment:
 
     def _progress(self, done: int, total: int) -> AttachProgress:
         counts = (self._images_added, self._people_added, self._people_skipped, self._people_replaced)
-        return AttachProgress(done, total, *counts)
+        return AttachProgress(done, total, *counts, self._people_left_out, self._left_out_on)
 
     def _claim_source(self) -> tuple[int, int, int, int, int]:
         """The source's key, its counts of images and annotations, and from where on they are to be attached."""
@@ -176,6 +192,10 @@ class _Attachment:
             span,
         )
         self._images_added += added.rowcount
+        frames = compare_frames(self._connection, source, start, end)
+        self._connection.executemany(
+            "UPDATE image SET width = ?, height = ? WHERE id = ?", ((*size, key) for key, size in frames.taken.items())
+        )
         self._connection.execute(
             "INSERT OR IGNORE INTO source_image (source_id, position, image_id, raw, reason) "
             "SELECT :source, s.position, (SELECT image.id FROM main.image JOIN main.root ON root.id = root_id "
@@ -185,40 +205,84 @@ class _Attachment:
             "AND k.raw = s.raw))",
             span,
         )
+        self._connection.executemany(
+            "UPDATE source_image SET reason = ? WHERE source_id = ? AND position = ?",
+            ((OTHER_FRAME, source, position) for position in frames.left_out),
+        )
 
     def _attach_annotations(self, source: int, start: int, end: int) -> None:
         span = {"source": source, "start": start, "end": end}
         staged = (
             "FROM staging.person s JOIN source_image i ON i.source_id = :source AND i.position = s.image_position "
-            "WHERE s.position >= :start AND s.position < :end AND {} EXISTS "
-            "(SELECT 1 FROM person p WHERE p.image_id = i.image_id AND p.source_id IS NOT :source) ORDER BY s.position"
+            "WHERE s.position >= :start AND s.position < :end AND i.reason = '' "
+            "AND i.image_id NOT IN (SELECT id FROM temp.met) AND {} EXISTS "
+            "(SELECT 1 FROM person p WHERE p.image_id = i.image_id AND p.source_id IS NOT :source)"
         )
-        insert = "INSERT INTO person (id, image_id, source_id, position, imported, raw) "
-        first_key = self._value("SELECT first_key FROM source WHERE id = ?", source)
-        columns = f"SELECT s.position + {first_key}, i.image_id, :source, s.position, s.imported, s.raw "
         # Read before the first insert: what this batch adds must not count as a label that was there.
-        doubtful = self._connection.execute(columns + staged.format(""), span).fetchall()
-        added = self._connection.execute(insert + columns + staged.format("NOT"), span)
-        new = [row for row in doubtful if self._may_come(row)]
-        self._connection.executemany(insert + "VALUES (?, ?, ?, ?, ?, ?)", new)
-        self._people_added += added.rowcount + len(new)
-        self._people_skipped += len(doubtful) - len(new)
-        self._attach_others(span)
-        self._connection.execute(
-            "UPDATE image SET people = (SELECT count(*) FROM person p WHERE p.image_id = image.id AND deleted = 0), "
-            "state = CASE WHEN state IN ('unseen', 'predicted') THEN 'in progress' ELSE state END WHERE id IN "
-            "(SELECT image_id FROM person WHERE source_id = :source AND position >= :start AND position < :end)",
+        met = self._connection.execute("SELECT DISTINCT i.image_id " + staged.format(""), span).fetchall()
+        added = self._connection.execute(
+            f"{_INSERT_PERSON} SELECT s.position + (SELECT first_key FROM source WHERE id = :source), i.image_id, "
+            f":source, s.position, s.imported, s.raw {staged.format('NOT')} ORDER BY s.position",
             span,
         )
+        self._people_added += added.rowcount
+        self._connection.execute(
+            f"{_RECOUNT} IN (SELECT image_id FROM person "
+            "WHERE source_id = :source AND position >= :start AND position < :end)",
+            span,
+        )
+        for (image,) in met:
+            self._meet(image, source, start)
+        self._attach_others(span)
+
+    def _meet(self, image: int, source: int, start: int) -> None:
+        """Attaches all people of an image that has labels of another origin, perhaps deleted ones.
+
+        They are decided about together, by what was here before any of them came. Those before `start` have been.
+        """
+        rows = self._connection.execute(
+            "SELECT s.position + (SELECT first_key FROM source WHERE id = :source), i.image_id, :source, s.position, "
+            "s.imported, s.raw FROM source_image i JOIN staging.person s ON s.image_position = i.position "
+            "WHERE i.source_id = :source AND i.image_id = :image AND i.reason = '' AND NOT EXISTS "
+            "(SELECT 1 FROM person p WHERE p.source_id = :source AND p.position = s.position) ORDER BY s.position",
+            {"source": source, "image": image},
+        ).fetchall()
+        people = [read_person(key, None, imported, raw) for key, _, _, _, imported, raw in rows]
+        coming, giving_way = [], dict[int, Person]()
+        for row, met in zip(rows, meet(people, people_here(self._connection, image, but=source)), strict=True):
+            if row[3] < start:
+                continue
+            if met.kind == "same" or (met.kind == "overlapping" and self._overlaps == "mine"):
+                self._people_skipped += 1
+                continue
+            coming.append(row)
+            if self._overlaps == "theirs":
+                giving_way |= {person.key: person for person in met.place}
+        self._take_away(image, list(giving_way.values()))
+        self._connection.executemany(f"{_INSERT_PERSON} VALUES (?, ?, ?, ?, ?, ?)", coming)
+        self._people_added += len(coming)
+        if coming:
+            self._connection.execute(f"{_RECOUNT} = ?", (image,))
+        self._connection.execute("INSERT INTO temp.met VALUES (?)", (image,))
 
     def _attach_others(self, span: dict[str, int]) -> None:
         """Takes over what is kept for export only; a record that another source brought already is left out."""
         staged = self._connection.execute(
-            "SELECT :source, s.position, i.image_id, s.raw, s.reason FROM staging.other s LEFT JOIN source_image i "
-            "ON i.source_id = :source AND i.position = s.image_position "
+            "SELECT :source, s.position, CASE i.reason WHEN '' THEN i.image_id END, s.raw, s.reason "
+            "FROM staging.other s LEFT JOIN source_image i ON i.source_id = :source AND i.position = s.image_position "
             "WHERE s.position >= :start AND s.position < :end",
             span,
         ).fetchall()
+        left_out = self._connection.execute(
+            "SELECT :source, s.position, NULL, s.raw, i.reason, image.path FROM staging.person s "
+            "JOIN source_image i ON i.source_id = :source AND i.position = s.image_position "
+            "JOIN image ON image.id = i.image_id "
+            "WHERE s.position >= :start AND s.position < :end AND i.reason != ''",
+            span,
+        ).fetchall()
+        self._people_left_out += len(left_out)
+        self._left_out_on = tuple(dict.fromkeys((*self._left_out_on, *(row[-1] for row in left_out))))[:_SHOWN]
+        staged += [row[:-1] for row in left_out]
         if staged and self._other_hashes is None:
             # Hashes, since the texts of a million annotations take gigabytes, and an index over them as much.
             known = self._connection.execute(
@@ -231,15 +295,6 @@ class _Attachment:
             "VALUES (?, ?, ?, ?, ?)",
             (row for row in staged if hash((row[2], row[3])) not in hashes),
         )
-
-    def _may_come(self, row: tuple[Any, ...]) -> bool:
-        """Decides about a person on an image that has labels of another origin, perhaps deleted ones."""
-        key, image, source, _, imported, raw = row
-        person = read_person(key, None, imported, raw)
-        kind, others = met(person, people_here(self._connection, image, but=source))
-        if kind == "overlapping" and self._overlaps == "theirs":
-            self._take_away(image, others)
-        return kind == "new" or (kind == "overlapping" and self._overlaps != "mine")
 
     def _take_away(self, image: int, people: list[Person]) -> None:
         """Labels give way; the log keeps them."""

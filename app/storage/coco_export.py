@@ -34,6 +34,7 @@ class ExportResult(msgspec.Struct):
         people: How many people, crowds included.
         roots: Image folders; with several, and always for training, an image's `image_root` counts into them.
         skipped: Sentences about images left out of a training export because they cannot be read.
+        notes: Sentences about imports that do not fit together.
         ids: The file with the map of renumbered ids, "" when there is none.
         digest: SHA-256 of the COCO file.
         incomplete: Sentences about imports that were broken off: their other labels are not in the file.
@@ -53,6 +54,7 @@ class ExportResult(msgspec.Struct):
     incomplete: list[str]
     ignored_in_part: int = 0
     unknown: int = 0
+    notes: list[str] = []
 
 
 def export_coco(
@@ -106,6 +108,7 @@ def export_coco(
             incomplete,
             export.background.in_part,
             export.background.unknown,
+            export.notes,
         )
 
 

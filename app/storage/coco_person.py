@@ -4,7 +4,7 @@ Coordinates are COCO's pixels, taken over as they are.
 """
 
 import math
-from typing import Any
+from collections.abc import Sequence
 
 import msgspec
 
@@ -146,33 +146,72 @@ def new_annotation(
     return msgspec.json.encode(fields).decode()
 
 
-def reordered(raw: str, read: JointOrder, written: JointOrder) -> str:
-    """An annotation's text with its joints in another category's order; what it says of a joint stays byte for byte."""
-    if read == written:
-        return raw
+def reordered(raw: str, places: Sequence[int]) -> str:
+    """An annotation's text with its joints in another order; what it says of a joint stays byte for byte.
+
+    places: for each joint to be written its place in the text.
+    """
     fields = _decode_fields(raw)
-    keypoints = _list(fields.get("keypoints"))
-    if keypoints and len(keypoints) == 3 * read.count:
-        triples = read.read([keypoints[at : at + 3] for at in range(0, len(keypoints), 3)], [_ZERO] * 3)
-        fields["keypoints"] = _raw(
-            [n for triple in written.write(triples, [[_ZERO] * 3] * written.count) for n in triple]
-        )
-    weights = _list(fields.get("keypoint_weights"))
-    if weights and len(weights) == read.count:
-        fields["keypoint_weights"] = _raw(written.write(read.read(weights, _ZERO), [_ZERO] * written.count))
+    keypoints, weights = _list(fields.get("keypoints")), _list(fields.get("keypoint_weights"))
+    if keypoints and len(keypoints) == 3 * len(places):
+        keypoints = [number for place in places for number in keypoints[3 * place : 3 * place + 3]]
+        fields["keypoints"] = _raw(keypoints)
+        if "num_keypoints" in fields:
+            fields["num_keypoints"] = _raw(_labelled(keypoints))
+    if weights and len(weights) == len(places):
+        fields["keypoint_weights"] = _raw([weights[place] for place in places])
     letters = _text(fields.get("keypoint_sources"))
-    if letters and len(letters) == read.count:
-        fields["keypoint_sources"] = _raw("".join(written.write(read.read(letters, "-"), "-" * written.count)))
+    if letters and len(letters) == len(places):
+        fields["keypoint_sources"] = _raw("".join(letters[place] for place in places))
     return msgspec.json.encode(fields).decode()
 
 
-def copy_scale(stated: tuple[Any, Any], photo: tuple[int, int]) -> tuple[float, float] | None:
+def rescaled(raw: str, scale: tuple[float, float]) -> str:
+    """An annotation's text in pixels of another size: box, area, joints and outlines; a mask states its own size.
+
+    scale: the pixels wanted to one of the text's, in x and in y. What is no number stays as it is.
+    """
+    fields = _decode_fields(raw)
+    for name, axes in (("bbox", (*scale, *scale)), ("keypoints", (*scale, 1.0))):
+        if numbers := _list(fields.get(name)):
+            fields[name] = _raw(_times(numbers, axes))
+    if "area" in fields:
+        (fields["area"],) = _times([fields["area"]], (scale[0] * scale[1],))
+    if outlines := _list(fields.get("segmentation")):
+        scaled = [_raw(_times(numbers, scale)) if (numbers := _list(one)) else one for one in outlines]
+        fields["segmentation"] = _raw(scaled)
+    return msgspec.json.encode(fields).decode()
+
+
+def _times(numbers: list[msgspec.Raw], axes: tuple[float, ...]) -> list[msgspec.Raw]:
+    """Numbers multiplied by the factors of their axes, which follow each other."""
+    scaled = []
+    for at, text in enumerate(numbers):
+        factor = axes[at % len(axes)]
+        try:
+            value = msgspec.json.decode(text, type=float | None, strict=False) if factor != 1 else None
+        except msgspec.ValidationError:
+            value = None
+        scaled.append(_raw(value * factor) if value else text)
+    return scaled
+
+
+def stated_side(value: object) -> int:
+    """A width or height that a record states, as an import reads it; 0 where it says nothing."""
+    try:
+        number = msgspec.convert(value, int | float | None, strict=False)
+    except msgspec.ValidationError:
+        return 0
+    return int(number) if number and math.isfinite(number) and number >= 1 and number == int(number) else 0
+
+
+def copy_scale(stated: tuple[int, int], photo: tuple[int, int]) -> tuple[float, float] | None:
     """How a record that states another size than its photo's is measured: its pixels to one of the photo's, x and y.
 
-    None when it is measured in the photo's own pixels: the sizes are equal, exchanged, or not of one shape.
+    None when it is measured in the photo's own pixels: the sizes are equal, exchanged, or not of one shape. 0 is an
+    unknown side.
     """
-    numbers = all(isinstance(side, int | float) and side > 0 for side in (*stated, *photo))
-    if not numbers or stated == photo or stated == photo[::-1]:
+    if not all((*stated, *photo)) or stated in (photo, photo[::-1]):
         return None
     scale = (stated[0] / photo[0], stated[1] / photo[1])
     return scale if abs(scale[0] / scale[1] - 1) <= SAME_SHAPE else None
@@ -203,6 +242,11 @@ def _keypoints(
             numbers[triple] = map(_raw, wanted)
     # What belongs to no joint of ours may be null as well; a written record has numbers only.
     return [_ZERO if number == b"null" else number for number in numbers]
+
+
+def _labelled(numbers: list[msgspec.Raw]) -> int:
+    """How many of the joints of COCO's flat x, y, v are labelled."""
+    return sum(not _says(v, 0.0) for v in numbers[2::3])
 
 
 def _letters(raw: msgspec.Raw | None, after: Person, order: JointOrder, labelled: list[bool]) -> str:

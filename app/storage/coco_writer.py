@@ -10,7 +10,16 @@ from typing import Any, BinaryIO, Literal
 import msgspec
 
 from app.storage.background import Background
-from app.storage.coco_person import copy_scale, edited_raw, new_annotation, read_person, reordered, with_fields
+from app.storage.coco_person import (
+    copy_scale,
+    edited_raw,
+    new_annotation,
+    read_person,
+    reordered,
+    rescaled,
+    stated_side,
+    with_fields,
+)
 from app.storage.export_plan import (
     IdAllocator,
     Source,
@@ -48,11 +57,6 @@ class _AnnotationIds(msgspec.Struct):
 
 _decode_image = msgspec.json.Decoder(_ImageIds, strict=False).decode
 _decode_annotation = msgspec.json.Decoder(_AnnotationIds, strict=False).decode
-
-
-def _side(value: object) -> float:
-    """A stated width or height; 0 when it says nothing."""
-    return float(value) if isinstance(value, int | float) and value > 0 else 0.0
 
 
 class CocoWriter:
@@ -94,7 +98,15 @@ class CocoWriter:
         self._written: dict[int, int] = {}
         """Image key -> id in the file."""
         self._scales: dict[int, tuple[float, float]] = {}
-        """Image key -> pixels of its record to one of the photo's, where the record is about a copy of another size."""
+        """Image key -> pixels of the record in `_written` to one of the photo's, where it is about a copy."""
+
+        self._set_aside: dict[str, int] = {}
+        """The text of a record whose image is not the project's -> its id in the file."""
+
+    @property
+    def notes(self) -> list[str]:
+        """Sentences about sources that do not fit together."""
+        return self._plan.notes
 
     def write(self, file: BinaryIO) -> None:
         """Streams the file. The images are listed first, since the header depends on which people there are."""
@@ -163,7 +175,7 @@ class CocoWriter:
             return
         rows = self._connection.execute(
             f"SELECT id, root_id, path, width, height FROM image i WHERE {self._choice} "
-            "AND NOT EXISTS (SELECT 1 FROM source_image s WHERE s.image_id = i.id) ORDER BY id"
+            "AND NOT EXISTS (SELECT 1 FROM source_image s WHERE s.image_id = i.id AND s.reason = '') ORDER BY id"
         )
         for key, root, path, width, height in rows:
             record = self._own_image(key, root, path, width, height)
@@ -172,9 +184,9 @@ class CocoWriter:
 
     def _source_images(self, source: Source) -> Iterator[str]:
         rows = self._connection.execute(
-            "SELECT s.raw, s.image_id, i.root_id, i.width, i.height "
+            "SELECT s.raw, CASE s.reason WHEN '' THEN i.id END, i.root_id, i.width, i.height "
             "FROM source_image s LEFT JOIN image i ON i.id = s.image_id "
-            f"WHERE s.source_id = ? AND (({self._choice}) OR (s.image_id IS NULL AND ?)) ORDER BY s.position",
+            f"WHERE s.source_id = ? AND CASE s.reason WHEN '' THEN {self._choice} ELSE ? END ORDER BY s.position",
             (source.key, self._everything),
         )
         here: set[int] = set()
@@ -186,8 +198,17 @@ class CocoWriter:
                 self.image_count += 1
                 yield raw
                 continue
+            stated = (stated_side(ids.width), stated_side(ids.height))
+            scale = (copy_scale(stated, (width, height)) if key is not None else None) or _NO_SCALE
+            if scale != _NO_SCALE:
+                source.scales[ids.id] = scale
             if key is not None and key in self._written and key not in here:
                 source.images[ids.id] = self._written[key]  # an earlier source has the same image
+                if (kept := self.scale(key)) != scale:
+                    source.moves[ids.id] = (kept[0] / scale[0], kept[1] / scale[1])
+                continue
+            if key is None and raw in self._set_aside:
+                source.images[ids.id] = self._set_aside[raw]  # an earlier source has the same record
                 continue
             new = self._image_ids.claim(ids.id)
             changes: dict[str, object] = {}
@@ -198,21 +219,35 @@ class CocoWriter:
                 changes["license"] = source.licenses[ids.license]
             if self._writes_roots and root is not None:
                 changes["image_root"] = self._root_index[root]
-            if key is not None:
+            if key is None:
+                self._set_aside[raw] = new
+            else:
                 here.add(key)
-                self._written.setdefault(key, new)
-                if scale := copy_scale((ids.width, ids.height), (width, height)):
-                    self._scales[key] = scale
-                if self._training and (ignored := self._ignored(key, width or ids.width, height or ids.height)):
+                if stated == (height, width) and self._is_only_others(key, source):
+                    changes |= {"width": width, "height": height}
+                if key not in self._written:
+                    self._written[key], self._scales[key] = new, scale
+                if self._training and (ignored := self._ignored(key, width or stated[0], height or stated[1], scale)):
                     there = ids.ignore_regions if isinstance(ids.ignore_regions, list) else []
                     changes["ignore_regions"] = [*there, *ignored]
             self.image_count += 1
             yield with_fields(raw, **changes) if changes else raw
 
-    def _ignored(self, key: int, width: object, height: object) -> list[tuple[float, ...]]:
+    def _is_only_others(self, image: int, source: Source) -> bool:
+        """Whether people of other sources, or from here, are written on an image, and none of this one."""
+        if self._by_itself:
+            return False
+        rows = self._connection.execute(
+            "SELECT DISTINCT source_id FROM person WHERE image_id = ? AND deleted = 0", (image,)
+        ).fetchall()
+        return bool(rows) and (source.key,) not in rows
+
+    def _ignored(
+        self, key: int, width: int, height: int, scale: tuple[float, float] = _NO_SCALE
+    ) -> list[tuple[float, ...]]:
         """Where an image must not teach background, in the pixels of its record."""
-        sx, sy = self.scale(key)
-        regions = self.background.ignored(key, _side(width), _side(height))
+        sx, sy = scale
+        regions = self.background.ignored(key, width, height)
         return [(x * sx, y * sy, w * sx, h * sy) for x, y, w, h in regions]
 
     def _own_image(self, key: int, root: int, path: str, width: int, height: int) -> str | None:
@@ -271,21 +306,23 @@ class CocoWriter:
                 continue
             self.annotation_count += 1
             self.people_count += is_person
+            try:
+                ids = _decode_annotation(raw)
+            except msgspec.ValidationError:  # one that could not be read is kept as it is
+                yield raw
+                continue
             text = raw
-            if is_person:
-                category = _decode_annotation(raw).category_id
-                order = source.orders.get(category, own_order())
-                if data is not None:
-                    before, after = read_person(key, None, imported, raw), person_from_json(key, data, raw)
-                    text = edited_raw(raw, before, after, order, self.scale(image))
-                text = reordered(text, order, source.written_orders.get(category, order))
-            yield self._renumbered(source, text)
+            if is_person and data is not None:
+                before, after = read_person(key, None, imported, raw), person_from_json(key, data, raw)
+                order = source.orders.get(ids.category_id, own_order())
+                text = edited_raw(raw, before, after, order, source.scales.get(ids.image_id, _NO_SCALE))
+            if places := source.places.get(ids.category_id):
+                text = reordered(text, places)
+            if scale := source.moves.get(ids.image_id):
+                text = rescaled(text, scale)
+            yield self._renumbered(source, text, ids)
 
-    def _renumbered(self, source: Source, text: str) -> str:
-        try:
-            ids = _decode_annotation(text)
-        except msgspec.ValidationError:  # one that could not be read is kept as it is
-            return text
+    def _renumbered(self, source: Source, text: str, ids: _AnnotationIds) -> str:
         changes: dict[str, int] = {}
         new = self._annotation_ids.claim(ids.id)
         if new != ids.id:

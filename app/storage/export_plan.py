@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 
 from msarcnn.coco_categories import Category
-from msarcnn.joint_names import JointOrder, joint_order, own_order
+from msarcnn.joint_names import JointOrder, joint_named, joint_order, own_order
 from msarcnn.skeleton import load_skeleton
 
 _SECTIONS = ("info", "images", "annotations", "categories")
@@ -17,9 +17,13 @@ Fields = dict[str, msgspec.Raw]
 
 @dataclass
 class Source:
-    """An imported file as the export sees it; the maps hold only ids that had to change.
+    """An imported file as the export sees it; the maps hold only what has to change.
 
-    `orders` says by category how its joints stand in the file, `written_orders` how in the file to be written.
+    Attributes:
+        orders: How the skeleton's joints stand in the file, by category.
+        places: By category, for each joint to be written its place in the file: where it joins one of another order.
+        scales: By the id of an image record, its pixels to one of the photo's in x and y: records of another size.
+        moves: By the id of an image record in whose place another one is written, the latter's pixels to one of its.
     """
 
     key: int
@@ -30,7 +34,9 @@ class Source:
     max_image_id: int
     max_annotation_id: int
     orders: dict[int, JointOrder] = field(default_factory=dict)
-    written_orders: dict[int, JointOrder] = field(default_factory=dict)
+    places: dict[int, tuple[int, ...]] = field(default_factory=dict)
+    scales: dict[int, tuple[float, float]] = field(default_factory=dict)
+    moves: dict[int, tuple[float, float]] = field(default_factory=dict)
     categories: dict[int, int] = field(default_factory=dict)
     licenses: dict[int, int] = field(default_factory=dict)
     images: dict[int, int] = field(default_factory=dict)
@@ -109,12 +115,14 @@ class Plan:
     Attributes:
         header: Top-level fields but images and annotations.
         layout: All top-level names, in order.
-        category_id: The person category; None when there is none.
+        category_id: The category of people made here; None when there is none.
+        notes: Sentences about what did not fit together.
     """
 
     header: Fields
     layout: list[str]
     category_id: int | None
+    notes: list[str] = field(default_factory=list)
 
 
 def merge_headers(sources: list[Source]) -> Plan:
@@ -122,22 +130,20 @@ def merge_headers(sources: list[Source]) -> Plan:
     if not sources:
         info = _raw({"description": "Human poses, labelled with MSA R-CNN"})
         return Plan({"info": info}, list(_SECTIONS), None)
-    plan = Plan(dict(sources[0].header), list(sources[0].layout), sources[0].category_id)
+    plan = Plan(dict(sources[0].header), list(sources[0].layout), None)
     for source in sources[1:]:
         source.categories = _merge_records(plan, source, "categories")
         source.licenses = _merge_records(plan, source, "licenses")
-        if plan.category_id is None and source.category_id is not None:
-            plan.category_id = source.categories.get(source.category_id, source.category_id)
         for name in source.layout:
             if name in source.header:
                 _add(plan, name, source.header[name])
             elif name not in plan.layout:
                 plan.layout.append(name)
-    written = orders_of_joints(plan.header)
-    for source in sources:
-        source.written_orders = {
-            key: written.get(source.categories.get(key, key), order) for key, order in source.orders.items()
-        }
+    people = [one.categories.get(one.category_id, one.category_id) for one in sources if one.category_id is not None]
+    orders = orders_of_joints(plan.header)
+    # The first that takes all joints of somebody new.
+    whole = (key for key in people if None not in orders.get(key, own_order()).places)
+    plan.category_id = next(whole, next(iter(people), None))
     return plan
 
 
@@ -167,28 +173,57 @@ def keep_people_only(plan: Plan, people: set[int]) -> None:
 
 
 def _merge_records(plan: Plan, source: Source, section: str) -> dict[int, int]:
-    """Adds a source's records of a section; returns the ids that changed. The same name keeps one record."""
+    """Adds a source's records of a section; returns the ids that changed.
+
+    One record is kept of a name, and of categories of one name with the same joints: `source.places` says how those
+    stand in it.
+    """
     mine: list[Fields] = _records(plan.header.get(section))
-    known = {_id(record): record for record in mine}
-    names = {_name(record): _id(record) for record in mine}
-    ids = IdAllocator(max(known, default=0))
-    for key in known:
-        ids.claim(key)
+    has_joints = section == "categories"
+    names = {_name(record) for record in mine}
+    known = {_meaning(record, has_joints): record for record in reversed(mine)}
+    ids = IdAllocator(max(map(_id, mine), default=0))
+    for one in mine:
+        ids.claim(_id(one))
     changed: dict[int, int] = {}
     for record in _records(source.header.get(section)):
-        old = _id(record)
-        if _name(record) in names:
-            new = names[_name(record)]
-        else:
-            new = ids.claim(old)
-            mine.append({**record, "id": _raw(new)})
-            names[_name(record)] = new
-        if new != old:
-            changed[old] = new
+        old, meaning = _id(record), _meaning(record, has_joints)
+        kept = known.get(meaning)
+        if kept is None:
+            kept = known[meaning] = {**record, "id": _raw(ids.claim(old))}
+            mine.append(kept)
+            if _name(record) in names:
+                plan.notes.append(
+                    f"{source.name}: its category {_name(record)[:100]} has other joints than an earlier file's, "
+                    f"it stays one of its own with the id {_id(kept)}"
+                )
+            names.add(_name(record))
+        elif has_joints:
+            if _joint_names(record) and not _joint_names(kept):
+                kept.update(_skeleton_fields())
+            here, there = _joints(kept), _joints(record)
+            if here != there:
+                source.places[old] = tuple(map(there.index, here))
+        if _id(kept) != old:
+            changed[old] = _id(kept)
     if mine:
         _add(plan, section, _raw(mine))
         plan.header[section] = _raw(mine)
     return changed
+
+
+def _meaning(record: Fields, has_joints: bool) -> tuple[object, ...]:
+    """What two records have in common that are one: their names, and of categories their joints in whatever order."""
+    if not has_joints:
+        return (_name(record),)
+    joints = _joints(record)
+    return _name(record), frozenset(joints) if len(set(joints)) == len(joints) else joints
+
+
+def _joints(record: Fields) -> tuple[str, ...]:
+    """A category's joints in the skeleton's words, where it has some; COCO's where it names none."""
+    names = _joint_names(record) or load_skeleton().keypoints
+    return tuple(joint_named(name) or name.strip().casefold() for name in names)
 
 
 def _add_person_category(plan: Plan) -> int:

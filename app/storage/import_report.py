@@ -4,11 +4,22 @@ import sqlite3
 
 import msgspec
 
-from msarcnn.coco_report import ReadReport
+from app.storage.attach import AttachProgress
+from app.storage.frames import OTHER_FRAME
+from msarcnn.coco_report import ReadReport, ReportLine
 
-__all__ = ["ReadReport", "keep_report", "kept_report", "report_from_result", "report_to_json"]
+__all__ = ["ReadReport", "add_left_out", "keep_report", "kept_report", "report_from_result", "report_to_json"]
 
 _KEY = "import report"
+
+
+def add_left_out(report: ReadReport, attached: AttachProgress) -> None:
+    """Puts into the report on a file who of it could not be taken into the project."""
+    if count := attached.people_left_out:
+        text = f"people: {OTHER_FRAME}. Open the file in a project of its own to see them"
+        report.lines.insert(0, ReportLine("left out", text, count, list(attached.left_out_on), warns=True))
+        report.lost_people += count
+        report.people -= count
 
 
 def report_from_result(result: object) -> ReadReport:

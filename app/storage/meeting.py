@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from app.document.records import SAME_PERSON_IOU, Person
+from app.document.records import SAME_PERSON_IOU, Box, Person
 from app.storage.coco_person import read_person
 
 
@@ -36,11 +36,22 @@ class Here(NamedTuple):
     imported: Person | None
 
 
-def people_here(connection: sqlite3.Connection, image: int, but: int | None = None) -> list[Here]:
+class Met(NamedTuple):
+    """What an imported person is to the labels that are here.
+
+    Attributes:
+        kind: "new", "same", or "overlapping": in somebody's place.
+        place: In whose: labels that give way to it where the import is preferred.
+    """
+
+    kind: Literal["new", "same", "overlapping"]
+    place: tuple[Person, ...] = ()
+
+
+def people_here(connection: sqlite3.Connection, image: int, but: int) -> list[Here]:
     """The labels on an image, deleted ones among them; but: the key of a source whose labels are left out."""
     rows = connection.execute(
-        "SELECT id, data, imported, raw, deleted, source_id FROM person WHERE image_id = ? "
-        "AND (?2 IS NULL OR source_id IS NOT ?2)",
+        "SELECT id, data, imported, raw, deleted, source_id FROM person WHERE image_id = ? AND source_id IS NOT ?",
         (image, but),
     )
     return [
@@ -53,14 +64,32 @@ def people_here(connection: sqlite3.Connection, image: int, but: int | None = No
     ]
 
 
-def met(person: Person, here: Sequence[Here]) -> tuple[Literal["new", "same", "overlapping"], list[Person]]:
-    """What an imported person is to the labels that are here, and on which of them it lies.
+def meet(people: Sequence[Person], here: Sequence[Here]) -> list[Met]:
+    """What each of the people that an import has on an image is to the labels that are here before it.
 
     What a file says as it did before is nothing new, though the label was edited or deleted here since: that is work
-    done on it. Somebody who was deleted does not come back either because the file has corrected them.
+    done on it. Somebody who was deleted does not come back either because the file has corrected them. A label that
+    one of the people is the same as gives way to none of the others.
     """
-    if any(same_label(one.now, person) or (one.imported and same_label(one.imported, person)) for one in here):
-        return "same", []
-    about = [one for one in here if lies_on(person, one.now) or (one.imported and lies_on(person, one.imported))]
-    alive = [one.now for one in about if not one.deleted]
-    return ("overlapping" if alive else "same" if about else "new"), alive
+    versions: dict[tuple[Box, bool], list[tuple[int, Person]]] = {}
+    for index, one in enumerate(here):
+        for version in (one.now, one.imported):
+            if version is not None:
+                versions.setdefault((version.box, version.is_crowd), []).append((index, version))
+    same = [
+        {index for index, version in versions.get((one.box, one.is_crowd), ()) if same_label(version, one)}
+        for one in people
+    ]
+    staying = set[int]().union(*same)
+    return [Met("same") if found else _placed(one, here, staying) for one, found in zip(people, same, strict=True)]
+
+
+def _placed(person: Person, here: Sequence[Here], staying: set[int]) -> Met:
+    about = [
+        (index, one)
+        for index, one in enumerate(here)
+        if lies_on(person, one.now) or (one.imported and lies_on(person, one.imported))
+    ]
+    if any(not one.deleted for _, one in about):
+        return Met("overlapping", tuple(one.now for index, one in about if not one.deleted and index not in staying))
+    return Met("same" if about else "new")

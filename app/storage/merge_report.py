@@ -7,6 +7,8 @@ import argparse
 import sqlite3
 import sys
 from collections.abc import Sequence
+from itertools import groupby
+from operator import itemgetter
 from pathlib import Path
 
 import msgspec
@@ -14,7 +16,8 @@ import msgspec
 from app.storage.attach import was_taken
 from app.storage.child_lines import run_child_work
 from app.storage.coco_person import read_person
-from app.storage.meeting import lies_on, met, people_here
+from app.storage.frames import OTHER_FRAME, compare_frames
+from app.storage.meeting import lies_on, meet, people_here
 from app.storage.snapshot import snapshot
 from app.storage.staging import STAGING_VERSION
 
@@ -32,6 +35,7 @@ class MergeReport(msgspec.Struct):
         paths: Relative paths of the images with overlapping people; the first hundred.
         known: This very file was imported before, to the end, or written from the project.
         gone: People who came from an earlier version of the file, are as they came, and are not in it any more.
+        left_out: People who cannot come because the labels of their photo are measured in another frame.
     """
 
     images: int = 0
@@ -42,6 +46,7 @@ class MergeReport(msgspec.Struct):
     paths: list[str] = []
     known: bool = False
     gone: int = 0
+    left_out: int = 0
 
 
 def merge_report(project: Path, staging: Path) -> MergeReport:
@@ -63,31 +68,51 @@ def _compared(connection: sqlite3.Connection) -> MergeReport:
         "WHERE s.path IS NOT NULL"
     ).fetchone()
     report.people = connection.execute("SELECT count(*) FROM staging.person").fetchone()[0]
+    digest, path = connection.execute("SELECT digest, path FROM staging.source").fetchone()
+    # A part of the file may have been imported: that is not gone through again.
+    source, images_done, done = connection.execute(
+        "SELECT id, images_next, annotations_next FROM source WHERE digest = ?", (digest,)
+    ).fetchone() or (-1, 0, 0)
+    connection.execute("CREATE TEMP TABLE left_out (position INTEGER PRIMARY KEY)")
+    connection.execute(
+        "INSERT INTO left_out SELECT position FROM source_image WHERE source_id = ? AND reason = ?",
+        (source, OTHER_FRAME),
+    )
+    last = connection.execute("SELECT images FROM staging.source").fetchone()[0]
+    unfit = compare_frames(connection, source, images_done, last).left_out
+    connection.executemany("INSERT INTO left_out VALUES (?)", ((position,) for position in unfit))
+    report.left_out = connection.execute(
+        "SELECT count(*) FROM staging.person WHERE image_position IN (SELECT position FROM left_out)"
+    ).fetchone()[0]
+    report.same = connection.execute("SELECT count(*) FROM person WHERE source_id = ?", (source,)).fetchone()[0]
     rows = connection.execute(
-        "SELECT i.id, i.path, p.imported, p.raw FROM staging.person p "
+        "SELECT i.id, i.path, p.position, p.imported, p.raw FROM staging.person p "
         "JOIN staging.image s ON s.position = p.image_position JOIN staging.root r ON r.position = s.root "
         "JOIN main.root ON root.path = r.path JOIN main.image i ON i.root_id = root.id AND i.path = s.path "
-        "WHERE EXISTS (SELECT 1 FROM person m WHERE m.image_id = i.id) ORDER BY i.id"
+        "WHERE EXISTS (SELECT 1 FROM person m WHERE m.image_id = i.id AND m.source_id IS NOT :source) "
+        "AND NOT EXISTS (SELECT 1 FROM person m WHERE m.source_id = :source AND m.position = p.position) "
+        "AND p.image_position NOT IN (SELECT position FROM left_out) "
+        "ORDER BY i.id, p.position",
+        {"source": source},
     )
     paths: dict[str, None] = {}
-    for image, path, imported, raw in rows:
-        person = read_person(0, None, imported, raw)
-        kind, _ = met(person, people_here(connection, image))
-        report.same += kind == "same"
-        if kind == "overlapping":
-            report.overlapping += 1
-            paths[path] = None
+    for image, group in groupby(rows, key=itemgetter(0)):
+        staged = list(group)
+        people = [read_person(0, None, imported, raw) for _, _, _, imported, raw in staged]
+        for row, met in zip(staged, meet(people, people_here(connection, image, but=source)), strict=True):
+            if met.kind == "same" or row[2] < done:
+                report.same += 1
+            elif met.kind == "overlapping":
+                report.overlapping += 1
+                paths[row[1]] = None
     report.paths = list(paths)[:_SHOWN]
-    digest, source = connection.execute("SELECT digest, path FROM staging.source").fetchone()
     report.known = was_taken(connection, digest)
-    report.gone = _gone(connection, source)
+    report.gone = _gone(connection, path)
     return report
 
 
 def _gone(connection: sqlite3.Connection, source: str) -> int:
     """Counts the untouched people of earlier versions of a file who lie on nobody of this one."""
-    # Without the index every one of them would be looked for among all people of the file.
-    connection.execute("CREATE INDEX IF NOT EXISTS staging.person_image ON person (image_position)")
     connection.execute(
         "CREATE TEMP TABLE staged AS SELECT i.id AS image, s.position AS position FROM staging.image s "
         "JOIN staging.root r ON r.position = s.root JOIN main.root ON root.path = r.path "
@@ -96,18 +121,20 @@ def _gone(connection: sqlite3.Connection, source: str) -> int:
     connection.execute("CREATE INDEX staged_image ON staged (image)")
     rows = connection.execute(
         "SELECT m.image_id, m.id, m.imported, m.raw FROM person m JOIN source s ON s.id = m.source_id "
-        "WHERE s.path = ? AND m.deleted = 0 AND m.data IS NULL",
+        "WHERE s.path = ? AND m.deleted = 0 AND m.data IS NULL ORDER BY m.image_id",
         (source,),
     )
     gone = 0
-    for image, key, imported, raw in rows:
-        person = read_person(key, None, imported, raw)
+    for image, people in groupby(rows, key=itemgetter(0)):
         in_it = connection.execute(
             "SELECT p.imported, p.raw FROM staged JOIN staging.person p ON p.image_position = staged.position "
             "WHERE staged.image = ?",
             (image,),
         )
-        gone += not any(lies_on(person, read_person(0, None, *columns)) for columns in in_it)
+        staying = [read_person(0, None, *columns) for columns in in_it]
+        for _, key, imported, raw in people:
+            person = read_person(key, None, imported, raw)
+            gone += not any(lies_on(person, other) for other in staying)
     return gone
 
 

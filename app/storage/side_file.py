@@ -1,5 +1,6 @@
 """Edits that the project file does not take, kept beside it as JSON lines: nobody's work is thrown away."""
 
+import hashlib
 import json
 import os
 import sqlite3
@@ -12,6 +13,7 @@ from app.document.records import Edit
 from app.storage.errors import ReadOnlyProjectError
 from app.storage.project import Project
 
+_SUFFIX = ".unsaved.jsonl"
 _PASSING = frozenset(
     (
         sqlite3.SQLITE_FULL,
@@ -42,15 +44,19 @@ def may_pass(error: Exception) -> bool:
 class SideFile:
     """`PROJECT.unsaved.jsonl` beside the project or, where that cannot be written, in a folder for that purpose.
 
+    There its name has a digest of the project's place: parts of a project are called the same in many folders.
+
     A line is {"time", "author", "project", "image": {"key", "path"}, "reason", "edit"}; the edit has its records
     before and after in full.
     """
 
     def __init__(self, project: Path, elsewhere: Path | None = None) -> None:
         """elsewhere: the other folder, made when it is needed; None: there is none."""
-        name = f"{project.name}.unsaved.jsonl"
         self._project = project
-        self._places = [project.with_name(name), *([elsewhere / name] if elsewhere else [])]
+        self._places = [project.with_name(f"{project.name}{_SUFFIX}")]
+        if elsewhere is not None:
+            digest = hashlib.sha256(os.fsencode(project.absolute())).hexdigest()[:8]
+            self._places.append(elsewhere / f"{project.stem}-{digest}{project.suffix}{_SUFFIX}")
 
     def keep(self, edits: Sequence[Edit], reason: str, project: Project) -> Path:
         """Adds edits, which are on the disk when it returns the file. Raises OSError when no place can be written."""
@@ -95,11 +101,12 @@ class SideFile:
 def _append(path: Path, text: bytes) -> None:
     """All of it or nothing: half a line would spoil the next one."""
     new = not path.exists()
-    with path.open("ab") as file:
+    with path.open("ab", buffering=0) as file:  # a buffer would write the rest when the file is closed
         size = file.tell()
+        left = memoryview(text)
         try:
-            file.write(text)
-            file.flush()
+            while left:
+                left = left[file.write(left) :]
             os.fsync(file.fileno())
         except OSError:
             os.ftruncate(file.fileno(), size)

@@ -46,6 +46,7 @@ def create_staging(path: Path) -> sqlite3.Connection:
 
 def finish_staging(connection: sqlite3.Connection) -> None:
     """Marks the file as complete and closes it."""
+    connection.execute("CREATE INDEX person_image ON person (image_position)")
     connection.execute(f"PRAGMA user_version = {STAGING_VERSION}")
     connection.close()
 

@@ -20,7 +20,7 @@ import msgspec
 from app.storage.child_lines import NOT_PREPARED, run_child_work
 from app.storage.coco_import import Progress, print_progress, stage_coco
 from app.storage.yolo_description import YoloDataset, read_description
-from app.storage.yolo_lines import LineError, YoloLine, read_line
+from app.storage.yolo_lines import LineError, YoloLine, kind_of, read_line
 from app.storage.yolo_places import YoloError, shown
 from app.storage.yolo_report import YoloReport
 from msarcnn.coco import CocoError
@@ -71,13 +71,15 @@ def _convert(dataset: YoloDataset, report: YoloReport, progress: Progress) -> _C
         try:
             width, height = image_size(photo, photos.roots[root])
         except ImageError as error:
-            converted.label_files[labels] += 1
-            report.lose("a photo cannot be read", str(error))
+            lost = _label_lines(dataset, labels, converted, report) or []
+            report.lose("a photo cannot be read", str(error), people=len(lost))
             continue
         key = len(converted.images) + 1
         record = {"id": key, "file_name": name, "width": width, "height": height, "image_root": root}
         converted.images.append(record)
-        for line in _label_lines(dataset, labels, converted, report):
+        lines = _label_lines(dataset, labels, converted, report)
+        converted.without_labels += lines is None
+        for line in lines or ():
             thirds = [v for *_, v in line.joints or () if v is not None]
             converted.fractional |= {key} if not all(map(float.is_integer, thirds)) else set()
             converted.above_one |= {key} if max(thirds, default=0) > 1 else set()
@@ -87,12 +89,13 @@ def _convert(dataset: YoloDataset, report: YoloReport, progress: Progress) -> _C
     return converted
 
 
-def _label_lines(dataset: YoloDataset, labels: Path, converted: _Converted, report: YoloReport) -> list[YoloLine]:
-    """The people in a label file."""
+def _label_lines(
+    dataset: YoloDataset, labels: Path, converted: _Converted, report: YoloReport
+) -> list[YoloLine] | None:
+    """The people in a label file; None where it is not there."""
     try:
         if not labels.exists():
-            converted.without_labels += 1
-            return []
+            return None
         converted.label_files[labels] += 1
         if not labels.is_file():  # reading a pipe would wait for ever
             report.lose("a label file is no regular file", _short(labels, dataset))
@@ -106,18 +109,21 @@ def _label_lines(dataset: YoloDataset, labels: Path, converted: _Converted, repo
         if not (words := text.split()):
             continue
         place = f"{_short(labels, dataset)}, line {number}"
+        kind = kind_of(words)
+        if kind is not None and kind not in dataset.orders:
+            _leave_out(dataset, kind, place, report)
+            continue
         try:
             line = read_line(words, dataset.joints, dataset.dimensions)
         except LineError as error:
             report.lose(str(error), f"{place}: {len(words)} values", people=1)
             continue
-        if line.kind not in dataset.orders:
-            _leave_out(dataset, line.kind, place, report)
-        elif line in found:
+        if line in found:
             report.note("a line is there twice: one of them is taken", place)
-        else:
-            found[line] = None
-            _note_oddities(line, dataset, place, report)
+            continue
+        found[line] = None
+        if line.score is not None:
+            report.note("a line ends with a score, which is not kept", place)
     return list(found)
 
 
@@ -132,14 +138,6 @@ def _leave_out(dataset: YoloDataset, kind: int, place: str, report: YoloReport) 
         report.lose(f"an object is of class {kind}, which names does not have", place, people=1)
     else:
         report.leave_out(f"an object of class {shown(name)}, not a person")
-
-
-def _note_oddities(line: YoloLine, dataset: YoloDataset, place: str, report: YoloReport) -> None:
-    if line.other_dimensions:
-        numbers = 5 - dataset.dimensions
-        report.note(f"a line has {numbers} numbers a joint, kpt_shape says {dataset.dimensions}: taken as it is", place)
-    if line.score is not None:
-        report.note("a line ends with a score, which is not kept", place)
 
 
 def _in_pixels(dataset: YoloDataset, line: YoloLine, width: int, height: int) -> dict[str, Any]:

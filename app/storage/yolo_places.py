@@ -54,6 +54,8 @@ def find_photos(path: Path, content: dict[str, Any], report: YoloReport) -> Yolo
     """
     bases, missing = _bases(path, content)
     found, seen, problems = YoloPhotos(), set[Path](), list[str]()
+    numbers: dict[Path, int] = {}
+    listed_folders: set[Path] = set()
     for split in _SPLITS:
         places = content.get(split, [])
         for text in places if isinstance(places, list) else [places]:
@@ -64,11 +66,20 @@ def find_photos(path: Path, content: dict[str, Any], report: YoloReport) -> Yolo
             except YoloError as error:
                 problems.append(str(error))
                 continue
-            listed = _in_folder(place, found, report) if place.is_dir() else _in_list(place, bases, report)
+            if not place.is_dir():
+                listed = _in_list(place, bases, report)
+            elif (real := place.resolve()) in listed_folders:
+                continue
+            else:
+                listed_folders.add(real)
+                found.folders.append(place)
+                numbers.setdefault(place, len(numbers))
+                listed = _in_folder(place, report)
             for root, name in listed:
                 if (photo := root / name) not in seen:
                     seen.add(photo)
-                    found.names.append((_index(found.roots, root), name))
+                    found.names.append((numbers.setdefault(root, len(numbers)), name))
+    found.roots.extend(numbers)
     if not found.folders and not found.names:
         raise YoloError(problems[0] if problems else f"{path}: it names no folder of images (train, val).")
     for problem in problems:
@@ -104,11 +115,7 @@ def _place(path: Path, split: str, place: str, bases: Sequence[Path], missing: s
     raise YoloError(f"{path}: its {what} {shown(place)} ({split}) {reason}")
 
 
-def _in_folder(folder: Path, found: YoloPhotos, report: YoloReport) -> Iterator[tuple[Path, str]]:
-    if folder.resolve() in [known.resolve() for known in found.folders]:
-        return
-    found.folders.append(folder)
-    _index(found.roots, folder)
+def _in_folder(folder: Path, report: YoloReport) -> Iterator[tuple[Path, str]]:
     images = scan_folder(folder)
     for unread in images.unread:
         text = f"a {unread.kind} photo is not read here: {unread.cure}"
@@ -166,12 +173,6 @@ def _listed(text: str, file: Path, bases: Sequence[Path]) -> tuple[Path | None, 
             elif photo.is_file():
                 return photo, ""
     return None, reason
-
-
-def _index(roots: list[Path], root: Path) -> int:
-    if root not in roots:
-        roots.append(root)
-    return roots.index(root)
 
 
 def shown(text: str) -> str:

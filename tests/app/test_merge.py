@@ -10,10 +10,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from storage_builders import find_image, import_coco, make_coco, write_coco
+from PIL import Image
+from round_trip import exported
+from storage_builders import MODEL, find_image, import_coco, make_coco, make_prediction, make_project, write_coco
 
 from app.document.records import HUMAN, Box, Change, Edit, Joint, Person
+from app.storage import attach, meeting
+from app.storage import merge_report as merge_report_module
+from app.storage.attach import AttachProgress
 from app.storage.coco_import import stage_coco
+from app.storage.coco_person import read_person
+from app.storage.frames import compare_frames
+from app.storage.import_report import ReadReport, add_left_out
 from app.storage.merge_report import MergeReport, _compared, merge_report
 from app.storage.project import Project
 from app.storage.snapshot import snapshot
@@ -72,7 +80,7 @@ def test_the_choice_decides_about_overlapping_people(
     steps = list(project.attach_staging(staging, batch=2, overlaps=choice))
     assert boxes(project, "a one.jpg") == expected
     assert len(boxes(project, "b/two.jpg")) == 3, "the new one has come, the others are the same"
-    added, skipped, replaced = steps[-1][3:]
+    added, skipped, replaced = steps[-1][3:6]
     assert (added, skipped, replaced) == counts
     assert [row.people for row in project.image_rows()] == [3, len(expected), 0]
 
@@ -177,3 +185,213 @@ def test_a_crowd_replaces_nobody(project: Project, tmp_path: Path) -> None:
     assert merge_report(project.path, path).overlapping == 0
     list(project.attach_staging(path, overlaps="theirs"))
     assert boxes(project, "a one.jpg") == [MINE, THEIRS]
+
+
+def staged(folder: Path, name: str, **changes: Any) -> Path:
+    """A prepared file of one's own making, with people of those boxes on one image."""
+    path = folder / f"{name}.staging"
+    stage_coco(write_coco(folder / f"{name}.json", make_coco(**changes)), path, [folder], lambda *_: None)
+    return path
+
+
+def people_at(*boxes: list[float], image: int = 42) -> list[dict[str, Any]]:
+    return [
+        {"id": 10 + at, "image_id": image, "category_id": 9, "bbox": box, "area": 1, "iscrowd": 0}
+        for at, box in enumerate(boxes)
+    ]
+
+
+@pytest.fixture
+def one_label(tmp_path: Path) -> Project:
+    project = Project.create(tmp_path / "one.poseproj")
+    list(project.attach_staging(staged(tmp_path, "a", annotations=people_at([100, 100, 100, 100]))))
+    return project
+
+
+@pytest.mark.parametrize("batch", [1, 2000])
+@pytest.mark.parametrize(
+    ("choice", "lefts", "counts"),
+    [("mine", [100], (0, 2, 0)), ("theirs", [90, 112], (2, 0, 1)), ("both", [90, 100, 112], (2, 0, 0))],
+)
+def test_two_people_of_a_file_on_one_label(
+    one_label: Project, tmp_path: Path, batch: int, choice: Any, lefts: list[int], counts: tuple[int, int, int]
+) -> None:
+    path = staged(tmp_path, "b", annotations=people_at([90, 100, 100, 100], [112, 100, 100, 100]))
+    report = merge_report(one_label.path, path)
+    assert (report.same, report.overlapping) == (0, 2)
+    steps = list(one_label.attach_staging(path, batch=batch, overlaps=choice))
+    assert steps[-1][3:6] == counts
+    assert sorted(box.x for box in boxes(one_label, "a one.jpg")) == lefts
+    one_label.close()
+
+
+@pytest.mark.parametrize("lefts", [(100, 112), (112, 100)])
+def test_a_label_that_the_file_has_as_well_gives_way_to_nobody(
+    one_label: Project, tmp_path: Path, lefts: tuple[int, int]
+) -> None:
+    path = staged(tmp_path, "b", annotations=people_at(*([left, 100, 100, 100] for left in lefts)))
+    assert (merge_report(one_label.path, path).same, merge_report(one_label.path, path).overlapping) == (1, 1)
+    steps = list(one_label.attach_staging(path, batch=1, overlaps="theirs"))
+    assert steps[-1][3:6] == (1, 1, 0)
+    assert sorted(box.x for box in boxes(one_label, "a one.jpg")) == [100, 112]
+    one_label.close()
+
+
+def test_a_merge_that_was_broken_off_loses_nobody(one_label: Project, tmp_path: Path) -> None:
+    (elsewhere,) = people_at([0, 0, 9, 9], image=700)
+    both = people_at([90, 100, 100, 100], [112, 100, 100, 100])
+    path = staged(tmp_path, "b", annotations=[*both, {**elsewhere, "id": 99}])
+    steps = one_label.attach_staging(path, batch=1, overlaps="theirs")
+    for state in steps:
+        if state.people_added:
+            break
+    steps.close()  # type: ignore[attr-defined]
+    report = merge_report(one_label.path, path)
+    assert (report.people, report.same, report.overlapping) == (3, 2, 0)
+    assert list(one_label.attach_staging(path, batch=1, overlaps="theirs"))[-1][3:6] == (1, 0, 0)
+    assert sorted(box.x for box in boxes(one_label, "a one.jpg")) == [90, 112]
+    assert [row.people for row in one_label.image_rows()] == [1, 2]
+    one_label.close()
+
+
+def test_labels_are_read_once_an_image(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = Project.create(tmp_path / "p.poseproj")
+    for name, shift in (("a", 0.0), ("b", 0.5)):
+        path = staged(tmp_path, name, annotations=people_at(*([at + shift, 10, 60, 90] for at in range(100))))
+        if name == "a":
+            list(project.attach_staging(path))
+    read: list[int] = []
+
+    def counting(*arguments: Any) -> Person:
+        read.append(1)
+        return read_person(*arguments)
+
+    for module in (attach, meeting, merge_report_module):
+        monkeypatch.setattr(module, "read_person", counting)
+    merge_report(project.path, path)
+    list(project.attach_staging(path, batch=10, overlaps="both"))
+    assert len(read) <= 600, "ours and theirs; in the report, for those who are gone, and in the merge"
+    project.close()
+
+
+# Photos that are measured in another frame
+
+
+SIDEWAYS = "s.jpg"
+UPRIGHT, STORED = (400, 600), (600, 400)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", STORED, "teal").save(tmp_path / SIDEWAYS, exif=exif)
+    return tmp_path
+
+
+def sideways(folder: Path, name: str, size: tuple[int, int], people: bool = True) -> Path:
+    """Labels of the sideways photo that fit this size alone, and a dog."""
+    box = [size[0] - 150, size[1] - 350, 140, 340] if size[1] > 400 else [450, 50, 140, 300]
+    image = {"id": 42, "file_name": SIDEWAYS, "width": size[0], "height": size[1]}
+    dog = {"id": 90, "image_id": 42, "category_id": 18, "bbox": box, "area": 25, "iscrowd": 0, "by": name}
+    return staged(folder, name, images=[image], annotations=[*people_at(box), dog] if people else [])
+
+
+def attach_all(project: Project, path: Path) -> AttachProgress:
+    return list(project.attach_staging(path, overlaps="both"))[-1]
+
+
+@pytest.mark.parametrize("viewed", [False, True])
+def test_a_photo_without_labels_takes_the_frame_of_those_that_come(folder: Path, viewed: bool) -> None:
+    project = Project.create(folder / "p.poseproj")
+    project.add_images(project.add_root(folder), [SIDEWAYS])
+    image = find_image(project, SIDEWAYS)
+    if viewed:
+        project.update_image_size(image, *UPRIGHT)
+    path = sideways(folder, "stored", STORED)
+    assert merge_report(project.path, path).left_out == 0
+    assert attach_all(project, path).people_added == 1
+    record, (person,), _ = project.load_image(image)
+    assert (record.width, record.height) == STORED and person.box.x == 450
+    project.close()
+
+
+def test_an_import_without_people_is_followed_by_one_in_another_frame(folder: Path) -> None:
+    """The photo is listed once, with the size that the labels fit."""
+    project = Project.create(folder / "p.poseproj")
+    attach_all(project, sideways(folder, "upright", UPRIGHT, people=False))
+    assert attach_all(project, sideways(folder, "stored", STORED)).people_added == 1
+    (image,) = exported(project)["images"]
+    assert (image["width"], image["height"]) == STORED
+    (image,) = exported(project, source=1)["images"]
+    assert (image["width"], image["height"]) == UPRIGHT
+    project.close()
+
+
+@pytest.mark.parametrize("sizes", [(UPRIGHT, STORED), (STORED, UPRIGHT)])
+def test_people_of_another_frame_are_left_out_counted_and_kept_for_export(folder: Path, sizes: Any) -> None:
+    project = Project.create(folder / "p.poseproj")
+    attach_all(project, sideways(folder, "first", sizes[0]))
+    for name in ("second", "again"):
+        path = sideways(folder, name, sizes[1])
+        report = merge_report(project.path, path)
+        assert (report.people, report.same, report.overlapping, report.left_out) == (1, 0, 0, 1)
+        steps = project.attach_staging(path, batch=1)
+        state = next(steps)
+        assert merge_report(project.path, path).left_out == 1, "also when only a part of it is here"
+        *_, state = steps
+        assert (state.people_added, state.people_left_out, state.left_out_on) == (0, 1, (SIDEWAYS,))
+    record, people, _ = project.load_image(find_image(project, SIDEWAYS))
+    assert (record.width, record.height) == sizes[0] and len(people) == 1
+    content = exported(project)
+    assert [(one["width"], one["height"]) for one in content["images"]] == [*sizes]
+    ids = [one["id"] for one in content["images"]]
+    assert [(one["image_id"], one["bbox"]) for one in content["annotations"] if one["category_id"] == 9] == [
+        (ids[0], content["annotations"][0]["bbox"]), (ids[1], content["annotations"][2]["bbox"])
+    ]  # fmt: skip
+    assert [one["image_id"] for one in content["annotations"] if one["category_id"] == 18] == [ids[0], ids[1], ids[1]]
+    training = exported(project, purpose="training")
+    assert len(training["images"]) == len(training["annotations"]) == 1
+    assert exported(project, source=2) == json.loads((folder / "second.json").read_text())
+    project.close()
+
+
+def test_many_photos_of_a_folder_take_no_longer_for_each(tmp_path: Path) -> None:
+    def steps(images: int) -> int:
+        folder = tmp_path / str(images)
+        folder.mkdir()
+        names = [f"{index}.jpg" for index in range(images)]
+        project = make_project(folder / "p.poseproj", 0)
+        project.add_images(project.add_root(folder), names)
+        project.close()
+        records = [{"id": key, "file_name": name, "width": 64, "height": 48} for key, name in enumerate(names)]
+        path = staged(folder, "a", images=records, annotations=[])
+        count = 0
+
+        def tick() -> None:
+            nonlocal count
+            count += 1
+
+        with snapshot(project.path, path) as connection:
+            connection.execute("ATTACH ? AS staging", (str(path),))
+            connection.set_progress_handler(tick, 100)
+            assert len(compare_frames(connection, 1, 0, images).taken) == images
+        return count
+
+    assert steps(400) < 3 * steps(200)
+
+
+def test_predictions_keep_their_frame(folder: Path) -> None:
+    project = Project.create(folder / "p.poseproj")
+    project.add_images(project.add_root(folder), [SIDEWAYS])
+    image = find_image(project, SIDEWAYS)
+    project.store_predictions(image, MODEL, [make_prediction(0)], *UPRIGHT)
+    state = attach_all(project, sideways(folder, "stored", STORED))
+    assert (state.people_added, state.people_left_out) == (0, 1)
+    written = exported(project)["images"]
+    assert [(one["width"], one["height"]) for one in written] == [STORED, UPRIGHT]
+    report = ReadReport("stored.json", people=1)
+    add_left_out(report, state)
+    assert report.warns and (report.people, report.lost_people) == (0, 1)
+    assert "1 left out: people: its photo has labels here" in report.text() and SIDEWAYS in report.text()
+    project.close()

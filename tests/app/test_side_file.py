@@ -142,7 +142,7 @@ def test_edits_that_wait_for_a_full_disk_are_kept_when_the_project_is_closed(
     for key in (1, 2):
         store.save(adding(key))
     assert store.close() == 2
-    assert store.left_in == elsewhere / "q.poses.unsaved.jsonl"
+    assert store.left_in and store.left_in.parent == elsewhere and store.left_in.name.endswith(".poses.unsaved.jsonl")
     assert [line["edit"]["people"][0]["after"]["key"] for line in lines(store.left_in)] == [1, 2]
     assert {line["project"] for line in lines(store.left_in)} == {str(tmp_path / "q.poses")}
     again = ProjectStore(lambda: Project.open(tmp_path / "q.poses"), elsewhere=elsewhere)
@@ -184,3 +184,38 @@ def test_whatever_an_edit_holds_can_be_kept(store: ProjectStore, tmp_path: Path)
     strange = replace(adding(1), text=object())  # type: ignore[arg-type]
     path = store.call(lambda project: SideFile(project.path).keep([strange], "strange", project))
     assert lines(path)[0]["edit"]["text"].startswith("<object")
+
+
+def test_a_disk_that_fills_up_in_the_middle_of_a_line_leaves_none_of_it(store: ProjectStore, tmp_path: Path) -> None:
+    resource = pytest.importorskip("resource")
+    assert store.path is not None
+    side = SideFile(store.path)
+    path = store.call(lambda project: side.keep([NO_IMAGE], "a reason", project))
+    before = path.read_bytes()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def keep(project: Project) -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 100, hard))
+        try:
+            side.keep([NO_TEXT], "a reason", project)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+    with pytest.raises(OSError):
+        store.call(keep)
+    assert path.read_bytes() == before
+    store.call(lambda project: side.keep([NO_TEXT], "a reason", project))
+    assert len(lines(path)) == 2
+
+
+def test_projects_of_one_name_have_side_files_of_their_own(store: ProjectStore, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "unsaved"
+    folders = [tmp_path / "one", tmp_path / "two"]
+    sides = [SideFile(folder / "part-1.poseproj", elsewhere) for folder in folders]
+    for folder in folders:
+        folder.write_text("no folder, so that nothing can be written in it")
+    kept = store.call(lambda project: sides[0].keep([NO_IMAGE], "a reason", project))
+    assert kept.parent == elsewhere and kept.name.startswith("part-1") and kept.name.endswith(".poseproj.unsaved.jsonl")
+    (note,) = sides[0].notes()
+    assert note.startswith(f"{kept}: 1 edit is in it")
+    assert sides[1].notes() == ()

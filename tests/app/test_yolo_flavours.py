@@ -1,5 +1,6 @@
 """YOLO-pose as other tools write it: lists of photos, splits, scores, classes, names; nothing is lost in silence."""
 
+import cProfile
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,8 +10,10 @@ from PIL import Image
 
 from app.document.records import Person
 from app.storage.project import Project
+from app.storage.yolo_description import read_description
 from app.storage.yolo_import import stage_yolo
 from app.storage.yolo_places import YoloError
+from app.storage.yolo_report import YoloReport
 from msarcnn.coco_report import ReadReport, ReportLine
 from msarcnn.skeleton import load_skeleton
 
@@ -144,11 +147,60 @@ def test_what_is_lost_is_counted_by_reason_and_warned_of(folder: Path, tmp_path:
     assert "154 people could not be read" in report.summary()
 
 
-def test_two_numbers_a_joint_though_three_are_stated(folder: Path, tmp_path: Path) -> None:
-    photo(folder, "images/train/a.jpg", f"0 {BOX} 0.25 0.5 " + "0 0 " * 16)
+@pytest.mark.parametrize(("dimensions", "values"), [(3, 39), (3, 40), (2, 56)])
+def test_lines_of_another_length_than_stated_are_no_people(
+    folder: Path, tmp_path: Path, dimensions: int, values: int
+) -> None:
+    """An outline of 19 points has as many values as a box with 17 joints of two numbers."""
+    own = f"0 {BOX} " + "0.5 0.5 2 "[: 8 if dimensions == 2 else 10] * 17
+    photo(folder, "images/train/a.jpg", " ".join(["0", *["0.25"] * (values - 1)]), own)
+    report, people = read(describe(folder, kpt_shape=[17, dimensions]), tmp_path)
+    assert len(people["a.jpg"]) == 1 == report.lost_people
+    text = "kpt_shape should be" if values != 40 else "neither a box"
+    assert line_about(report, text).places == [f"labels/train/a.txt, line 1: {values} values"]
+
+
+def test_outlines_of_other_things_cost_no_people(folder: Path, tmp_path: Path) -> None:
+    outline = "0.1 0.1 0.2 0.1 0.2 0.2 0.1 0.2"
+    photo(folder, "images/train/a.jpg", person(), f"1 {outline}", f"1 {outline} 0.3 0.3", f"1 {BOX}", f"7 {outline}")
+    report, people = read(describe(folder, names=["person", "car"]), tmp_path)
+    assert len(people["a.jpg"]) == 1 and report.lost_people == 1
+    assert line_about(report, "an object of class car").count == 3
+    assert line_about(report, "class 7, which names does not have").count == 1
+
+
+def test_rounded_visibilities_are_no_confidences(folder: Path, tmp_path: Path) -> None:
+    photo(folder, "images/train/a.jpg", person(third=["2.0000001", "0.9995", "0.0001", "1.000", *(1,) * 13]))
+    photo(folder, "images/train/b.jpg", person(third=(1,) * 17))
     report, people = read(describe(folder), tmp_path)
-    assert people["a.jpg"][0].labelled_joints == 1 and people["a.jpg"][0].joints[0].x == 50
-    assert line_about(report, "2 numbers a joint").count == 1
+    assert [joint.v for joint in people["a.jpg"][0].joints] == [2, 1, 0, *(1,) * 14]
+    assert {joint.v for joint in people["b.jpg"][0].joints} == {1}
+    assert not report.warns
+
+
+def test_people_of_a_photo_that_cannot_be_read_are_lost(folder: Path, tmp_path: Path) -> None:
+    photo(folder, "images/train/a.jpg", person())
+    photo(folder, "images/train/b.jpg", *[person(box=f"0.{n} 0.5 0.4 0.8") for n in (4, 5, 6)], f"1 {BOX}", "0 1 1")
+    photo(folder, "images/train/c.jpg")
+    for name in "bc":
+        (folder / f"images/train/{name}.jpg").write_text("no photo")
+    report, _ = read(describe(folder, names=["person", "car"]), tmp_path)
+    assert (report.people, report.lost_people) == (1, 4)
+    assert line_about(report, "a photo cannot be read").count == 2
+    assert not [line for line in report.lines if "has no label file" in line.text]
+
+
+def test_many_folders_take_no_longer_for_each(folder: Path, tmp_path: Path) -> None:
+    def paths(count: int) -> int:
+        for number in range(count):
+            photo(folder, f"images/{number}/a.jpg")
+        description = describe(folder, [f"images/{number}" for number in range(count)])
+        profile = cProfile.Profile()
+        photos = profile.runcall(read_description, description, YoloReport()).photos
+        assert [root for root, _ in photos.names] == list(range(count))
+        return sum(entry.callcount for entry in profile.getstats())
+
+    assert paths(160) < 3 * paths(80)
 
 
 def test_marks_of_windows_and_lines_that_are_there_twice(folder: Path, tmp_path: Path) -> None:

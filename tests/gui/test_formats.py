@@ -228,6 +228,25 @@ def test_merging_asks_whose_labels_stay(
     qtbot.waitUntil(lambda: "is here already" in window.message_bar.text, timeout=_LONG)
 
 
+def test_people_measured_in_another_frame_are_said_to_be_left_out(
+    window: MainWindow, qtbot: QtBot, coco_file: Path, answer: Any
+) -> None:
+    content = json.loads(coco_file.read_text())
+    Image.new("RGB", (400, 400)).save(coco_file.parents[1] / "photos/0.jpg")
+    content["images"][0] |= {"width": 400, "height": 400}
+    content["annotations"][0]["bbox"] = [300, 300, 60, 60]
+    theirs = coco_file.with_name("theirs.json")
+    theirs.write_text(json.dumps(content))
+    answer(theirs)
+    trigger(window, qtbot, "merge")
+    qtbot.waitUntil(lambda: "0 people are new, 1 are here already. 1 people" in window.message_bar.text, timeout=_LONG)
+    choose(window, qtbot, "Merge", window.merging.ended)
+    assert "0 people came, 1 did not. 1 people of it are left out" in window.message_bar.text
+    assert "(0.jpg)" in window.message_bar.text
+    report = window.session.store.call(lambda project: project.kept_report())
+    assert report is not None and report.lost_people == 1 and report.lines[0].places == ["0.jpg"]
+
+
 def test_labels_from_elsewhere_are_about_the_photos_of_this_project(
     window: MainWindow, qtbot: QtBot, tmp_path: Path, coco_file: Path, answer: Any
 ) -> None:
