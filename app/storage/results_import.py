@@ -209,7 +209,8 @@ class _Reader:
         """The entry's pixels to one of the photo's, in x and in y."""
         size = self._images.sizes[match.key]
         if person.image_size is not None:
-            return copy_scale(person.image_size, size) or _NO_SCALE
+            width, height = map(round, person.image_size)
+            return copy_scale((width, height), size) or _NO_SCALE
         scale = self._images.scales.get(match.key)
         if scale is None or not match.by_id or not self._as_labels:
             return _NO_SCALE

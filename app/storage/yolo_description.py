@@ -12,16 +12,11 @@ import yaml
 from app.storage.yolo_places import YoloError, YoloPhotos, find_photos, shown
 from app.storage.yolo_report import YoloReport
 from msarcnn.joint_names import JointOrder, joint_order, own_order
-from msarcnn.person_names import is_person_name
+from msarcnn.person_names import is_person_name, is_thing_name
 from msarcnn.skeleton import load_skeleton
 
 _MOST_BYTES = 1 << 20
 _NOTHING = ("", "~", "null", "Null", "NULL")
-_OTHER_THINGS = """
-    animal bear bird bus bicycle car cat chicken cow deer dog donkey elephant face fish foot giraffe goat hand head
-    horse lion lizard macaque monkey motorcycle mouse panda pig rabbit rat sheep tiger truck vehicle wolf zebra
-"""
-"""What a data set with seventeen joints may be about instead, when it has one class only."""
 
 
 @dataclass
@@ -110,7 +105,7 @@ def _people(path: Path, classes: dict[int, str], report: YoloReport) -> list[int
         return people
     listed = ", ".join(shown(name) for name in list(classes.values())[:5])
     (only, *more) = classes
-    if more or classes[only].strip().lower().removesuffix("s") in _OTHER_THINGS.split():
+    if more or is_thing_name(classes[only]):
         cure = "Name the class of people person, in names."
         raise YoloError(f"{path}: none of its classes ({listed}) is called person, or a word for people. {cure}")
     report.decide(f"its only class, {listed}, is taken to be people")
