@@ -27,12 +27,12 @@ from app.controllers.estimation import Estimation
 from app.controllers.exporting import Exporting
 from app.controllers.fine_tuning import FineTuning
 from app.controllers.heatmaps import Heatmaps
-from app.controllers.import_reports import ImportReports
+from app.controllers.import_reports import REPORT, ImportReports
 from app.controllers.listing import Listing
 from app.controllers.merging import Merging
 from app.controllers.messages import Message, Messages
 from app.controllers.navigation import Navigation
-from app.controllers.opening import Opening
+from app.controllers.opening import IMPORT, Opening
 from app.controllers.photos import Photos
 from app.controllers.prefill import Prefill
 from app.controllers.session import Session
@@ -61,6 +61,8 @@ from app.workers.trainer_client import TrainerClient
 
 TITLE = "MSA R-CNN pose labeller"
 _TOUR_SEEN = "tour_seen"
+_REASONS = (IMPORT, REPORT, "roots")
+"""Topics of what says already why there are no images."""
 _DRAGGED = ("window/joints_height", "window/shared_height")
 
 
@@ -266,7 +268,6 @@ class MainWindow(QMainWindow):
             self.empty.show_recent([(str(path), places.title_of(path)) for path in recent])
         else:
             self.status.show_saved(0)
-            self.messages.settle("opening")
         self._refresh_actions()
 
     def _first_image(self) -> None:
@@ -275,7 +276,7 @@ class MainWindow(QMainWindow):
             self.navigation.next_unfinished()
         if self.session.selection.current_image is None:
             self.navigation.next()
-        if self.model.total == 0 and not self.message_bar.waits:  # what is said already is the reason
+        if self.model.total == 0 and not self.message_bar.waits_about(*_REASONS):
             self.messages.post("There are no images here that can be read. Open another folder.", "warning")
 
     def _focus_canvas(self, image: int | None) -> None:

@@ -9,6 +9,9 @@ from app.controllers.messages import Messages
 from app.controllers.session import Session
 from app.storage.import_report import ReadReport, report_to_json
 
+REPORT = "import report"
+"""Topic of what an import has lost: the report of the newest one replaces others, but no question of another file."""
+
 
 class ImportReports(QObject):
     """`shown` carries a ReadReport for a dialog."""
@@ -26,7 +29,7 @@ class ImportReports(QObject):
             self._session.store.submit(lambda project: project.keep_report(report))
         choices = [("Show report…", lambda: self._show(report))]
         if report.warns:
-            self._messages.post(f"{report.summary()}.", "warning", choices, topic="import")
+            self._messages.post(f"{report.summary()}.", "warning", choices, topic=REPORT)
         elif report.lines:
             notes = "a note" if len(report.lines) == 1 else f"{len(report.lines)} notes"
             self._messages.post(f"{report.summary()}, with {notes}: File, Import report.", "info")

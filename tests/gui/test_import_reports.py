@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
-from window_helpers import Opener, WindowMaker, people
+from window_helpers import Opener, WindowMaker, people, two_sessions
 
 from app.dialogs.import_report import ImportReportDialog
 from app.main_window import MainWindow
@@ -113,17 +112,6 @@ def test_an_order_of_joints_that_is_not_known_is_asked(make_window: WindowMaker,
     window.message_bar.choose(1)
     qtbot.waitUntil(lambda: window.model.total == 4 and window.session.current_record() is not None, timeout=_LONG)
     qtbot.waitUntil(lambda: people(window) != () and people(window)[0].joints[0].x == 80.0, timeout=_LONG)
-
-
-def two_sessions(folder: Path, coco_file: Path) -> Path:
-    """Photos of the same names and sizes in two folders, and a file of labels that says nothing of folders."""
-    for session, colour in (("monday", "teal"), ("tuesday", "brown")):
-        (folder / session).mkdir(parents=True)
-        for index in range(4):
-            Image.new("RGB", (320, 240), colour).save(folder / session / f"{index}.jpg")
-    labels = folder / "labels.json"
-    labels.write_bytes(coco_file.read_bytes())
-    return labels
 
 
 def test_another_sessions_photos_of_the_same_names_are_not_taken_unasked(

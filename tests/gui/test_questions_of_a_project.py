@@ -92,7 +92,7 @@ def test_a_late_answer_about_the_folder_moves_no_other_project(
         return tmp_path / "chosen"
 
     monkeypatch.setattr(window.opening._asker, "folder", choose)
-    window.opening.ask_root()
+    window.opening.move_root(photos, "Where?")
     qtbot.wait(200)
     assert list(window.session.store.call(lambda project: project.roots()).values()) == [healthy]
 
