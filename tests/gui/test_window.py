@@ -191,7 +191,7 @@ def test_drawing_prefilling_accepting_and_the_heatmap(
     qtbot.waitUntil(lambda: window.scene._heatmap.isVisible(), timeout=30_000)
     window.editing.set_box(key, Box(50, 30, 100, 190))
     window.layers.set_threshold(0.05)
-    shown = window.scene.shown_predictions()
+    shown = window.proposals.now().shown
     people = len(document.people(image))
     window.editing.accept_shown()
     assert len(document.people(image)) >= people + (1 if shown else 0)
