@@ -26,7 +26,9 @@ class ImportReports(QObject):
     def take(self, report: ReadReport) -> None:
         """Keeps the report of an import that is here, and says what somebody should know."""
         if not self._session.read_only:
-            self._session.store.submit(lambda project: project.keep_report(report))
+            self._session.store.submit(
+                lambda project: project.keep_report(report), failed=lambda error: self._failed("kept", error)
+            )
         choices = [("Show report…", lambda: self._show(report))]
         if report.warns:
             self._messages.post(f"{report.summary()}.", "warning", choices, topic=REPORT)
@@ -36,7 +38,9 @@ class ImportReports(QObject):
 
     def show(self) -> None:
         """Shows the newest report of the open project."""
-        self._session.store.submit(lambda project: project.kept_report(), self._show)
+        self._session.store.submit(
+            lambda project: project.kept_report(), self._show, lambda error: self._failed("read", error)
+        )
 
     def save(self) -> None:
         """Asks where to, and writes the report that is shown as JSON."""
@@ -49,6 +53,9 @@ class ImportReports(QObject):
                 out.write_text(report_to_json(report), encoding="utf-8")
             except OSError as error:
                 self._messages.post(f"{out}: it cannot be written ({error.strerror}). Choose another folder.", "error")
+
+    def _failed(self, what: str, error: Exception) -> None:
+        self._messages.post(f"{self._session.path}: the import's report cannot be {what} ({error}).", "error")
 
     def _show(self, report: ReadReport | None) -> None:
         if report is None:

@@ -10,6 +10,7 @@ from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 from window_helpers import Opener, WindowMaker, people, two_sessions
 
+from app.dialogs.choice import ChoiceDialog
 from app.dialogs.import_report import ImportReportDialog
 from app.main_window import MainWindow
 
@@ -150,3 +151,39 @@ def test_merging_asks_whose_photos_are_meant_too(
     window.message_bar.choose("tuesday")
     qtbot.waitUntil(lambda: "Merge" in window.message_bar.choice_texts(), timeout=_LONG)
     assert "4 images are new" in window.message_bar.text
+
+
+def test_many_categories_are_a_list_and_the_answer_imports(
+    make_window: WindowMaker, coco_file: Path, qtbot: QtBot
+) -> None:
+    def many(content: dict[str, Any]) -> None:
+        content["categories"] = [{"id": key, "name": f"gadget number {key}"} for key in range(1, 101)]
+        person = content["annotations"][0]
+        content["annotations"] = [{**person, "id": key, "category_id": key} for key in range(1, 101)]
+
+    window = make_window()
+    window.open_paths([change(coco_file, many)])
+    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("Choose…",), timeout=_LONG)
+    assert window.message_bar.height() < window.central.height() / 2
+    assert window.message_bar.text.endswith("Whose labels are people's?")
+    window.message_bar.choose(1)
+    dialog = window.findChild(ChoiceDialog)
+    assert dialog.choices.count() == 100 and dialog.isModal()
+    dialog.choices.setCurrentRow(41)
+    dialog.go.click()
+    qtbot.waitUntil(lambda: window.model.total == 4 and window.session.current_record() is not None, timeout=_LONG)
+    qtbot.waitUntil(lambda: len(people(window)) == 1, timeout=_LONG)
+
+
+def test_a_list_of_answers_goes_with_its_question(
+    make_window: WindowMaker, open_in: Opener, photos: Path, qtbot: QtBot
+) -> None:
+    window = make_window()
+    answers = [(str(number), lambda: None) for number in range(9)]
+    for end in (lambda: window.messages.settle("topic"), lambda: open_in(window, photos)):
+        window.messages.ask("Which?", answers, "topic")
+        window.message_bar.choose("Choose…")
+        assert window.findChildren(ChoiceDialog)[-1].isVisible()
+        end()
+        assert not any(dialog.isVisible() for dialog in window.findChildren(ChoiceDialog))
+        assert window.message_bar.text == ""

@@ -23,7 +23,7 @@ def ask_about_the_folder(window: MainWindow, asked: list[str]) -> None:
 
 
 def ask_about_conflicts(window: MainWindow, asked: list[str]) -> None:
-    window.merging._ask_whose("Whose labels stay?", asked.append)
+    window.merging._ask_whose("Whose labels stay?", asked.append, lambda: None)
 
 
 def ask_about_unsaved_edits(window: MainWindow, asked: list[str]) -> None:
