@@ -27,6 +27,7 @@ _YAML_SUFFIXES = (".yaml", ".yml")
 _PROJECTS = f"Projects (*{places.SUFFIX});;All files (*)"
 
 
+_TRIED_IMAGES = 200
 IMPORT = "import"
 """Topic of what keeps images or labels from the project that is opened."""
 
@@ -245,13 +246,18 @@ class Opening(QObject):
             self._ask_where(root, question)
             return
 
+        images = [row.path for row in self._session.rows.values() if row.root_key == key][:_TRIED_IMAGES]
+
+        def move(project: Project) -> None:
+            if images and not any((folder / image).is_file() for image in images):
+                raise ProjectError(path, f"none of the images that it expects is in {folder}", "Choose another.")
+            project.relocate_root(key, folder)
+
         def failed(error: Exception) -> None:
             self._ask_where(root, question)
             self._messages.post(str(error), "error")
 
-        self._session.store.submit(
-            lambda project: project.relocate_root(key, folder), lambda _: self.open_project(path), failed
-        )
+        self._session.store.submit(move, lambda _: self.open_project(path), failed)
 
     # Labels
 

@@ -192,7 +192,7 @@ def test_a_folder_that_the_project_has_already_is_refused_and_asked_again(
 ) -> None:
     other = tmp_path / "other"
     other.mkdir()
-    (photos / "0.jpg").rename(other / "0.jpg")
+    (other / "0.jpg").write_bytes((photos / "0.jpg").read_bytes())
     window = make_window()
     with qtbot.waitSignal(window.session.opened, timeout=_LONG):
         window.open_paths([photos, other])
@@ -202,11 +202,14 @@ def test_a_folder_that_the_project_has_already_is_refused_and_asked_again(
     assert project is not None
     window.open_paths([project])
     qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("Choose folder…",), timeout=_LONG)
-    monkeypatch.setattr(window.opening._asker, "folder", chooses([other, tmp_path / "moved"], []))
-    window.message_bar.choose(1)
-    qtbot.waitUntil(lambda: "already is an image folder" in window.message_bar.text, timeout=_LONG)
-    assert window.status.saved.text() == "saved"
-    window.message_bar.dismiss()
+    (tmp_path / "empty").mkdir()
+    answers = [other, tmp_path / "empty", tmp_path / "moved"]
+    monkeypatch.setattr(window.opening._asker, "folder", chooses(answers, []))
+    for reason in ("already is an image folder", "none of the images that it expects is in"):
+        window.message_bar.choose("Choose folder…")
+        qtbot.waitUntil(lambda reason=reason: reason in window.message_bar.text, timeout=_LONG)
+        assert window.status.saved.text() == "saved"
+        window.message_bar.dismiss()
     with qtbot.waitSignal(window.session.opened, timeout=_LONG):
         window.message_bar.choose("Choose folder…")
     assert set(window.session.roots.values()) == {other, tmp_path / "moved"}
