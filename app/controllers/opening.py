@@ -68,6 +68,8 @@ class Opening(QObject):
         self._import: LabelImport | None = None
         self._listing = False
         self._asked: Path | None = None
+        self._without_photos: tuple[Path, str] | None = None
+        """The folder that the opened labels are taken to be about though no photos of theirs are in it; their name."""
         session.open_failed.connect(self._open_failed)
         session.opened.connect(self._check_roots)
         session.closed.connect(messages.leave_project)
@@ -163,7 +165,7 @@ class Opening(QObject):
                 folder = folder or next(iter(near), annotations.parent)
                 self._run_import(annotations, folder)
             if images is None and folder is not None and folder not in near and not before.has_photos:
-                self._ask_for_photos_once_opened(annotations, folder)
+                self._without_photos = folder, annotations.name
 
         self._begin(project, annotations.stem, lambda: self._look_up(annotations, decide))
 
@@ -211,22 +213,15 @@ class Opening(QObject):
     # Where the images are
 
     def _check_roots(self) -> None:
-        """Asks about a folder that is gone; what is asked once another project is open is about that one."""
-        gone = [root for root in self._session.roots.values() if not root.is_dir()]
+        """Asks about a folder that is gone, or in which the photos of the opened labels are not."""
+        roots = list(self._session.roots.values())
+        gone = [root for root in roots if not root.is_dir()]
         if gone:
             text = f"{gone[0]}: the images' folder is not there any more. The labels are safe; say where it is now."
             self._ask_where(gone[0], text)
-
-    def _ask_for_photos_once_opened(self, labels: Path, root: Path) -> None:
-        """Asks for the photos of labels that are taken to be below `root`, once these are in the project."""
-        path = self._session.path
-
-        def ask() -> None:
-            self._session.opened.disconnect(ask)
-            if self._session.path == path and root in self._session.roots.values() and root.is_dir():
-                self._ask_where(root, f"{labels.name}: its images were not found near it. Where are they?")
-
-        self._session.opened.connect(ask)
+        elif self._without_photos and self._without_photos[0] in roots:
+            root, labels = self._without_photos
+            self._ask_where(root, f"{labels}: its images were not found near it. Where are they?")
 
     def _ask_where(self, root: Path, text: str) -> None:
         choices = [("Choose folder…", lambda: self.move_root(root, text))]
@@ -359,7 +354,7 @@ class Opening(QObject):
     ) -> None:
         self.close()
         self._messages.leave_project()  # also where none is open: what was said of another file does not matter now
-        self._asked = asked
+        self._asked, self._without_photos = asked, None
 
         def opened() -> None:
             self._settings.add_recent_project(project)

@@ -187,6 +187,21 @@ def test_where_the_photos_are_can_be_said_as_soon_as_it_is_asked_and_until_it_is
     assert window.message_bar.text == ""
 
 
+def test_where_the_photos_are_is_asked_after_other_questions_about_the_labels(
+    make_window: WindowMaker, coco_file: Path, photos: Path, qtbot: QtBot
+) -> None:
+    labels = far_from(photos, coco_file)
+    content = json.loads(labels.read_text())
+    content["categories"][0]["keypoints"] = [f"point {index}" for index in range(17)]
+    labels.write_text(json.dumps(content))
+    window = make_window()
+    window.open_paths([labels])
+    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("They are in COCO's order",), timeout=_LONG)
+    qtbot.waitUntil(lambda: window.session.is_open and window.central.currentWidget() is window.desk, timeout=_LONG)
+    window.message_bar.choose(1)
+    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("Choose folder…",), timeout=_LONG)
+
+
 def test_a_folder_that_the_project_has_already_is_refused_and_asked_again(
     make_window: WindowMaker, photos: Path, tmp_path: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
 ) -> None:
