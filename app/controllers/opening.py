@@ -18,16 +18,15 @@ from app.storage.folder_images import add_files
 from app.storage.project import Project
 from app.storage.settings import Settings
 from app.storage.shipped import sample_folder
-from app.workers.photo_files import PHOTO_PATTERNS, is_photo, list_photos, why_no_photo
+from app.workers.photo_files import PHOTO_PATTERNS, has_photo, is_photo, list_photos, why_no_photo
 
 _IMAGES = f"Images ({PHOTO_PATTERNS});;All files (*)"
 _COCO = "COCO annotations (*.json);;All files (*)"
 _YOLO = "YOLO-pose data set (*.yaml *.yml);;All files (*)"
 _YAML_SUFFIXES = (".yaml", ".yml")
 _PROJECTS = f"Projects (*{places.SUFFIX});;All files (*)"
+_TRIED_IMAGES = 100
 
-
-_TRIED_IMAGES = 200
 IMPORT = "import"
 """Topic of what keeps images or labels from the project that is opened."""
 
@@ -241,10 +240,11 @@ class Opening(QObject):
             self._ask_where(root, question)
             return
 
-        images = [row.path for row in self._session.rows.values() if row.root_key == key][:_TRIED_IMAGES]
+        images = [row.path for row in self._session.rows.values() if row.root_key == key]
+        tried = images[:: max(len(images) // _TRIED_IMAGES, 1)]
 
         def move(project: Project) -> None:
-            if images and not any((folder / image).is_file() for image in images):
+            if images and not any(has_photo(folder, image) for image in tried):
                 raise ProjectError(path, f"none of the images that it expects is in {folder}", "Choose another.")
             project.relocate_root(key, folder)
 
@@ -256,7 +256,7 @@ class Opening(QObject):
 
     # Labels
 
-    def _look_up(self, source: Path, then: Callable[["_Before"], None]) -> None:
+    def _look_up(self, source: Path, then: Callable[[_Before], None]) -> None:
         """Calls `then` with what the open project knows of labels."""
 
         def failed(error: Exception) -> None:
@@ -266,7 +266,7 @@ class Opening(QObject):
 
         self._session.store.submit(lambda project: _look_up(project, source), then, failed)
 
-    def _offer(self, source: Path, root: Path | None, before: "_Before") -> None:
+    def _offer(self, source: Path, root: Path | None, before: _Before) -> None:
         """Shows the project of labels that came before, and says what has changed in them.
 
         root: the image folder of a COCO file, None where it is not known; None for a data set that names its folders.
