@@ -15,7 +15,7 @@ from storage_builders import find_image, import_coco, make_coco, write_coco
 from app.document.records import HUMAN, Box, Change, Edit, Joint, Person
 from app.storage.coco_import import stage_coco
 from app.storage.merge_report import MergeReport, _compared, merge_report
-from app.storage.project import Project
+from app.storage.project import Project, staged_digest
 from app.storage.snapshot import snapshot
 
 
@@ -177,3 +177,24 @@ def test_a_crowd_replaces_nobody(project: Project, tmp_path: Path) -> None:
     assert merge_report(project.path, path).overlapping == 0
     list(project.attach_staging(path, overlaps="theirs"))
     assert boxes(project, "a one.jpg") == [MINE, THEIRS]
+
+
+def test_a_file_that_was_left_is_known_and_comes_all_the_same(project: Project, tmp_path: Path) -> None:
+    source, staging = write_coco(tmp_path / "theirs.json", theirs()), tmp_path / "staging.db"
+    stage_coco(source, staging, [tmp_path], lambda stage, done, total: None)
+    digest = staged_digest(staging)
+    assert not project.knows_content(source) and not project.was_left(digest)
+    for _ in range(2):
+        project.remember_left(digest)
+    assert project.knows_content(source) and project.was_left(digest)
+    assert import_coco(project, source, tmp_path)[1].people_added == 1
+
+
+def test_the_folder_that_labels_were_imported_with_is_known(project: Project, tmp_path: Path) -> None:
+    source = tmp_path / "mine.json"
+    assert project.source_root(source) == tmp_path
+    assert project.source_root(tmp_path / "theirs.json") is None
+    project.relocate_root(1, tmp_path / "moved")
+    assert project.source_root(source) == tmp_path / "moved"
+    import_coco(project, write_coco(source, theirs()), tmp_path / "another")
+    assert project.source_root(source) == tmp_path / "another", "the newest import counts"

@@ -10,6 +10,8 @@ from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
 from window_helpers import Opener, WindowMaker, people, two_sessions
 
+from app.controllers.import_reports import REPORT
+from app.controllers.opening import IMPORT
 from app.dialogs.choice import ChoiceDialog
 from app.dialogs.import_report import ImportReportDialog
 from app.main_window import MainWindow
@@ -187,3 +189,11 @@ def test_a_list_of_answers_goes_with_its_question(
         end()
         assert not any(dialog.isVisible() for dialog in window.findChildren(ChoiceDialog))
         assert window.message_bar.text == ""
+
+
+def test_a_report_does_not_end_the_question_of_another_file(make_window: WindowMaker) -> None:
+    window = make_window()
+    window.messages.ask("Whose labels are people's?", [("target", lambda: None)], IMPORT)
+    window.messages.post("150 people could not be read.", "warning", topic=REPORT)
+    window.message_bar.dismiss()
+    assert window.message_bar.choice_texts() == ("target",)
