@@ -8,6 +8,8 @@ from PySide6.QtCore import QObject, Signal
 
 _LEVELS = {"info": logging.INFO, "success": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
 _MOST_BUTTONS = 6
+_MOST_LETTERS = 60
+"""On buttons side by side; more leave no room for the question."""
 _log = logging.getLogger(__name__)
 
 
@@ -62,11 +64,11 @@ class Messages(QObject):
         dismissed: Callable[[], None] | None = None,
         level: str = "warning",
     ) -> None:
-        """Posts a question whose answers may be many: these are offered in a list of their own.
+        """Posts a question whose answers may be many or long: these are offered in a list of their own.
 
         Whoever leaves the list without an answer is asked again.
         """
-        if len(choices) > _MOST_BUTTONS:
+        if len(choices) > _MOST_BUTTONS or sum(len(words) for words, _ in choices) > _MOST_LETTERS:
             question = Message(text, level, tuple(choices), topic, dismissed)
             choices = [("Choose…", lambda: self.listed.emit(question))]
         self.post(text, level, choices, topic, dismissed)

@@ -181,8 +181,12 @@ def test_a_list_of_answers_goes_with_its_question(
     make_window: WindowMaker, open_in: Opener, photos: Path, qtbot: QtBot
 ) -> None:
     window = make_window()
-    answers = [(str(number), lambda: None) for number in range(9)]
-    for end in (lambda: window.messages.settle("topic"), lambda: open_in(window, photos)):
+    many = [(str(number), lambda: None) for number in range(9)]
+    long = [("a folder of a very long name indeed" + words, lambda: None) for words in ("/one", "/two")]
+    for answers, end in (
+        (many, lambda: window.messages.settle("topic")),
+        (long, lambda: open_in(window, photos)),
+    ):
         window.messages.ask("Which?", answers, "topic")
         window.message_bar.choose("Choose…")
         assert window.findChildren(ChoiceDialog)[-1].isVisible()
