@@ -24,15 +24,15 @@ from app.controllers.editing import Editing
 from app.controllers.effort import Effort
 from app.controllers.engine_status import EngineStatus
 from app.controllers.estimation import Estimation
-from app.controllers.exporting import Exporting
+from app.controllers.exporting import WAITS_FOR_SAVING, Exporting
 from app.controllers.fine_tuning import FineTuning
 from app.controllers.heatmaps import Heatmaps
-from app.controllers.import_reports import ImportReports
+from app.controllers.import_reports import REPORT, ImportReports
 from app.controllers.listing import Listing
 from app.controllers.merging import Merging
 from app.controllers.messages import Message, Messages
 from app.controllers.navigation import Navigation
-from app.controllers.opening import Opening
+from app.controllers.opening import IMPORT, Opening
 from app.controllers.photos import Photos
 from app.controllers.prefill import Prefill
 from app.controllers.session import Session
@@ -61,6 +61,9 @@ from app.workers.trainer_client import TrainerClient
 
 TITLE = "MSA R-CNN pose labeller"
 _TOUR_SEEN = "tour_seen"
+_SAVING = "saving"
+_REASONS = (IMPORT, REPORT, "roots")
+"""Topics of what says already why there are no images."""
 _DRAGGED = ("window/joints_height", "window/shared_height")
 
 
@@ -121,7 +124,9 @@ class MainWindow(QMainWindow):
         self.videos = Videos(self.opening, self.messages, asker, self)
         self.backups = Backups(session, self.messages)
         self.effort = Effort(session, self.messages, asker)
-        self.fine_tuning = FineTuning(session, self.engine, self.trainer, self.model, self.messages, settings, asker)
+        self.fine_tuning = FineTuning(
+            session, self.engine, self.trainer, self.model, self.messages, settings, asker, self.scene.key_names
+        )
         self.engine_status = EngineStatus(self.engine, self.fine_tuning, self.messages)
         self.conditions = Conditions(session, self.layers, self.prefill, self.fine_tuning, self.clipboard)
         self.closing = Closing(
@@ -227,7 +232,8 @@ class MainWindow(QMainWindow):
         session.closed.connect(lambda: self._show_project(False))
         session.saved.connect(self.status.show_saved)
         session.not_saved.connect(self.status.show_not_saved)
-        session.not_saved.connect(lambda text: self.messages.post(text, "error", topic="saving"))
+        session.not_saved.connect(self._say_not_saved)
+        session.saved.connect(lambda pending: self._settle_saving() if pending == 0 else None)
         session.set_aside.connect(lambda count, _: self.status.show_set_aside(count))
         session.set_aside.connect(lambda _, text: self.messages.post(text, "error", topic="set aside"))
         session.left_behind.connect(lambda text: self.messages.post(text, "error", of_window=True))
@@ -266,7 +272,6 @@ class MainWindow(QMainWindow):
             self.empty.show_recent([(str(path), places.title_of(path)) for path in recent])
         else:
             self.status.show_saved(0)
-            self.messages.settle("opening")
         self._refresh_actions()
 
     def _first_image(self) -> None:
@@ -275,7 +280,7 @@ class MainWindow(QMainWindow):
             self.navigation.next_unfinished()
         if self.session.selection.current_image is None:
             self.navigation.next()
-        if self.model.total == 0 and not self.message_bar.waits:  # what is said already is the reason
+        if self.model.total == 0 and not self.message_bar.waits_about(*_REASONS):
             self.messages.post("There are no images here that can be read. Open another folder.", "warning")
 
     def _focus_canvas(self, image: int | None) -> None:
@@ -302,6 +307,15 @@ class MainWindow(QMainWindow):
         self.message_bar.show_message(
             message.text, message.level, message.choices, message.topic, message.dismissed, message.of_window
         )
+
+    def _say_not_saved(self, text: str) -> None:
+        """Without edits that wait, it is about damage to the file: that does not go when edits are saved."""
+        waits = self.session.is_open and self.session.store.pending > 0
+        self.messages.post(text, "error", topic=_SAVING if waits else "damage")
+
+    def _settle_saving(self) -> None:
+        for topic in (_SAVING, WAITS_FOR_SAVING):
+            self.messages.settle(topic)
 
     def show_tour(self) -> None:
         """The five hints, with the keys as they are now."""

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog
 
+from app.controllers.messages import Message
+from app.dialogs.choice import ChoiceDialog
 from app.dialogs.effort import EffortDialog
 from app.dialogs.export import ExportChoices, ExportDialog, ExportSettings
 from app.dialogs.fine_tune import FineTuneDialog, LabelCounts
 from app.dialogs.import_report import ImportReportDialog
 from app.dialogs.split import SplitDialog
 from app.dialogs.video import VideoDialog
+from app.panels.message_bar import shortened
 from app.storage.import_report import ReadReport
 
 if TYPE_CHECKING:
@@ -25,6 +28,8 @@ class Questions:
         self._window = window
         self._fine_tuning, self._exporting, self._videos = window.fine_tuning, window.exporting, window.videos
         self._splitting, self._effort, self._reports = window.splitting, window.effort, window.import_reports
+        self._messages = window.messages
+        self._messages.listed.connect(self._show_choices)
         self._fine_tuning.asked.connect(self._ask_fine_tuning)
         self._exporting.asked.connect(self._ask_export)
         self._videos.asked.connect(self._ask_video)
@@ -60,6 +65,20 @@ class Questions:
     def _show_import_report(self, report: ReadReport) -> None:
         dialog = ImportReportDialog(report.summary(), report.text(), self._window)
         dialog.save_wanted.connect(self._reports.save)
+        _open(dialog)
+
+    def _show_choices(self, question: Message) -> None:
+        """Goes with the question: an answer to what does not hold any more would be given to something else."""
+        answers = [text for text, _ in question.choices]
+        dialog = ChoiceDialog(shortened(question.text), answers, question.topic, self._window)
+        dialog.chosen.connect(lambda place: question.choices[place][1]())
+        dialog.rejected.connect(
+            lambda: self._messages.ask(
+                question.text, question.choices, question.topic, question.dismissed, question.level
+            )
+        )
+        self._messages.project_left.connect(dialog.withdraw)
+        self._messages.settled.connect(dialog.settle)
         _open(dialog)
 
 

@@ -219,10 +219,10 @@ def measure_hover(folder: Path, labels: Path) -> None:
     image = window.session.selection.current_image
     assert image is not None
     window.session.document.set_predictions(image, found_in_crowd(window), MODEL)
-    wait(lambda: len(window.scene.shown_predictions()) == PREDICTIONS)
+    wait(lambda: len(window.proposals.now().shown) == PREDICTIONS)
     QTest.qWait(300)
     port, people = window.canvas.viewport(), window.session.document.people(image)
-    prediction = window.scene.shown_predictions()[0].key
+    prediction = window.proposals.now().shown[0].key
     for text, select in (
         ("nobody", window.session.selection.clear),
         ("a person", lambda: setattr(window.session.selection, "person", people[22].key)),

@@ -122,7 +122,7 @@ def heatmap(stage: Stage) -> None:
     """Why the model put a wrist where it is."""
     stage.open_sample(SHOWN)
     session = stage.window.session
-    session.selection.prediction = stage.window.scene.shown_predictions()[0].key
+    session.selection.prediction = stage.window.proposals.now().shown[0].key
     stage.do("accept")
     image = session.selection.current_image
     assert image is not None

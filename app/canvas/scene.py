@@ -22,7 +22,7 @@ from app.canvas.proposal_items import ProposalItems
 from app.canvas.proposals import Proposals
 from app.commands.predictions import Proposal
 from app.document.document import Document
-from app.document.records import Box, Person, Prediction
+from app.document.records import Box, Person
 from app.document.selection import Selection
 
 if TYPE_CHECKING:
@@ -215,10 +215,6 @@ class PoseScene(QGraphicsScene):
             item.set_unit(unit)
         self._proposed.set_unit(unit)
         self._write_scores()
-
-    def shown_predictions(self) -> tuple[Prediction, ...]:
-        """The predictions that are on screen."""
-        return tuple(proposal.prediction for proposal in self._proposals.now().shown)
 
     # Following the document
 

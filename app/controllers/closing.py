@@ -13,6 +13,8 @@ from app.workers.decoder_client import ImageLoader
 from app.workers.engine_client import EngineClient
 
 _DRAIN_SECONDS = 5.0
+_TRAINING, _UNSAVED = "closing while training", "closing unsaved"
+"""Topics of the two questions."""
 
 
 class Closable(Protocol):
@@ -43,13 +45,15 @@ class Closing(QObject):
         self._training_decided = self._loss_accepted = False
         self._finished = False
         session.closed.connect(self._forget_answers)
+        session.saved.connect(lambda pending: self._all_saved() if pending == 0 else None)
+        fine_tuning.changed.connect(self._training_changed)
 
     def may_close(self) -> bool:
         """Returns whether the window may close now; if not, a message asks, and its answer closes."""
         if self._fine_tuning.running and not self._training_decided:
             choices = [("Keep it running", self._keep_training), ("Stop it, keep the best", self._stop_training)]
             text = "A training run is under way. It can go on without this window; its project finds it again."
-            self._messages.post(text, "warning", choices, topic="closing")
+            self._messages.post(text, "warning", choices, topic=_TRAINING, dismissed=self._forget_answers)
             return False
         if self._session.is_open and not self._loss_accepted and not self._saved():
             count = self._session.store.pending
@@ -57,13 +61,23 @@ class Closing(QObject):
                 f"{count} changes are not saved: the disk refuses them. Free some space, then close again. Closing now "
                 "keeps them in a file beside the project, if there is room for that."
             )
-            self._messages.post(text, "error", [("Close without saving them", self._accept_loss)], topic="closing")
+            choices = [("Close without saving them", self._accept_loss)]
+            self._messages.post(text, "error", choices, topic=_UNSAVED, dismissed=self._forget_answers)
             return False
         return True
 
     def _forget_answers(self) -> None:
-        """They were given about the project that is closed."""
+        """They were given in order to close, or about a project that is closed."""
         self._training_decided = self._loss_accepted = False
+
+    def _all_saved(self) -> None:
+        self._messages.settle(_UNSAVED)
+        self._forget_answers()
+
+    def _training_changed(self) -> None:
+        if not self._fine_tuning.running:
+            self._messages.settle(_TRAINING)
+            self._training_decided = False
 
     def finish(self) -> None:
         """Ends everything. Idempotent."""

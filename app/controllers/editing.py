@@ -120,12 +120,10 @@ class Editing(QObject):
 
     def delete(self) -> None:
         person, joint = self._selection.person, self._selection.joint
-        if person is None:
-            self.reject()
-        elif joint is not None:
+        if person is not None and joint is not None:
             self._push(joints.delete_joint(self._document, self._image(), person, joint))
         else:
-            self._push(people.delete_person(self._document, self._image(), person))
+            self._on_person(people.delete_person)
 
     def cycle_visibility(self) -> None:
         if self._selection.person is not None and self._selection.joint is not None:
@@ -226,8 +224,8 @@ class Editing(QObject):
     def accept_and_go_on(self) -> None:
         """Space: everything shown becomes a label; a photo that the model is still looking at is not left behind."""
         if self._awaited() and not self._proposals.now().shown:
-            text = "The model is still looking at this photo. D goes on without it."
-            self._messages.post(text, "info", topic="prefill")
+            way = self._scene.key_names.hint(" {next_image} goes on without it.")
+            self._messages.post(f"The model is still looking at this photo.{way}", "info", topic="prefill")
             return
         self.accept_shown()
         self._navigation.next()

@@ -12,6 +12,8 @@ from app.document.records import Box
 from app.workers.engine_client import EngineClient
 from app.workers.payloads import EstimateResult
 
+_TOPIC = "estimate"
+
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
@@ -36,6 +38,7 @@ class Estimation(QObject):
         super().__init__(session)
         self._session, self._engine, self._messages = session, engine, messages
         self._waiting: dict[int, tuple[int, _Wish]] = {}
+        session.set_awaited(lambda: frozenset(wish.image for _, wish in self._waiting.values()))
         engine.ready.connect(lambda _: self._ask_again())
         session.closed.connect(self._drop_all)
 
@@ -70,11 +73,12 @@ class Estimation(QObject):
     def _ask(self, wish: _Wish) -> None:
         def done(result: EstimateResult) -> None:
             self._waiting.pop(wish.key, None)
+            self._messages.settle(_TOPIC)
             self._take(wish, result)
 
         def failed(reason: str) -> None:
             self._waiting.pop(wish.key, None)
-            self._messages.post(f"The joints could not be estimated: {reason}", "warning", topic="engine")
+            self._messages.post(f"The joints could not be estimated: {reason}", "warning", topic=_TOPIC)
 
         file = self._session.image_file(wish.image)
         request = self._engine.estimate(file, [wish.box], heatmaps=False, done=done, failed=failed)

@@ -16,6 +16,8 @@ from app.dialogs.export import COCO, OVERLAYS, RESULTS, STATISTICS, YOLO, Export
 from app.panels.image_model import ImageListModel
 from app.workers.jobs import CANCELLED_CODE, ChildJob, run_child
 
+WAITS_FOR_SAVING = "waits for saving"
+"""Topic of what cannot be done while edits are not saved."""
 _FOLDERS = {YOLO: "yolo", OVERLAYS: "pictures"}
 _FILES = {
     COCO: ("", "json", "JSON (*.json)"),
@@ -229,7 +231,7 @@ def when_saved(
         return
 
     def failed(error: Exception) -> None:
-        messages.post(str(error), "error")
+        messages.post(str(error), "error", topic=WAITS_FOR_SAVING)
         otherwise()
 
     session.store.when_saved(lambda: then(path), failed)

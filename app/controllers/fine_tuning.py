@@ -7,6 +7,7 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from app.canvas.key_names import KeyNames
 from app.controllers import places
 from app.controllers.asker import Asker
 from app.controllers.exporting import ExportJob, training_job, when_saved
@@ -23,6 +24,8 @@ from app.workers.trainer_client import TrainerClient, TrainerError
 
 _LABELS = "labels.json"
 _TOPIC = "training"
+_REFUSED = "model refused"
+"""It stays when a model is ready: that is another one."""
 
 
 class FineTuning(QObject):
@@ -49,8 +52,10 @@ class FineTuning(QObject):
         messages: Messages,
         settings: Settings,
         asker: Asker,
+        key_names: KeyNames,
     ) -> None:
         super().__init__(session)
+        self._key_names = key_names
         self._session, self._engine, self._trainer, self._images = session, engine, trainer, model
         self._messages, self._settings, self._asker = messages, settings, asker
         self._export: ExportJob | None = None
@@ -129,7 +134,8 @@ class FineTuning(QObject):
             why = "neither finished nor pre-filled, or lost people in an import"
             text = f"{unknown} of {images} {noun} {why}: nobody knows who else is on them. "
             if unknown == images:
-                cure = "Mark those as done on which everybody is labelled (Ctrl+Space), or pre-fill them."
+                key = self._key_names.hint(" ({mark_done})")
+                cure = f"Mark those as done on which everybody is labelled{key}, or pre-fill them."
                 self._over(f"{text}A model cannot learn from them where nobody is. {cure}", "error")
                 return
             self._messages.post(f"{text}The run learns their labels, not their background.", "info", topic="background")
@@ -234,6 +240,7 @@ class FineTuning(QObject):
     def _load(self, path: Path | None) -> None:
         self._engine.load(str(path) if path else None)
         name = path.name if path else "the bundled model"
+        self._messages.settle(_REFUSED)
         self._messages.post(f"Loading {name}…", "info", topic="model")
 
     def _ready(self, info: EngineInfo) -> None:
@@ -251,11 +258,15 @@ class FineTuning(QObject):
         """Lets the project know what the answering model is called: its labels only have the hash."""
         info = self._engine.info
         if info is not None and self._session.is_open and not self._session.read_only:
-            self._session.store.submit(lambda project: project.add_model(info.hash, info.name))
+            # Failing is no news: it is remembered again the next time.
+            self._session.store.submit(
+                lambda project: project.add_model(info.hash, info.name), failed=lambda error: None
+            )
 
     def _refused(self, model: str, reason: str) -> None:
         text = f"{model or 'The bundled model'} cannot be used: {reason}"
-        self._messages.post(text, "error", topic="model", of_window=True)
+        self._messages.settle("model")
+        self._messages.post(text, "error", topic=_REFUSED, of_window=True)
 
     # The end of a run
 

@@ -8,13 +8,12 @@ from typing import Any
 
 from PySide6.QtCore import QObject, Signal
 
+from app.controllers import places
 from app.controllers.messages import Messages
 from app.storage.attach import AttachProgress
 from app.storage.import_report import ReadReport, add_left_out, report_from_result
 from app.storage.writer import ProjectStore
 from app.workers.jobs import CANCELLED_CODE, ChildJob, run_child
-
-_MOST_CHOICES = 6
 
 Choice = tuple[str, list[str]]
 """An answer to what a file leaves open: its words, and the arguments that say it to the child."""
@@ -136,5 +135,8 @@ def ask_which_folder(
 ) -> None:
     """Asks whose photos a file is about, where several folders have photos of the names in it."""
     text = f"{labels.name}: {len(folders)} folders have photos of the names in it. Whose labels are these?"
-    choices = [(folder.name, lambda folder=folder: take(folder)) for folder in folders[:_MOST_CHOICES]]
-    messages.post(text, "warning", choices, topic, dismissed)
+    choices = [
+        (name, lambda folder=folder: take(folder))
+        for name, folder in zip(places.short_names(folders), folders, strict=True)
+    ]
+    messages.ask(text, choices, topic, dismissed)

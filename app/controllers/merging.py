@@ -1,5 +1,6 @@
 """Bringing in labels from elsewhere: what would meet is said first, and somebody decides."""
 
+import sqlite3
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -21,6 +22,7 @@ from app.storage.attach import AttachProgress, Overlaps
 from app.storage.backups import back_up
 from app.storage.import_report import ReadReport, add_left_out, report_from_result
 from app.storage.parts import NotAPartError, PartReport
+from app.storage.project import staged_digest
 from app.workers.jobs import CANCELLED_CODE, ChildJob, run_child
 
 _LABELS = f"Labels (*.json *{places.SUFFIX} *.yaml *.yml);;All files (*)"
@@ -31,7 +33,9 @@ _SHOWN = 3
 class _Merge:
     """One merge under way: the file, a folder for what is prepared, and what the children said.
 
-    again: somebody has just opened labels that were imported before; where nothing has changed, nothing is said.
+    again: somebody has just opened labels that were imported before; where nothing has changed, or somebody has left
+    it at that before, nothing is said.
+    digest: of what is in the file; "" until that is known, and unless `again`.
     """
 
     source: Path
@@ -40,6 +44,7 @@ class _Merge:
     roots: list[str] = field(default_factory=list)
     result: dict[str, Any] = field(default_factory=dict)
     again: bool = False
+    digest: str = ""
     read: ReadReport | None = None
     question: str = ""
     choices: list[Choice] = field(default_factory=list)
@@ -127,7 +132,7 @@ class Merging(QObject):
                 f"{part.name}: {report.worked_on} images to take back. On {len(report.conflicts)} of them somebody has "
                 f"worked here, too ({_first(report.conflicts)}). Whose labels stay there?"
             )
-            self._ask_whose(text, lambda overlaps: self._take_part(part, overlaps, report.people))
+            self._ask_whose(text, lambda overlaps: self._take_part(part, overlaps, report.people), self._forget)
         else:
             self._take_part(part, "mine", report.people)
 
@@ -200,20 +205,40 @@ class Merging(QObject):
     def _report(self) -> None:
         assert self._merge is not None
         arguments = [str(self._merge.project), str(self._merge.staging)]
-        self._run("app.storage.merge_report", arguments, self._ask_about_labels)
+        self._run("app.storage.merge_report", arguments, self._reported)
+
+    def _reported(self) -> None:
+        merge = self._merge
+        assert merge is not None
+        self.ended.emit()
+        if not merge.again:
+            self._ask_about_labels()
+            return
+
+        def looked_up(left: bool) -> None:
+            if self._merge is merge:
+                nothing = merge.result["known"] or (_is_here(merge.result) and not merge.result["gone"])
+                if left or nothing:
+                    self._clear()
+                else:
+                    self._ask_about_labels()
+
+        try:
+            merge.digest = staged_digest(merge.staging)
+        except sqlite3.Error as error:
+            self._failed(error)
+            return
+        self._session.store.submit(lambda project: project.was_left(merge.digest), looked_up, self._failed)
 
     def _ask_about_labels(self) -> None:
         assert self._merge is not None
         report, name = self._merge.result, self._merge.source.name
-        self.ended.emit()
-        again, gone = self._merge.again, report["gone"]
-        unchanged = report["people"] == report["same"] and not report["new"]
-        if again and (report["known"] or (unchanged and not gone)):
-            self._clear()
-            return
+        again, gone, digest = self._merge.again, report["gone"], self._merge.digest
         left = f" {gone} people of its earlier version are not in it any more: they stay here." if gone else ""
-        if unchanged:
-            self._end(f"{name}: everything in it is here already.{left}", "warning" if gone else "info")
+        if _is_here(report):
+            self._clear()
+            text, level = f"{name}: everything in it is here already.{left}", "warning" if gone else "info"
+            self._messages.post(text, level, topic="merge", dismissed=lambda: self._remember_left(digest))
             return
         coming = report["people"] - report["same"] - report["overlapping"] - report["left_out"]
         since = " was changed since it was imported" if again else ""
@@ -224,9 +249,9 @@ class Merging(QObject):
         if report["overlapping"]:
             where = _first(report["paths"])
             text += f" {report['overlapping']} lie on labels of this project ({where}). Who stays there?"
-            self._ask_whose(text, self._attach, self._forget)
+            self._ask_whose(text, self._attach, self._leave)
         else:
-            choices = [("Merge", lambda: self._attach("mine")), ("Leave it", self._forget)]
+            choices = [("Merge", lambda: self._attach("mine")), ("Leave it", self._leave)]
             self._messages.post(text, "info", choices, topic="merge", dismissed=self._forget)
 
     def _attach(self, overlaps: Overlaps) -> None:
@@ -271,14 +296,14 @@ class Merging(QObject):
             lambda project: back_up(project, datetime.now()), lambda _: then("theirs"), self._failed
         )
 
-    def _ask_whose(self, text: str, then: Callable[[Overlaps], None], leave: Callable[[], None] | None = None) -> None:
+    def _ask_whose(self, text: str, then: Callable[[Overlaps], None], leave: Callable[[], None]) -> None:
         choices: list[tuple[str, Callable[[], None]]] = [
             ("Ours", lambda: then("mine")),
             ("Theirs", lambda: self._replace(then)),
             ("Both", lambda: then("both")),
-            ("Merge nothing", leave or (lambda: None)),
+            ("Merge nothing", leave),
         ]
-        self._messages.post(text, "warning", choices, topic="merge", dismissed=leave)
+        self._messages.post(text, "warning", choices, topic="merge", dismissed=self._forget)
 
     # Children
 
@@ -317,7 +342,7 @@ class Merging(QObject):
             choices, self._merge.choices = self._merge.choices, []
             self.ended.emit()
             answers = [(words, lambda said=said: again(said)) for words, said in choices]
-            self._messages.post(self._merge.question, "warning", answers, topic="merge", dismissed=self._forget)
+            self._messages.ask(self._merge.question, answers, "merge", self._forget)
             return
         if code == CANCELLED_CODE:
             self._end("Cancelled; nothing was changed.", "info")
@@ -328,6 +353,17 @@ class Merging(QObject):
 
     def _failed(self, error: Exception) -> None:
         self._end(str(error), "error")
+
+    def _leave(self) -> None:
+        """Somebody wants nothing of what has changed; asked for by the menu, the same may come all the same."""
+        digest = self._merge.digest if self._merge is not None else ""
+        self._forget()
+        self._remember_left(digest)
+
+    def _remember_left(self, digest: str) -> None:
+        if digest and self._session.is_open and not self._session.read_only:
+            # Failing is no news: it is said again at the next opening.
+            self._session.store.submit(lambda project: project.remember_left(digest), failed=lambda error: None)
 
     def _forget(self) -> None:
         self._messages.settle("merge")
@@ -343,6 +379,11 @@ class Merging(QObject):
         if self._merge is not None:
             self._merge.folder.cleanup()
             self._merge = None
+
+
+def _is_here(report: dict[str, Any]) -> bool:
+    """Whether everything in a file is in the project."""
+    return report["people"] == report["same"] and not report["new"]
 
 
 def _first(paths: Sequence[str]) -> str:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from PySide6.QtCore import QObject, Signal
 
 _LEVELS = {"info": logging.INFO, "success": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_MOST_BUTTONS = 6
+_MOST_LETTERS = 60
+"""On buttons side by side; more leave no room for the question."""
 _log = logging.getLogger(__name__)
 
 
@@ -35,6 +38,8 @@ class Messages(QObject):
 
     posted = Signal(object)
     settled = Signal(str)
+    listed = Signal(object)
+    """Message: somebody wants to see its choices, which are too many for buttons."""
     project_left = Signal()
     """What was asked or said about the project that was open does not hold any more."""
 
@@ -50,6 +55,23 @@ class Messages(QObject):
         """Shows a sentence; see `Message`."""
         _log.log(_LEVELS[level], "%s", text)
         self.posted.emit(Message(text, level, tuple(choices), topic, dismissed, of_window))
+
+    def ask(
+        self,
+        text: str,
+        choices: Sequence[tuple[str, Callable[[], None]]],
+        topic: str,
+        dismissed: Callable[[], None] | None = None,
+        level: str = "warning",
+    ) -> None:
+        """Posts a question whose answers may be many or long: these are offered in a list of their own.
+
+        Whoever leaves the list without an answer is asked again.
+        """
+        if len(choices) > _MOST_BUTTONS or sum(len(words) for words, _ in choices) > _MOST_LETTERS:
+            question = Message(text, level, tuple(choices), topic, dismissed)
+            choices = [("Choose…", lambda: self.listed.emit(question))]
+        self.post(text, level, choices, topic, dismissed)
 
     def settle(self, topic: str) -> None:
         """Takes a message away that no longer holds."""

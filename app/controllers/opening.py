@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -17,13 +18,34 @@ from app.storage.folder_images import add_files
 from app.storage.project import Project
 from app.storage.settings import Settings
 from app.storage.shipped import sample_folder
-from app.workers.photo_files import PHOTO_PATTERNS, is_photo, list_photos, why_no_photo
+from app.workers.photo_files import PHOTO_PATTERNS, has_photo, is_photo, list_photos, why_no_photo
 
 _IMAGES = f"Images ({PHOTO_PATTERNS});;All files (*)"
 _COCO = "COCO annotations (*.json);;All files (*)"
 _YOLO = "YOLO-pose data set (*.yaml *.yml);;All files (*)"
 _YAML_SUFFIXES = (".yaml", ".yml")
 _PROJECTS = f"Projects (*{places.SUFFIX});;All files (*)"
+_TRIED_IMAGES = 100
+
+IMPORT = "import"
+"""Topic of what keeps images or labels from the project that is opened."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Before:
+    """What a project knows of labels that are opened.
+
+    Attributes:
+        came: Labels were imported, all to their end.
+        known: These, as they are now, were imported to their end, written from here, or left by somebody.
+        root: The folder that they were imported with.
+        has_photos: Photos that they name are in it, or it is gone.
+    """
+
+    came: bool
+    known: bool
+    root: Path | None
+    has_photos: bool
 
 
 class Opening(QObject):
@@ -43,7 +65,10 @@ class Opening(QObject):
         self._session, self._messages, self._settings, self._asker = session, messages, settings, asker
         self._reports = reports
         self._import: LabelImport | None = None
+        self._listing = False
         self._asked: Path | None = None
+        self._without_photos: tuple[Path, str] | None = None
+        """The folder that the opened labels are taken to be about though no photos of theirs are in it; their name."""
         session.open_failed.connect(self._open_failed)
         session.opened.connect(self._check_roots)
         session.closed.connect(messages.leave_project)
@@ -112,30 +137,41 @@ class Opening(QObject):
         self._begin(path, path.stem, self._session.announce, read_only)
 
     def open_coco(self, annotations: Path, images: Path | None = None) -> None:
-        """Opens a COCO file: imports it into its project the first time; what has changed in it since is offered."""
+        """Opens a COCO file: imports it into its project the first time; what has changed in it since is offered.
+
+        images: Its image folder. None: the one that it was imported with, else one near it; of several it is asked.
+        """
+        annotations = annotations.absolute()
         try:
-            roots = [images.absolute()] if images else places.coco_image_roots(annotations)
+            near = [images.absolute()] if images else places.coco_image_roots(annotations)
         except OSError as error:
             self._messages.post(f"{annotations}: it cannot be read ({error.strerror}). Check its permissions.", "error")
             return
         project = places.project_of(annotations)
-        if len(roots) > 1 and not project.exists():
-            ask_which_folder(
-                self._messages, annotations, roots, lambda folder: self.open_coco(annotations, folder), "opening"
-            )
+        if len(near) > 1 and not project.exists():
+            self._ask_whose_photos(annotations, near)
             return
-        found = bool(roots)
-        root = roots[0] if roots else annotations.absolute().parent
 
-        def ready() -> None:
-            if not found:
-                text = f"{annotations.name}: its images were not found near it. Where are they?"
-                self._messages.post(text, "warning", [("Choose folder…", self.ask_root)], topic="roots")
-            # What was imported before has its folder; several others may have photos of the same names.
-            before = [folder for folder in self._session.roots.values() if folder.is_dir()]
-            self._import_or_offer(annotations, images or (before[0] if before else root))
+        def decide(before: _Before) -> None:
+            folder = near[0] if images else before.root
+            if before.came:
+                self._offer(annotations, folder, before)
+            elif folder is None and len(near) > 1:
+                self._session.close()
+                self._ask_whose_photos(annotations, near)
+                return
+            else:
+                folder = folder or next(iter(near), annotations.parent)
+                self._run_import(annotations, folder)
+            if images is None and folder is not None and folder not in near and not before.has_photos:
+                self._without_photos = folder, annotations.name
 
-        self._begin(project, annotations.stem, ready)
+        self._begin(project, annotations.stem, lambda: self._look_up(annotations, decide))
+
+    def _ask_whose_photos(self, annotations: Path, folders: Sequence[Path]) -> None:
+        ask_which_folder(
+            self._messages, annotations, folders, lambda folder: self.open_coco(annotations, folder), "opening"
+        )
 
     def asked_image(self) -> int | None:
         """Key of the photo that was named when the open project was asked for; None when it was no photo."""
@@ -152,68 +188,92 @@ class Opening(QObject):
         """Opens a YOLO-pose data set by its .yaml; what has changed in it since the last time is offered."""
         folder = description.absolute().parent.name
         name = description.stem if description.stem.lower() not in ("data", "dataset") else folder
-        self._begin(places.project_of(description), name, lambda: self._import_or_offer(description, None))
+
+        def decide(before: _Before) -> None:
+            if before.came:
+                self._offer(description, None, before)
+            else:
+                self._run_import(description, None)
+
+        self._begin(places.project_of(description), name, lambda: self._look_up(description, decide))
 
     def close(self) -> None:
         """Ends an import under way; what it has attached stays, and it goes on the next time."""
         if self._import:
             self._import.close()
-            self._import = None
+        if self._import or self._listing:
+            self._import, self._listing = None, False
             self.progress_ended.emit()
 
     def cancel_import(self) -> None:
         if self._import:
             self._import.cancel()
 
+    # Where the images are
+
     def _check_roots(self) -> None:
-        gone = [root for root in self._session.roots.values() if not root.is_dir()]
+        """Asks about a folder that is gone, or in which the photos of the opened labels are not."""
+        roots = list(self._session.roots.values())
+        gone = [root for root in roots if not root.is_dir()]
         if gone:
             text = f"{gone[0]}: the images' folder is not there any more. The labels are safe; say where it is now."
-            self._messages.post(text, "warning", [("Choose folder…", self.ask_root)], topic="roots")
+            self._ask_where(gone[0], text)
+        elif self._without_photos and self._without_photos[0] in roots:
+            root, labels = self._without_photos
+            self._ask_where(root, f"{labels}: its images were not found near it. Where are they?")
 
-    def ask_root(self) -> None:
-        """Says where the images of the open project are; labels and states stay as they are."""
-        roots = self._session.roots
-        if not roots:
-            return
-        gone = [item for item in roots.items() if not item[1].is_dir()]
-        key, old = gone[0] if gone else list(roots.items())[-1]
-        path = self._session.path
-        folder = self._asker.folder(f"Folder of the images that were expected in {old.name}")
-        if folder is None or path is None or path != self._session.path:
-            return  # also where another project was opened while the dialog asked
+    def _ask_where(self, root: Path, text: str) -> None:
+        choices = [("Choose folder…", lambda: self.move_root(root, text))]
+        self._messages.post(text, "warning", choices, topic="roots")
 
-        def moved(_: None) -> None:
-            self._messages.settle("roots")
-            self.open_project(path)
+    def move_root(self, root: Path, question: str) -> None:
+        """Asks for the folder that an image folder of the project is now; labels and states stay as they are.
 
-        self._session.store.submit(lambda project: project.relocate_root(key, folder), moved)
-
-    def _import_or_offer(self, source: Path, root: Path | None) -> None:
-        """Imports labels that are new or were broken off; of those that came before, only says what has changed.
-
-        root: the image folder of a COCO file; None for a data set that names its folders.
+        The question is asked again unless it is answered with a folder that can be taken.
         """
+        path = self._session.path
+        folder = self._asker.folder(f"Folder of the images that were expected in {root.name}")
+        key = next((key for key, known in self._session.roots.items() if known == root), None)
+        if path is None or path != self._session.path or key is None:
+            return  # another project was opened while the dialog asked
+        if folder is None:
+            self._ask_where(root, question)
+            return
 
-        def ask(project: Project) -> tuple[bool, bool]:
-            sources = project.sources()
-            came = bool(sources) and all(complete for _, _, complete in sources)
-            return came, came and root is not None and project.knows_content(source)
+        images = [row.path for row in self._session.rows.values() if row.root_key == key]
+        tried = images[:: max(len(images) // _TRIED_IMAGES, 1)]
 
-        def decide(answer: tuple[bool, bool]) -> None:
-            came, known = answer
-            if not came:
-                self._run_import(source, root)
-                return
-            self._session.announce()
-            if not known and not self._session.read_only:
-                self.came_again.emit(source, root)
+        def move(project: Project) -> None:
+            if images and not any(has_photo(folder, image) for image in tried):
+                raise ProjectError(path, f"none of the images that it expects is in {folder}", "Choose another.")
+            project.relocate_root(key, folder)
 
         def failed(error: Exception) -> None:
-            self._messages.post(f"{source}: it cannot be read ({error}). Check its permissions.", "error")
+            self._ask_where(root, question)
+            self._messages.post(str(error), "error")
+
+        self._session.store.submit(move, lambda _: self.open_project(path), failed)
+
+    # Labels
+
+    def _look_up(self, source: Path, then: Callable[[_Before], None]) -> None:
+        """Calls `then` with what the open project knows of labels."""
+
+        def failed(error: Exception) -> None:
+            text = f"{source}: it cannot be read ({error}). Check its permissions."
+            self._messages.post(text, "error", topic=IMPORT)
             self._session.announce()
 
-        self._session.store.submit(ask, decide, failed)
+        self._session.store.submit(lambda project: _look_up(project, source), then, failed)
+
+    def _offer(self, source: Path, root: Path | None, before: _Before) -> None:
+        """Shows the project of labels that came before, and says what has changed in them.
+
+        root: the image folder of a COCO file, None where it is not known; None for a data set that names its folders.
+        """
+        self._session.announce()
+        if not before.known and not self._session.read_only:
+            self.came_again.emit(source, root)
 
     def _run_import(self, annotations: Path, root: Path | None, said: Sequence[str] = ()) -> None:
         self._import = LabelImport(self._session.store, annotations, root, self, said)
@@ -230,9 +290,7 @@ class Opening(QObject):
             answers = [
                 (text, lambda said=said: self._run_import(annotations, root, said)) for text, said in outcome.choices
             ]
-            if outcome.level == "error":
-                self._messages.settle("roots")  # of a file that is none nobody needs the photos
-            self._messages.post(outcome.text, outcome.level, answers, topic="import")
+            self._messages.ask(outcome.text, answers, IMPORT, level=outcome.level)
         if outcome.report is not None:
             self._reports.take(outcome.report)
 
@@ -264,32 +322,27 @@ class Opening(QObject):
             if self._session.read_only:
                 self._session.announce()
                 return
+            self._listing = True
             self.progress.emit("Looking for images", 0, 0)
             self._session.store.submit(add, self._added, lambda error: self._add_failed(title, error))
 
         self._begin(project, title, ready, asked=asked)
 
     def _added(self, skipped: list[str]) -> None:
-        self.progress_ended.emit()
+        self._listed()
         if skipped:
-            self._say_once_opened(" ".join(skipped))
+            self._messages.post(" ".join(skipped), "warning", topic=IMPORT)
         self._session.announce()
-
-    def _say_once_opened(self, text: str) -> None:
-        """Warns after what the window itself says of the opened project, "no images" for one: this is the reason."""
-        path = self._session.path
-
-        def say() -> None:
-            self._session.opened.disconnect(say)
-            if self._session.path == path:
-                self._messages.post(text, "warning")
-
-        self._session.opened.connect(say)
 
     def _add_failed(self, title: str, error: Exception) -> None:
-        self.progress_ended.emit()
-        self._messages.post(f"{title}: its images cannot be listed ({error}). Check its permissions.", "error")
+        self._listed()
+        text = f"{title}: its images cannot be listed ({error}). Check its permissions."
+        self._messages.post(text, "error", topic=IMPORT)
         self._session.announce()
+
+    def _listed(self) -> None:
+        self._listing = False
+        self.progress_ended.emit()
 
     def _begin(
         self,
@@ -300,7 +353,8 @@ class Opening(QObject):
         asked: Path | None = None,
     ) -> None:
         self.close()
-        self._asked = asked
+        self._messages.leave_project()  # also where none is open: what was said of another file does not matter now
+        self._asked, self._without_photos = asked, None
 
         def opened() -> None:
             self._settings.add_recent_project(project)
@@ -318,6 +372,15 @@ class Opening(QObject):
         if isinstance(error, ProjectLockedError):
             choices = [("Open read-only", lambda: self.open_project(error.path, read_only=True))]
         self._messages.post(str(error), "error", choices, topic="opening")
+
+
+def _look_up(project: Project, source: Path) -> _Before:
+    """On the writer's thread. Raises OSError when the labels cannot be read."""
+    sources = project.sources()
+    came = bool(sources) and all(complete for _, _, complete in sources)
+    root = project.source_root(source)
+    has_photos = root is not None and (not root.is_dir() or places.has_photos_of(root, source))
+    return _Before(came, came and project.knows_content(source), root, has_photos)
 
 
 def _misfit(paths: Sequence[Path]) -> str:

@@ -118,8 +118,11 @@ class Photos(QObject):
             )
             self._messages.post(text, "warning", topic="photo")
         elif not self._session.read_only:
+            # Failing is no news: it is measured again the next time.
             self._session.store.submit(
-                lambda project: project.update_image_size(key, *size), self._session.document.update_record
+                lambda project: project.update_image_size(key, *size),
+                self._session.document.update_record,
+                lambda error: None,
             )
 
     def _failed(self, image: ImageFile, text: str) -> None:

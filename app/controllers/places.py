@@ -75,6 +75,21 @@ def coco_image_roots(annotations: Path, known: Iterable[Path] = ()) -> list[Path
     return []
 
 
+def has_photos_of(folder: Path, annotations: Path) -> bool:
+    """Whether one of the first photos that a COCO file names is below a folder. Raises OSError."""
+    return any(has_photo(folder, name) for name in first_file_names(annotations))
+
+
+def short_names(folders: Sequence[Path]) -> list[str]:
+    """Returns the shortest ends of paths, of equally many parts, that tell all of them apart."""
+    longest = max((len(folder.parts) for folder in folders), default=0)
+    for count in range(1, longest):
+        names = ["/".join(folder.parts[-count:]) for folder in folders]
+        if len(set(names)) == len(names):
+            return names
+    return list(map(str, folders))
+
+
 def _has_just_so(folder: Path, name: str) -> bool:
     path = PurePosixPath(name)
     return not path.is_absolute() and ".." not in path.parts and "\0" not in name and (folder / path).is_file()

@@ -16,6 +16,9 @@ from app.workers.payloads import EngineInfo, PrefillResult
 
 _AHEAD = 10
 """So many images of the list are pre-filled before the annotator comes to them."""
+_NOT_DONE = "prefill not done"
+"""Topic of why the model has not found people on the current image."""
+_NO_MODEL = "prefill without a model"
 _SETTLE_MS = 150
 """Images passed faster than this are not pre-filled."""
 
@@ -88,8 +91,9 @@ class Prefill(QObject):
         if key is None or self._session.read_only or key in self._single.values():
             return
         if reason := self._troubles.set_aside(key):
-            self._messages.post(reason, "warning", topic="prefill")
+            self._messages.post(reason, "warning", topic=_NOT_DONE)
         else:
+            self._messages.settle(_NOT_DONE)
             self._single[self._engine.prefill([self._session.image_file(key)], urgent=True)] = key
             self._messages.post("The model looks for people…", "info", topic="prefill")
 
@@ -136,7 +140,7 @@ class Prefill(QObject):
             return
         # Those that the engine failed on come last: they must not keep it from the others again.
         keys.sort(key=self._troubles.is_passing)
-        self._troubles.begin()
+        self._troubles.begin(sound)
         self._all = self._engine.prefill(self._session.image_files(keys))
         self.progress.emit(0, len(keys), -1.0)
         self.changed.emit()
@@ -163,7 +167,7 @@ class Prefill(QObject):
         if key is None or record is None or self._session.read_only or self._model.damage(key) is not None:
             return
         if (reason := self._troubles.set_aside(key)) and self._wants_prefill(key):
-            self._messages.post(reason, "warning", topic="photo")
+            self._messages.post(reason, "warning", topic=_NOT_DONE)
         elif self._wants_prefill(key):
             if key not in self._single.values():
                 batch = self._engine.prefill([self._session.image_file(key)], urgent=True)
@@ -197,6 +201,7 @@ class Prefill(QObject):
 
     def _drop_automatic(self, current: int | None) -> None:
         """Nobody waits for the other images' people any more: the engine is needed for this one's."""
+        self._messages.settle(_NOT_DONE)
         for batch in list(self._unasked):
             if self._single.get(batch) != current:
                 self._drop(batch)
@@ -210,6 +215,7 @@ class Prefill(QObject):
     def _ready(self, info: EngineInfo) -> None:
         self._session.set_tau(info.hash, info.tau)
         self._troubles.model_ready(info.hash)
+        self._messages.settle(_NO_MODEL)
 
     def _done(self, batch: int, key: int, result: PrefillResult) -> None:
         if not self._session.is_open or not self._is_mine(batch):
@@ -225,8 +231,9 @@ class Prefill(QObject):
                 document.update_record(record)
             else:
                 self._model.update_record(record)
-            if batch != self._all:
+            if key == self._session.selection.current_image:
                 self._messages.settle("prefill")
+                self._messages.settle(_NOT_DONE)
             self.stored.emit(key)
 
         self._session.store.submit(
@@ -246,7 +253,7 @@ class Prefill(QObject):
     def _image_set_aside(self, batch: int, key: int, text: str) -> None:
         if self._is_mine(batch):
             self._troubles.note_set_aside(key, text)
-            self._say_of_single(batch, key, text, "photo")
+            self._say_of_single(batch, key, text)
 
     def _troubled(self, batch: int, key: int, text: str, again: bool) -> None:
         if not self._is_mine(batch):
@@ -256,12 +263,13 @@ class Prefill(QObject):
             if self._troubles.note_still_to_do(key, text):
                 self._messages.post(f"{text} The others go on; it is tried again.", "warning", topic="prefill-trouble")
         elif not again:
-            self._say_of_single(batch, key, text, "prefill")
+            self._say_of_single(batch, key, text)
 
-    def _say_of_single(self, batch: int, key: int, text: str, topic: str) -> None:
+    def _say_of_single(self, batch: int, key: int, text: str, topic: str = _NOT_DONE) -> None:
         """That an image which was asked for by itself got nothing; nobody waits for those ahead."""
         if batch in self._single:
             if key == self._session.selection.current_image:
+                self._messages.settle("prefill")
                 self._messages.post(text, "error", topic=topic)
             self.stored.emit(key)
 
@@ -279,9 +287,9 @@ class Prefill(QObject):
             if status == COMPLETED:
                 self._look_ahead()
             if status not in (COMPLETED, CANCELLED):
-                self._messages.post(
-                    "The model is not available: the pre-fill did not happen.", "error", topic="prefill"
-                )
+                text = "The model is not available: the pre-fill did not happen."
+                self._messages.settle("prefill")
+                self._messages.post(text, "error", topic=_NO_MODEL)
         elif batch == self._all:
             self._all = None
             self.ended.emit()

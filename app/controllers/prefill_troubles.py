@@ -1,5 +1,7 @@
 """What keeps the model from photos: damaged files, an engine in trouble, photos that it dies of. Three things."""
 
+from collections.abc import Iterable
+
 from app.workers.engine_client import CANCELLED, COMPLETED
 
 
@@ -11,6 +13,8 @@ class Troubles:
     """
 
     def __init__(self) -> None:
+        self._wanted: frozenset[int] = frozenset()
+        """Images of the big batch."""
         self._damaged: list[str] = []
         self._passing: dict[int, str] = {}
         self._still_to_do: dict[int, str] = {}
@@ -32,8 +36,9 @@ class Troubles:
             self._passing.clear()
             self._set_aside.clear()
 
-    def begin(self) -> None:
-        """A big batch begins."""
+    def begin(self, wanted: Iterable[int]) -> None:
+        """A big batch begins. wanted: images that somebody wants in it; those set aside among them stay out."""
+        self._wanted = frozenset(wanted)
         self._damaged.clear()
         self._still_to_do.clear()
 
@@ -71,9 +76,8 @@ class Troubles:
         parts = []
         if self._damaged:
             parts.append(f"{_images(len(self._damaged))} cannot be read. The first: {self._damaged[0]}")
-        if self._set_aside:
-            first = next(iter(self._set_aside.values()))
-            parts.append(f"{_images(len(self._set_aside))} set aside. The first: {first}")
+        if aside := [text for key, text in self._set_aside.items() if key in self._wanted]:
+            parts.append(f"{_images(len(aside))} set aside. The first: {aside[0]}")
         if self._still_to_do:
             count, first = len(self._still_to_do), next(iter(self._still_to_do.values()))
             parts.append(f"The engine failed on {_images(count)}: {first} Pre-fill again to try once more.")

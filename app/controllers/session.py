@@ -1,7 +1,7 @@
 """The project that is open in the window: its document, selection, undo stack and file."""
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from pathlib import Path
 
 from PySide6.QtCore import QObject, Signal
@@ -87,6 +87,7 @@ class Session(QObject):
         self._roots: dict[int, Path] = {}
         self._taus: dict[str, float] = {}
         self._recent: OrderedDict[int, None] = OrderedDict()
+        self._awaited: Callable[[], Collection[int]] = tuple
         self.selection.image_changed.connect(self._image_changed)
         self.document.edit_revealed.connect(self._reveal)
 
@@ -257,14 +258,23 @@ class Session(QObject):
         if image in self._rows:
             self.selection.current_image = image
 
+    def set_awaited(self, awaited: Callable[[], Collection[int]]) -> None:
+        """Says how to learn which images an answer is to come for: they stay open until it is there."""
+        self._awaited = awaited
+
+    def _close_oldest(self) -> None:
+        awaited = self._awaited()
+        closable = [key for key in self._recent if key not in awaited and key != self.selection.current_image]
+        for key in closable[: max(len(self._recent) - _OPEN_IMAGES, 0)]:
+            del self._recent[key]
+            self.document.close_image(key)
+
     def _image_changed(self, key: int | None) -> None:
         if key is None or self._store is None:
             return
         self._recent[key] = None
         self._recent.move_to_end(key)
-        while len(self._recent) > _OPEN_IMAGES:
-            oldest, _ = self._recent.popitem(last=False)
-            self.document.close_image(oldest)
+        self._close_oldest()
         if self.document.is_open(key):
             self.image_loaded.emit(key)
             return

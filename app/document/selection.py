@@ -62,10 +62,10 @@ class Selection(QObject):
 
     @prediction.setter
     def prediction(self, key: int | None) -> None:
-        if key is None:
-            self._select(self._person, self._joint if self._person is not None else None, None)
-        else:
+        if key is not None:
             self._select(None, None, key)
+        elif self._prediction is not None:  # else a person may be selected, whose joint perhaps waits for its place
+            self._select(None, None, None)
 
     def clear(self) -> None:
         """Deselects person, joint and prediction; the image stays."""

@@ -25,6 +25,17 @@ class _Shown:
         return bool(self.choices) or self.level not in ("info", "success")
 
 
+_MOST_LETTERS = 600
+_LAST_LETTERS = 100
+
+
+def shortened(text: str) -> str:
+    """Leaves the middle of a long text out: a file may have hundreds of names to list, and the question stands last."""
+    if len(text) <= _MOST_LETTERS:
+        return text
+    return f"{text[: _MOST_LETTERS - _LAST_LETTERS]} … {text[-_LAST_LETTERS:]}"
+
+
 class MessageBar(QFrame):
     """Floats at the top of its parent. Information goes by itself; what asks or warns stays until dismissed.
 
@@ -62,10 +73,9 @@ class MessageBar(QFrame):
         """The sentence that is shown; empty when the bar is hidden."""
         return "" if self.isHidden() else self._label.text()
 
-    @property
-    def waits(self) -> bool:
-        """Whether something that asks or warns is shown, or covered."""
-        return bool(self._waiting)
+    def waits_about(self, *topics: str) -> bool:
+        """Whether something that asks or warns about one of these is shown, or covered."""
+        return any(one.topic in topics for one in self._waiting)
 
     def choice_texts(self) -> tuple[str, ...]:
         """The answers that can be given now."""
@@ -106,7 +116,9 @@ class MessageBar(QFrame):
 
     def _show(self, message: _Shown) -> None:
         self._shown = message
-        self._label.setText(message.text)
+        text = shortened(message.text)
+        self._label.setText(text)
+        self._label.setToolTip(message.text if text != message.text else "")
         self.setProperty("message", message.level)
         self.style().unpolish(self)
         self.style().polish(self)

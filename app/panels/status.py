@@ -30,7 +30,8 @@ class StatusWidgets:
     def show_saved(self, pending: int) -> None:
         """Says "saved" only when every edit is committed, or else how many are not in the project."""
         if self._set_aside:
-            self._show(f"{self._set_aside} NOT SAVED, the others are", "no")
+            others = "the others are" if pending == 0 else f"saving {pending}…"
+            self._show(f"{self._set_aside} NOT SAVED, {others}", "no")
         else:
             self._show("saved" if pending == 0 else f"saving {pending}…", "yes")
 

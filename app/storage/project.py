@@ -335,6 +335,15 @@ class Project:
         with self._transaction():
             self._connection.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (export_mark(digest), time.time()))
 
+    def remember_left(self, digest: str) -> None:
+        """Says that somebody knows what a file (its SHA-256) has, and leaves it: it is not offered unasked again."""
+        with self._transaction():
+            self._connection.execute("INSERT OR IGNORE INTO meta VALUES (?, ?)", (_left_mark(digest), time.time()))
+
+    def was_left(self, digest: str) -> bool:
+        """Whether `remember_left` was told of a file."""
+        return self._value("SELECT count(*) FROM meta WHERE key = ?", _left_mark(digest)) > 0
+
     def keep_report(self, report: ReadReport) -> None:
         """Keeps what is to be said about the newest import."""
         with self._transaction():
@@ -345,9 +354,20 @@ class Project:
         return kept_report(self._connection)
 
     def knows_content(self, path: Path) -> bool:
-        """Whether a file, as it is now, was imported to its end or written from here. Raises OSError."""
+        """Whether a file, as it is now, was imported to its end, written from here, or left. Raises OSError."""
         with path.open("rb") as file:
-            return was_taken(self._connection, hashlib.file_digest(file, "sha256").hexdigest())
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        return was_taken(self._connection, digest) or self.was_left(digest)
+
+    def source_root(self, path: Path) -> Path | None:
+        """The image folder that a file was imported with, wherever that is now; None when it has brought no images."""
+        row = self._connection.execute(
+            "SELECT root.path FROM source s JOIN source_image i ON i.source_id = s.id JOIN image ON image.id = "
+            "i.image_id JOIN root ON root.id = image.root_id WHERE s.path = ? GROUP BY root.id "
+            "ORDER BY max(s.id) DESC, count(*) DESC",
+            (str(path.absolute()),),
+        ).fetchone()
+        return Path(row[0]) if row else None
 
     def sources(self) -> list[tuple[int, str, bool]]:
         """Imported files: key, name, and whether all of it is attached (if not: import it again to go on)."""
@@ -369,6 +389,16 @@ class Project:
             raise ReadOnlyProjectError(self.path)
         with schema.transaction(self._connection):
             yield
+
+
+def staged_digest(staging: Path) -> str:
+    """The SHA-256 of what was prepared for an import. Raises sqlite3.Error when the file cannot be read."""
+    with closing(schema.connect(staging, read_only=True)) as connection:
+        return str(connection.execute("SELECT digest FROM source").fetchone()[0])
+
+
+def _left_mark(digest: str) -> str:
+    return f"left {digest}"
 
 
 def _user_name() -> str:

@@ -144,13 +144,13 @@ class EngineClient(QObject):
             The request, for `cancel_request`.
         """
         request = self._link.new_request()
-        if reason := self._link.problem:
-            QTimer.singleShot(0, self, lambda: failed(reason))
-            return request
         corners = [[box.x, box.y, box.right, box.bottom] for box in boxes]
         message = {"type": "estimate", "request": request, "boxes": corners, "heatmaps": heatmaps}
         self._estimates[request] = _Estimate(message | image.to_message(), tuple(boxes), done, failed)
-        self._pump()
+        if reason := self._link.problem:
+            QTimer.singleShot(0, self, lambda: self._fail(request, reason))
+        else:
+            self._pump()
         return request
 
     def cancel_request(self, request: int) -> None:
@@ -244,8 +244,8 @@ class EngineClient(QObject):
             self._predicted(request, message)
         elif kind == "estimated":
             self._estimated(request, message)
-        elif kind in ("image_error", "engine_error") and (estimate := self._estimates.pop(request, None)):
-            self._call.emit(estimate.failed, message["text"])
+        elif kind in ("image_error", "engine_error") and request in self._estimates:
+            self._fail(request, message["text"])
         elif kind == "engine_error":
             self._troubled(request, message["text"])
         else:  # "encoded", "cancelled", or the damaged file of a batch
@@ -323,9 +323,8 @@ class EngineClient(QObject):
         self._ahead_request = None
         self.failed.emit(f"{text} Your labels are not affected.")
         for request, estimate in list(self._estimates.items()):
-            if estimate.sent and request in self._estimates:
-                del self._estimates[request]
-                self._call.emit(estimate.failed, f"{text} Ask again when it is back.")
+            if estimate.sent:
+                self._fail(request, f"{text} Ask again when it is back.")
         for batch, image in self._batches.engine_died():
             problem = (
                 f"{image.name}: the model cannot do this photo, the pose engine died twice while working on it. {text} "
@@ -337,6 +336,11 @@ class EngineClient(QObject):
         for batch in self._batches:
             if batch.cancelled:
                 self._finish(batch, CANCELLED)
+
+    def _fail(self, request: int, reason: str) -> None:
+        """Fails an estimate that nobody has answered, or taken back, meanwhile."""
+        if estimate := self._estimates.pop(request, None):
+            self._call.emit(estimate.failed, reason)
 
     @Slot(str)
     def _fail_all(self, reason: str) -> None:

@@ -614,3 +614,17 @@ def test_the_window_side_never_imports_the_model_library() -> None:
     )
     finished = subprocess.run([sys.executable, "-P", "-c", check], capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
+
+
+def test_an_estimate_cancelled_while_there_is_no_engine_is_never_answered(qtbot: QtBot, photos: Path) -> None:
+    client, dropped, kept = EngineClient(policy=PATIENT), Answers(), Answers()
+    image = files(photos, 0)[0]
+    client.cancel_request(client.estimate(image, BOXES, False, dropped.done.append, dropped.failed.append))
+    client.estimate(image, BOXES, False, kept.done.append, kept.failed.append)
+    assert kept.count == 0, "later, not at once"
+    qtbot.waitUntil(lambda: kept.count == 1, timeout=TIMEOUT)
+    assert "not started" in kept.failed[0] and dropped.count == 0
+    client.estimate(image, BOXES, False, dropped.done.append, dropped.failed.append)
+    client.close()
+    qtbot.wait(50)
+    assert dropped.count == 0

@@ -23,7 +23,7 @@ from app.storage.coco_person import read_person
 from app.storage.frames import compare_frames
 from app.storage.import_report import ReadReport, add_left_out
 from app.storage.merge_report import MergeReport, _compared, merge_report
-from app.storage.project import Project
+from app.storage.project import Project, staged_digest
 from app.storage.snapshot import snapshot
 
 
@@ -395,3 +395,24 @@ def test_predictions_keep_their_frame(folder: Path) -> None:
     assert report.warns and (report.people, report.lost_people) == (0, 1)
     assert "1 left out: people: its photo has labels here" in report.text() and SIDEWAYS in report.text()
     project.close()
+
+
+def test_a_file_that_was_left_is_known_and_comes_all_the_same(project: Project, tmp_path: Path) -> None:
+    source, staging = write_coco(tmp_path / "theirs.json", theirs()), tmp_path / "staging.db"
+    stage_coco(source, staging, [tmp_path], lambda stage, done, total: None)
+    digest = staged_digest(staging)
+    assert not project.knows_content(source) and not project.was_left(digest)
+    for _ in range(2):
+        project.remember_left(digest)
+    assert project.knows_content(source) and project.was_left(digest)
+    assert import_coco(project, source, tmp_path)[1].people_added == 1
+
+
+def test_the_folder_that_labels_were_imported_with_is_known(project: Project, tmp_path: Path) -> None:
+    source = tmp_path / "mine.json"
+    assert project.source_root(source) == tmp_path
+    assert project.source_root(tmp_path / "theirs.json") is None
+    project.relocate_root(1, tmp_path / "moved")
+    assert project.source_root(source) == tmp_path / "moved"
+    import_coco(project, write_coco(source, theirs()), tmp_path / "another")
+    assert project.source_root(source) == tmp_path / "another", "the newest import counts"

@@ -28,7 +28,7 @@ class Labeller(Person):
     def accept_and_go_on(self) -> int:
         """Space; returns how many people it made labels. The last image has no next one."""
         self.wait_for_prefill()
-        before, shown = self.image, len(self.window.scene.shown_predictions())
+        before, shown = self.image, len(self.window.proposals.now().shown)
         following = self.window.navigation.neighbour(1)
         self.key(Qt.Key.Key_Space)
         expected = following or before

@@ -164,7 +164,8 @@ class Labeller(Person):
 
     def accept(self) -> None:
         """Space makes labels of what is shown, and goes on."""
-        image, shown = self.image, self.window.scene.shown_predictions()
+        image = self.image
+        shown = [proposal.prediction for proposal in self.window.proposals.now().shown]
         assert shown
         self.key(Qt.Key.Key_Space)
         wait_for("the next image", lambda: self.image != image)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from pytestqt.qtbot import QtBot
 from window_helpers import Opener, WindowMaker, current, people
 
@@ -133,3 +134,54 @@ def test_nothing_is_waited_for_when_the_project_is_closed(
     assert all(asked.cancelled for asked in questions)
     switch_model(window)
     assert len(questions) == 2 and window.session.document.people(current(window)) == ()
+
+
+def test_a_late_answer_finds_an_image_that_was_left_long_ago(
+    make_window: WindowMaker, open_in: Opener, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, qtbot: QtBot
+) -> None:
+    folder = tmp_path / "many"
+    folder.mkdir()
+    for index in range(14):
+        Image.new("RGB", (320, 240)).save(folder / f"{index:02}.jpg")
+    window = make_window()
+    open_in(window, folder)
+    questions = Questions()
+    monkeypatch.setattr(window.engine, "estimate", questions.estimate)
+    monkeypatch.setattr(window.engine, "cancel_request", questions.cancel_request)
+    first = current(window)
+    window.editing.add_person(Box(200, 40, 60, 120))
+
+    def go_on(images: int) -> None:
+        for _ in range(images):
+            window.navigation.next()
+            qtbot.waitUntil(lambda: window.session.document.is_open(current(window)))
+
+    go_on(10)
+    switch_model(window)  # the engine is back
+    questions[-1].answer(NEW, 0.9)
+    (person,) = window.session.document.people(first)
+    assert {joint.origin for joint in person.joints} == {NEW}
+    go_on(1)
+    assert not window.session.document.is_open(first), "nobody waits for it any more"
+    assert len(window.session.document.open_images()) == 8
+
+
+def test_the_model_that_does_not_answer_hides_no_question_about_the_engine(
+    window: MainWindow, questions: Questions
+) -> None:
+    window.engine.gave_up.emit("The pose engine stopped.")
+    window.editing.add_person(Box(200, 40, 60, 120))
+    questions[0].failed("The pose engine stopped.")
+    assert "could not be estimated" in window.message_bar.text
+    window.editing.add_person(Box(100, 40, 60, 120))
+    questions[1].answer(NEW, 0.9)
+    assert window.message_bar.choice_texts() == ("Start it again",), "joints can be estimated again"
+
+
+def test_a_model_that_was_refused_is_named_though_another_one_answers(window: MainWindow) -> None:
+    window.engine.refused.emit("/models/mine.safetensors", "the engine died.")
+    switch_model(window, OLD)
+    assert window.message_bar.text == "/models/mine.safetensors cannot be used: the engine died."
+    window.fine_tuning.use(Path("/models/other.safetensors"))
+    switch_model(window)
+    assert window.message_bar.text == "", "somebody has chosen another one"

@@ -6,8 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 from pytestqt.qtbot import QtBot
-from window_helpers import Opener, WindowMaker, people
+from window_helpers import Opener, WindowMaker, people, two_sessions
 
 from app.document.records import Box
 from app.main_window import MainWindow
@@ -90,15 +91,22 @@ def test_nothing_is_said_about_a_file_that_says_the_same(
     assert quiet(window, qtbot), "also not about somebody who was deleted here"
 
 
-def test_a_changed_yolo_data_set_is_offered_too(
-    make_window: WindowMaker, open_in: Opener, photos: Path, qtbot: QtBot
-) -> None:
+def yolo_data_set(photos: Path) -> Path:
+    """Its .yaml; one person on the first photo."""
     labels = photos.parent / "labels"
-    labels.mkdir()
+    labels.mkdir(exist_ok=True)
     (photos.parent / "images").symlink_to(photos)
     (labels / "0.txt").write_text("0 0.5 0.5 0.2 0.4\n")
     yaml = photos.parent / "data.yaml"
     yaml.write_text("train: images\nval: images\nkpt_shape: [17, 3]\nnames:\n  0: person\n")
+    return yaml
+
+
+def test_a_changed_yolo_data_set_is_offered_too(
+    make_window: WindowMaker, open_in: Opener, photos: Path, qtbot: QtBot
+) -> None:
+    yaml = yolo_data_set(photos)
+    labels = yaml.parent / "labels"
     window = make_window()
     open_in(window, yaml)
     window.message_bar.clear()
@@ -108,3 +116,90 @@ def test_a_changed_yolo_data_set_is_offered_too(
     reopened(window, yaml, open_in)
     qtbot.waitUntil(lambda: "Merge" in window.message_bar.choice_texts(), timeout=_LONG)
     assert "1 people are new, 1 are here already" in window.message_bar.text
+
+
+def add_a_person(content: dict[str, Any]) -> None:
+    new = {**content["annotations"][0], "id": 9, "image_id": 9, "bbox": [5, 5, 50, 90]}
+    content["annotations"].append(new)
+
+
+def merged_people(window: MainWindow, qtbot: QtBot) -> dict[str, int]:
+    """Merges what is offered; people by the photo's path."""
+    qtbot.waitUntil(lambda: "Merge" in window.message_bar.choice_texts(), timeout=_LONG)
+    with qtbot.waitSignal(window.session.refreshed, timeout=_LONG):
+        window.message_bar.choose("Merge")
+    return {str(window.session.image_path(row.key)): row.people for row in window.session.rows.values() if row.people}
+
+
+def test_changed_labels_come_onto_the_photos_that_they_were_imported_for(
+    make_window: WindowMaker, coco_file: Path, tmp_path: Path, open_in: Opener, qtbot: QtBot
+) -> None:
+    labels = two_sessions(tmp_path / "both", coco_file)
+    window = make_window()
+    window.open_paths([labels])
+    window.message_bar.choose("tuesday")
+    qtbot.waitUntil(lambda: window.model.total == 4, timeout=_LONG)
+    change(labels, add_a_person)
+    reopened(window, labels, open_in)
+    tuesday = tmp_path / "both" / "tuesday"
+    assert merged_people(window, qtbot) == {str(tuesday / f"{name}.jpg"): 1 for name in (0, 1, 2)}
+    assert list(window.session.roots.values()) == [tuesday]
+
+
+def test_changed_labels_far_from_their_photos_add_no_images(
+    make_window: WindowMaker, coco_file: Path, photos: Path, tmp_path: Path, open_in: Opener, qtbot: QtBot
+) -> None:
+    labels = coco_file.rename(tmp_path / "labels.json")
+    (tmp_path / "deep" / "down").mkdir(parents=True)
+    moved = photos.rename(tmp_path / "deep" / "down" / "photos")
+    window = make_window()
+    with qtbot.waitSignal(window.session.opened, timeout=_LONG):
+        window.open_paths([labels], moved)
+    change(labels, add_a_person)
+    reopened(window, labels, open_in)
+    assert merged_people(window, qtbot) == {str(moved / f"{name}.jpg"): 1 for name in (0, 1, 2)}
+    assert window.model.total == 4
+
+
+def delete_the_crowd(content: dict[str, Any]) -> None:
+    del content["annotations"][1]
+
+
+def test_what_somebody_has_read_is_not_said_again(
+    make_window: WindowMaker, open_in: Opener, coco_file: Path, qtbot: QtBot
+) -> None:
+    window = make_window()
+    open_in(window, coco_file)
+    change(coco_file, delete_the_crowd)
+    for _ in range(2):  # nobody has read it the first time
+        reopened(window, coco_file, open_in)
+        qtbot.waitUntil(lambda: "1 people of its earlier version" in window.message_bar.text, timeout=_LONG)
+    window.message_bar.dismiss()
+    reopened(window, coco_file, open_in)
+    assert quiet(window, qtbot)
+    change(coco_file, lambda content: content["info"].update(comment="another content"))
+    reopened(window, coco_file, open_in)
+    qtbot.waitUntil(lambda: "1 people of its earlier version" in window.message_bar.text, timeout=_LONG)
+
+
+@pytest.mark.parametrize("yolo", [False, True])
+def test_what_was_left_is_not_offered_again_and_can_be_merged_by_the_menu(
+    make_window: WindowMaker, open_in: Opener, coco_file: Path, photos: Path, qtbot: QtBot, yolo: bool
+) -> None:
+    source = yolo_data_set(photos) if yolo else coco_file
+    window = make_window()
+    open_in(window, source)
+    if yolo:
+        (source.parent / "labels" / "1.txt").write_text("0 0.5 0.5 0.2 0.4\n")
+    else:
+        change(coco_file, add_a_person)
+    reopened(window, source, open_in)
+    qtbot.waitUntil(lambda: "Merge" in window.message_bar.choice_texts(), timeout=_LONG)
+    window.message_bar.choose("Leave it")
+    window.message_bar.clear()
+    before = sum(row.people for row in window.session.rows.values())
+    reopened(window, source, open_in)
+    assert quiet(window, qtbot)
+    window.merging.take(source)
+    merged = merged_people(window, qtbot)
+    assert sum(merged.values()) == before + 1

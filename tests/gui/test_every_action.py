@@ -74,7 +74,7 @@ def record(window: MainWindow) -> Any:
 
 
 def selected_prediction(window: MainWindow) -> None:
-    window.session.selection.prediction = window.scene.shown_predictions()[0].key
+    window.session.selection.prediction = window.proposals.now().shown[0].key
 
 
 def click(window: MainWindow, x: float, y: float) -> None:
@@ -168,7 +168,7 @@ EDITS = {
 @pytest.mark.parametrize("name", EDITS)
 def test_it_changes_the_labels_and_is_undone_and_redone(window: MainWindow, qtbot: QtBot, name: str) -> None:
     action = EDITS[name]
-    qtbot.waitUntil(lambda: len(window.scene.shown_predictions()) == 2)
+    qtbot.waitUntil(lambda: len(window.proposals.now().shown) == 2)
     action.first(window)
     before, steps = state(window), window.session.undo_stack.index()
     trigger(window, qtbot, name)

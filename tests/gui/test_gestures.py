@@ -1,5 +1,6 @@
 """The pointer in a real window: gestures that are interrupted end, and a click means what the user can see."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
-from window_helpers import Opener, WindowMaker, people, trigger
+from window_helpers import Opener, WindowMaker, current, people, trigger
 
 from app.dialogs.export import ExportDialog
 from app.document.records import Box, Joint, Person
@@ -173,3 +174,28 @@ def test_the_row_that_the_keyboard_comes_to_is_not_picked(window: MainWindow, qt
     window.joints.table.setFocus(Qt.FocusReason.ShortcutFocusReason)
     click(window, 310, 230)
     assert people(window)[0].joints[0].v == 0
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda window: window.actions_by_id["brighter"].trigger(),
+        lambda window: window.layers.set_threshold(0.9),
+        lambda window: window.layers.switch("names", True),
+        lambda window: window.session.set_tau("0123456789ab", 0.4),
+        lambda window: window.session.document.set_predictions(current(window), [], "0123456789ab"),
+    ],
+    ids=["brightness", "the threshold", "a layer", "a model", "a pre-fill"],
+)
+def test_a_picked_joint_waits_for_its_place_whatever_is_shown(
+    window: MainWindow, qtbot: QtBot, change: Callable[[MainWindow], None]
+) -> None:
+    key, table = people(window)[0].key, window.joints.table
+    window.session.selection.select_joint(key, 5)
+    trigger(window, qtbot, "delete")
+    QTest.mouseClick(table.viewport(), LEFT, pos=table.visualRect(window.joints.model.index(5, 0)).center())
+    change(window)
+    QApplication.processEvents()
+    assert window.scene.joint_to_place() == (key, 5)
+    window.session.selection.clear()
+    assert window.scene.joint_to_place() is None

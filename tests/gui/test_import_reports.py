@@ -6,11 +6,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from PIL import Image
 from PySide6.QtGui import QGuiApplication
 from pytestqt.qtbot import QtBot
-from window_helpers import Opener, WindowMaker, people
+from window_helpers import Opener, WindowMaker, people, two_sessions
 
+from app.controllers.import_reports import REPORT
+from app.controllers.opening import IMPORT
+from app.dialogs.choice import ChoiceDialog
 from app.dialogs.import_report import ImportReportDialog
 from app.main_window import MainWindow
 
@@ -115,17 +117,6 @@ def test_an_order_of_joints_that_is_not_known_is_asked(make_window: WindowMaker,
     qtbot.waitUntil(lambda: people(window) != () and people(window)[0].joints[0].x == 80.0, timeout=_LONG)
 
 
-def two_sessions(folder: Path, coco_file: Path) -> Path:
-    """Photos of the same names and sizes in two folders, and a file of labels that says nothing of folders."""
-    for session, colour in (("monday", "teal"), ("tuesday", "brown")):
-        (folder / session).mkdir(parents=True)
-        for index in range(4):
-            Image.new("RGB", (320, 240), colour).save(folder / session / f"{index}.jpg")
-    labels = folder / "labels.json"
-    labels.write_bytes(coco_file.read_bytes())
-    return labels
-
-
 def test_another_sessions_photos_of_the_same_names_are_not_taken_unasked(
     make_window: WindowMaker, coco_file: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
@@ -162,3 +153,51 @@ def test_merging_asks_whose_photos_are_meant_too(
     window.message_bar.choose("tuesday")
     qtbot.waitUntil(lambda: "Merge" in window.message_bar.choice_texts(), timeout=_LONG)
     assert "4 images are new" in window.message_bar.text
+
+
+def test_many_categories_are_a_list_and_the_answer_imports(
+    make_window: WindowMaker, coco_file: Path, qtbot: QtBot
+) -> None:
+    def many(content: dict[str, Any]) -> None:
+        content["categories"] = [{"id": key, "name": f"gadget number {key}"} for key in range(1, 101)]
+        person = content["annotations"][0]
+        content["annotations"] = [{**person, "id": key, "category_id": key} for key in range(1, 101)]
+
+    window = make_window()
+    window.open_paths([change(coco_file, many)])
+    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("Choose…",), timeout=_LONG)
+    assert window.message_bar.height() < window.central.height() / 2
+    assert window.message_bar.text.endswith("Whose labels are people's?")
+    window.message_bar.choose(1)
+    dialog = window.findChild(ChoiceDialog)
+    assert dialog.choices.count() == 100 and dialog.isModal()
+    dialog.choices.setCurrentRow(41)
+    dialog.go.click()
+    qtbot.waitUntil(lambda: window.model.total == 4 and window.session.current_record() is not None, timeout=_LONG)
+    qtbot.waitUntil(lambda: len(people(window)) == 1, timeout=_LONG)
+
+
+def test_a_list_of_answers_goes_with_its_question(
+    make_window: WindowMaker, open_in: Opener, photos: Path, qtbot: QtBot
+) -> None:
+    window = make_window()
+    many = [(str(number), lambda: None) for number in range(9)]
+    long = [("a folder of a very long name indeed" + words, lambda: None) for words in ("/one", "/two")]
+    for answers, end in (
+        (many, lambda: window.messages.settle("topic")),
+        (long, lambda: open_in(window, photos)),
+    ):
+        window.messages.ask("Which?", answers, "topic")
+        window.message_bar.choose("Choose…")
+        assert window.findChildren(ChoiceDialog)[-1].isVisible()
+        end()
+        assert not any(dialog.isVisible() for dialog in window.findChildren(ChoiceDialog))
+        assert window.message_bar.text == ""
+
+
+def test_a_report_does_not_end_the_question_of_another_file(make_window: WindowMaker) -> None:
+    window = make_window()
+    window.messages.ask("Whose labels are people's?", [("target", lambda: None)], IMPORT)
+    window.messages.post("150 people could not be read.", "warning", topic=REPORT)
+    window.message_bar.dismiss()
+    assert window.message_bar.choice_texts() == ("target",)

@@ -9,6 +9,7 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 
 from app.actions import ACTIONS
+from app.dialogs.fine_tune import FineTuneSettings
 from app.dialogs.key_editor import KeyEditor
 from app.dialogs.keys import KeysDialog
 from app.document.records import ImageState
@@ -128,3 +129,23 @@ def test_the_hints_name_the_keys_as_they_are(make_window: WindowMaker, open_in: 
     window.keys.set("skip_joint", ("Ctrl+K",))
     assert hint.text().endswith(" · Ctrl+K: skip · Esc: stop")
     assert window.scene.key_names.hint("{accept} accept · {reject} reject") == "Return accept · Backspace reject"
+
+
+def test_messages_name_the_keys_as_they_are(make_window: WindowMaker, open_in: Opener, photos: Path) -> None:
+    window = make_window()
+    open_in(window, photos)
+    window.keys.set("next_image", ("Ctrl+8",))
+    window.keys.set("mark_done", ("Ctrl+9",))
+    window.editing.set_awaited(lambda: True)
+    window.editing.accept_and_go_on()
+    assert window.message_bar.text == "The model is still looking at this photo. Ctrl+8 goes on without it."
+    settings = FineTuneSettings("labelled", 0.1, 0, "heads", 1, 1, 0.1, "cpu")
+    unknown = {"images": 1, "unknown": 1, "roots": []}
+    window.fine_tuning._frozen(photos, settings, unknown, "")
+    assert "on which everybody is labelled (Ctrl+9), or" in window.message_bar.text
+    for action in ("next_image", "mark_done"):
+        window.keys.set(action, ())
+    window.editing.accept_and_go_on()
+    assert window.message_bar.text == "The model is still looking at this photo."
+    window.fine_tuning._frozen(photos, settings, unknown, "")
+    assert "on which everybody is labelled, or" in window.message_bar.text

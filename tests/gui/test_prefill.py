@@ -315,3 +315,22 @@ def test_each_model_keeps_its_threshold(desk: Desk, path: Path, qtbot: QtBot, re
     assert (desk.session.tau_of(MODEL), desk.session.tau_of(OTHER)) == (0.25, 0.75)
     if reopened:
         desk.session.close()
+
+
+def test_a_batch_reports_the_images_that_were_in_it(desk: Desk) -> None:
+    desk.engine.start(MODEL)
+    texts = texts_of(desk)
+    desk.prefill.set_selected([1, 2])
+    desk.prefill.selected()
+    desk.engine.image_set_aside.emit(0, 1, "a.jpg: the model cannot do this photo.")
+    desk.answer(0, 2, nobody())
+    desk.engine.batch_finished.emit(0, COMPLETED)
+    assert "1 image set aside." in texts[-1][1]
+    desk.prefill.set_selected([2, 3])
+    desk.prefill.selected()
+    desk.engine.batch_finished.emit(1, COMPLETED)
+    assert texts[-1] == ("success", "The pre-fill is complete.")
+    desk.prefill.set_selected([1, 2])
+    desk.prefill.selected()
+    desk.engine.batch_finished.emit(2, COMPLETED)
+    assert "1 image set aside." in texts[-1][1], "it was wanted"

@@ -76,7 +76,7 @@ def test_a_joint_that_is_drawn_as_sure_becomes_a_label(
 def test_the_table_says_what_accepting_makes_of_each_joint(window: MainWindow) -> None:
     joints = (replace(JOINTS[0], confidence=0.3), *JOINTS[1:])
     propose(window, replace(FOUND, joints=joints))
-    window.session.selection.prediction = window.scene.shown_predictions()[0].key
+    window.session.selection.prediction = window.proposals.now().shown[0].key
     model = window.joints.model
     assert [model.data(model.index(row, 3)) for row in (0, 1)] == ["hint", "visible"]
 
@@ -190,9 +190,9 @@ def test_nothing_is_promised_where_labels_cannot_be_changed(
     reader = make_window()
     with qtbot.waitSignal(reader.session.opened, timeout=20_000):
         reader.opening.open_project(path, read_only=True)
-    qtbot.waitUntil(lambda: len(reader.scene.shown_predictions()) == 1, timeout=20_000)
+    qtbot.waitUntil(lambda: len(reader.proposals.now().shown) == 1, timeout=20_000)
     assert "accepts" not in hint(reader, qtbot)
-    reader.session.selection.prediction = reader.scene.shown_predictions()[0].key
+    reader.session.selection.prediction = reader.proposals.now().shown[0].key
     (written,) = reader.scene._proposed._scores._written
     assert written[0].text == "0.80"
 
@@ -262,7 +262,7 @@ def test_a_hint_of_the_selected_proposal_is_dragged_too(window: MainWindow) -> N
 
 def test_escape_in_the_middle_leaves_the_proposal_as_it_was(window: MainWindow, qtbot: QtBot) -> None:
     propose(window, FOUND)
-    key = window.scene.shown_predictions()[0].key
+    key = window.proposals.now().shown[0].key
     window.session.selection.select_proposed_joint(key, 9)
     shot = window.canvas.viewport().grab().toImage()
     press(window, JOINTS[9])
@@ -271,7 +271,7 @@ def test_escape_in_the_middle_leaves_the_proposal_as_it_was(window: MainWindow, 
     QTest.keyClick(window.canvas, Qt.Key.Key_Escape)
     release(window, 230, 200)
     assert people(window) == () and window.session.undo_stack.count() == 0
-    assert [found.key for found in window.scene.shown_predictions()] == [key]
+    assert [found.key for found in window.proposals.now().shown] == [key]
     assert (window.session.selection.prediction, window.session.selection.joint) == (key, 9)
     assert window.canvas.viewport().grab().toImage() == shot
 
@@ -295,7 +295,7 @@ def test_a_proposal_that_goes_away_is_let_go(window: MainWindow, how: str) -> No
 
 def test_clicks_tab_and_the_table_select_a_proposals_joints(window: MainWindow, qtbot: QtBot) -> None:
     propose(window, doubtful(1))
-    key, selection = window.scene.shown_predictions()[0].key, window.session.selection
+    key, selection = window.proposals.now().shown[0].key, window.session.selection
     press(window, JOINTS[0])
     release(window, JOINTS[0].x, JOINTS[0].y)
     assert (selection.prediction, selection.person, selection.joint) == (key, None, 0)
@@ -312,7 +312,7 @@ def test_clicks_tab_and_the_table_select_a_proposals_joints(window: MainWindow, 
 
 def test_accepting_with_a_joint_selected_keeps_it_selected(window: MainWindow, qtbot: QtBot) -> None:
     propose(window, FOUND)
-    window.session.selection.select_proposed_joint(window.scene.shown_predictions()[0].key, 7)
+    window.session.selection.select_proposed_joint(window.proposals.now().shown[0].key, 7)
     trigger(window, qtbot, "accept")
     assert (window.session.selection.person, window.session.selection.joint) == (people(window)[0].key, 7)
 
@@ -322,4 +322,4 @@ def test_dragging_where_labels_cannot_be_changed_says_so(window: MainWindow, mon
     monkeypatch.setattr(type(window.session), "read_only", property(lambda _: True))
     drag(window, 9, 230, 200)
     assert people(window) == () and "read-only" in window.message_bar.text
-    assert len(window.scene.shown_predictions()) == 1
+    assert len(window.proposals.now().shown) == 1

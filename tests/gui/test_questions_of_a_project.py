@@ -23,7 +23,7 @@ def ask_about_the_folder(window: MainWindow, asked: list[str]) -> None:
 
 
 def ask_about_conflicts(window: MainWindow, asked: list[str]) -> None:
-    window.merging._ask_whose("Whose labels stay?", asked.append)
+    window.merging._ask_whose("Whose labels stay?", asked.append, lambda: None)
 
 
 def ask_about_unsaved_edits(window: MainWindow, asked: list[str]) -> None:
@@ -92,7 +92,7 @@ def test_a_late_answer_about_the_folder_moves_no_other_project(
         return tmp_path / "chosen"
 
     monkeypatch.setattr(window.opening._asker, "folder", choose)
-    window.opening.ask_root()
+    window.opening.move_root(photos, "Where?")
     qtbot.wait(200)
     assert list(window.session.store.call(lambda project: project.roots()).values()) == [healthy]
 

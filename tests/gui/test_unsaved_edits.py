@@ -52,3 +52,71 @@ def test_edits_that_were_not_saved_when_another_project_was_opened_are_kept_and_
         f"{project}: 1 change was not saved. It is kept in {project}.unsaved.jsonl. Look it up there, and make it "
         "again."
     )
+
+
+def the_disk_is_full(self: Project, edit: Edit) -> None:
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    raise error
+
+
+def test_what_was_said_of_unsaved_edits_goes_when_they_are_saved(
+    make_window: WindowMaker, open_in: Opener, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = make_window()
+    open_in(window, photos)
+    with monkeypatch.context() as patch:
+        patch.setattr(Project, "apply", the_disk_is_full)
+        window.editing.mark_done()
+        qtbot.waitUntil(lambda: "the disk is full" in window.message_bar.text)
+        window.exporting.export(photos / "out.json")
+        qtbot.waitUntil(lambda: "not saved yet; see the message" in window.message_bar.text)
+        assert not window.close()
+        assert window.message_bar.choice_texts() == ("Close without saving them",)
+    qtbot.waitUntil(lambda: window.status.saved.text() == "saved", timeout=20_000)
+    assert window.message_bar.text == ""
+
+
+def test_a_damaged_file_is_said_until_somebody_has_read_it(
+    make_window: WindowMaker, open_in: Opener, photos: Path, qtbot: QtBot
+) -> None:
+    window = make_window()
+    open_in(window, photos)
+    window.session.not_saved.emit("a.poseproj: it is damaged")
+    window.editing.mark_done()
+    qtbot.waitUntil(lambda: window.session.store.pending == 0)
+    assert window.message_bar.text == "a.poseproj: it is damaged"
+
+
+def test_the_question_about_a_training_goes_with_it_and_is_asked_of_the_next(
+    make_window: WindowMaker, open_in: Opener, photos: Path, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    window = make_window()
+    open_in(window, photos)
+    runs = True
+    monkeypatch.setattr(type(window.fine_tuning), "running", property(lambda self: runs))
+    assert not window.close()
+    assert window.message_bar.choice_texts() == ("Keep it running", "Stop it, keep the best")
+    runs = False
+    window.fine_tuning.changed.emit()
+    assert window.message_bar.text == ""
+    runs = True
+    assert not window.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(Project, "apply", the_disk_is_full)
+        window.editing.mark_done()
+        window.message_bar.choose("Keep it running")
+        assert window.message_bar.choice_texts() == ("Close without saving them",)
+    qtbot.waitUntil(lambda: window.session.store.pending == 0, timeout=20_000)
+    assert window.message_bar.text == ""
+    assert not window.close(), "nobody has closed the window: it is asked anew"
+    assert window.message_bar.choice_texts() == ("Keep it running", "Stop it, keep the best")
+
+
+def test_the_status_says_how_much_is_under_way_beside_what_is_set_aside(make_window: WindowMaker) -> None:
+    status = make_window().status
+    status.show_set_aside(1)
+    status.show_saved(5)
+    assert status.saved.text() == "1 NOT SAVED, saving 5…"
+    status.show_saved(0)
+    assert status.saved.text() == "1 NOT SAVED, the others are"

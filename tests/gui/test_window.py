@@ -191,7 +191,7 @@ def test_drawing_prefilling_accepting_and_the_heatmap(
     qtbot.waitUntil(lambda: window.scene._heatmap.isVisible(), timeout=30_000)
     window.editing.set_box(key, Box(50, 30, 100, 190))
     window.layers.set_threshold(0.05)
-    shown = window.scene.shown_predictions()
+    shown = window.proposals.now().shown
     people = len(document.people(image))
     window.editing.accept_shown()
     assert len(document.people(image)) >= people + (1 if shown else 0)
@@ -356,7 +356,7 @@ def test_saying_where_the_images_are_keeps_the_labels(
     assert "not there any more" in again.message_bar.text
     monkeypatch.setattr(again.opening, "_asker", OneFolder(moved))
     with qtbot.waitSignal(again.session.opened, timeout=20_000):
-        again.opening.ask_root()
+        again.message_bar.choose("Choose folder…")
     qtbot.waitUntil(lambda: again.scene.has_photo, timeout=20_000)
     assert again.session.path == project
     assert Box(5, 6, 70, 80) in [person.box for person in again.session.document.people(current(again))]

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+from PIL import Image
 from pytestqt.qtbot import QtBot
 
 from app.document.records import Person
@@ -29,3 +30,14 @@ def trigger(window: MainWindow, qtbot: QtBot, name: str) -> None:
     action = window.actions_by_id[name]
     qtbot.waitUntil(action.isEnabled)
     action.trigger()
+
+
+def two_sessions(folder: Path, coco_file: Path) -> Path:
+    """Photos of the same names and sizes in two folders, and a file of labels that says nothing of folders."""
+    for session, colour in (("monday", "teal"), ("tuesday", "brown")):
+        (folder / session).mkdir(parents=True, exist_ok=True)
+        for index in range(4):
+            Image.new("RGB", (320, 240), colour).save(folder / session / f"{index}.jpg")
+    labels = folder / "labels.json"
+    labels.write_bytes(coco_file.read_bytes())
+    return labels
