@@ -12,21 +12,20 @@ from app.controllers.asker import Asker
 from app.controllers.import_reports import ImportReports
 from app.controllers.importing import ImportOutcome, LabelImport, ask_which_folder
 from app.controllers.messages import Messages
+from app.controllers.photo_folders import PhotoFolders
 from app.controllers.session import Session
 from app.storage.errors import ProjectError, ProjectLockedError
 from app.storage.folder_images import add_files
 from app.storage.project import Project
 from app.storage.settings import Settings
 from app.storage.shipped import sample_folder
-from app.workers.photo_files import PHOTO_PATTERNS, has_photo, is_photo, list_photos, why_no_photo
+from app.workers.photo_files import PHOTO_PATTERNS, is_photo, list_photos, why_no_photo
 
 _IMAGES = f"Images ({PHOTO_PATTERNS});;All files (*)"
 _COCO = "COCO annotations (*.json);;All files (*)"
 _YOLO = "YOLO-pose data set (*.yaml *.yml);;All files (*)"
 _YAML_SUFFIXES = (".yaml", ".yml")
 _PROJECTS = f"Projects (*{places.SUFFIX});;All files (*)"
-_TRIED_IMAGES = 100
-
 IMPORT = "import"
 """Topic of what keeps images or labels from the project that is opened."""
 
@@ -67,10 +66,8 @@ class Opening(QObject):
         self._import: LabelImport | None = None
         self._listing = False
         self._asked: Path | None = None
-        self._without_photos: tuple[Path, str] | None = None
-        """The folder that the opened labels are taken to be about though no photos of theirs are in it; their name."""
+        self.photo_folders = PhotoFolders(session, messages, asker, self.open_project)
         session.open_failed.connect(self._open_failed)
-        session.opened.connect(self._check_roots)
         session.closed.connect(messages.leave_project)
 
     # Asking
@@ -164,7 +161,7 @@ class Opening(QObject):
                 folder = folder or next(iter(near), annotations.parent)
                 self._run_import(annotations, folder)
             if images is None and folder is not None and folder not in near and not before.has_photos:
-                self._without_photos = folder, annotations.name
+                self.photo_folders.doubt(folder, annotations.name)
 
         self._begin(project, annotations.stem, lambda: self._look_up(annotations, decide))
 
@@ -208,51 +205,6 @@ class Opening(QObject):
     def cancel_import(self) -> None:
         if self._import:
             self._import.cancel()
-
-    # Where the images are
-
-    def _check_roots(self) -> None:
-        """Asks about a folder that is gone, or in which the photos of the opened labels are not."""
-        roots = list(self._session.roots.values())
-        gone = [root for root in roots if not root.is_dir()]
-        if gone:
-            text = f"{gone[0]}: the images' folder is not there any more. The labels are safe; say where it is now."
-            self._ask_where(gone[0], text)
-        elif self._without_photos and self._without_photos[0] in roots:
-            root, labels = self._without_photos
-            self._ask_where(root, f"{labels}: its images were not found near it. Where are they?")
-
-    def _ask_where(self, root: Path, text: str) -> None:
-        choices = [("Choose folder…", lambda: self.move_root(root, text))]
-        self._messages.post(text, "warning", choices, topic="roots")
-
-    def move_root(self, root: Path, question: str) -> None:
-        """Asks for the folder that an image folder of the project is now; labels and states stay as they are.
-
-        The question is asked again unless it is answered with a folder that can be taken.
-        """
-        path = self._session.path
-        folder = self._asker.folder(f"Folder of the images that were expected in {root.name}")
-        key = next((key for key, known in self._session.roots.items() if known == root), None)
-        if path is None or path != self._session.path or key is None:
-            return  # another project was opened while the dialog asked
-        if folder is None:
-            self._ask_where(root, question)
-            return
-
-        images = [row.path for row in self._session.rows.values() if row.root_key == key]
-        tried = images[:: max(len(images) // _TRIED_IMAGES, 1)]
-
-        def move(project: Project) -> None:
-            if images and not any(has_photo(folder, image) for image in tried):
-                raise ProjectError(path, f"none of the images that it expects is in {folder}", "Choose another.")
-            project.relocate_root(key, folder)
-
-        def failed(error: Exception) -> None:
-            self._ask_where(root, question)
-            self._messages.post(str(error), "error")
-
-        self._session.store.submit(move, lambda _: self.open_project(path), failed)
 
     # Labels
 
@@ -354,7 +306,8 @@ class Opening(QObject):
     ) -> None:
         self.close()
         self._messages.leave_project()  # also where none is open: what was said of another file does not matter now
-        self._asked, self._without_photos = asked, None
+        self.photo_folders.forget()
+        self._asked = asked
 
         def opened() -> None:
             self._settings.add_recent_project(project)

@@ -19,7 +19,7 @@ def other(photos: Path) -> Path:
 
 
 def ask_about_the_folder(window: MainWindow, asked: list[str]) -> None:
-    window.opening._check_roots()
+    window.opening.photo_folders.check()
 
 
 def ask_about_conflicts(window: MainWindow, asked: list[str]) -> None:
@@ -92,7 +92,7 @@ def test_a_late_answer_about_the_folder_moves_no_other_project(
         return tmp_path / "chosen"
 
     monkeypatch.setattr(window.opening._asker, "folder", choose)
-    window.opening.move_root(photos, "Where?")
+    window.opening.photo_folders.move(photos, "Where?")
     qtbot.wait(200)
     assert list(window.session.store.call(lambda project: project.roots()).values()) == [healthy]
 
