@@ -5,6 +5,7 @@ Labels are measured in the photo's own pixels from here on: those made for a lar
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from statistics import median
 from typing import NamedTuple
@@ -40,11 +41,17 @@ class Extent:
     (their median), or, without any, of its box.
     """
 
-    def __init__(self) -> None:
-        self._people: list[_Reach] = []
+    def __init__(self, people: Iterable[RawAnnotation] = ()) -> None:
+        self._records = people
 
-    def add(self, fields: RawAnnotation) -> None:
-        """Takes in a person; one of whom nothing is labelled, or only the corner at the top left, says nothing."""
+    @cached_property
+    def _people(self) -> list[_Reach]:
+        # Only found out where it is asked: mostly the file's size is the photo's.
+        return [reach for fields in self._records if (reach := self._reach(fields))]
+
+    @staticmethod
+    def _reach(fields: RawAnnotation) -> _Reach | None:
+        """None for a person of whom nothing is labelled, or only the corner at the top left."""
         box, values = fields.bbox or [], fields.keypoints or []
         triples = zip(values[0::3], values[1::3], values[2::3], strict=False)
         joints = [(x, y) for x, y, v in triples if x is not None and y is not None and v]
@@ -55,12 +62,11 @@ class Extent:
         elif joints:
             corners = joints
         else:
-            return
+            return None
         if joints:
             middle = (median(x for x, _ in joints), median(y for _, y in joints))
         reach = _Reach(max(x for x, _ in corners), max(y for _, y in corners), *middle)
-        if reach.right > 0 or reach.bottom > 0:
-            self._people.append(reach)
+        return reach if reach.right > 0 or reach.bottom > 0 else None
 
     def __len__(self) -> int:
         return len(self._people)

@@ -1,6 +1,7 @@
 """From the records of a COCO file to images and people; a record that is wrong costs no other one."""
 
 import re
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -296,11 +297,11 @@ class RecordReader:
         return fractional - flagged
 
     def _compare_photos(self, annotations: Sequence[ReadAnnotation], progress: Callable[[int, int], None]) -> None:
-        extents: dict[int, Extent] = {}
+        people = defaultdict[int, list[RawAnnotation]](list)
         if self._photos is not None:
             for one in annotations:
                 if one.fields.category_id in self._people_categories:
-                    extents.setdefault(one.fields.image_id, Extent()).add(one.fields)
+                    people[one.fields.image_id].append(one.fields)
             self._photos.find((image, stated) for image, stated in self._read_images.values() if image is not None)
         files: set[tuple[int, str]] = set()
         for number, (key, (image, _)) in enumerate(self._read_images.items()):
@@ -311,7 +312,7 @@ class RecordReader:
             frame = Frame(image)
             if self._photos is not None:
                 try:
-                    frame = self._photos.frame(image, extents.get(key, Extent()))
+                    frame = self._photos.frame(image, Extent(people[key]))
                 except UnusableError as error:
                     self._log.quarantine_image(image.index, key, str(error), image.raw)
                     continue
@@ -322,7 +323,8 @@ class RecordReader:
             self._frames[key] = frame
         if self._photos is not None:
             for key, frame in self._frames.items():
-                self._frames[key] = self._photos.settled(frame, bool(extents.get(key)))
+                if frame.upright is not None:
+                    self._frames[key] = self._photos.settled(frame, len(Extent(people[key])) > 0)
         self.images = [frame.image for frame in self._frames.values()]
 
     def _sort(self, one: ReadAnnotation, confident: bool) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 from PySide6.QtCore import QSettings
+from PySide6.QtWidgets import QFileDialog
 from pytestqt.qtbot import QtBot
 from small_models import save_small_model
 
@@ -16,6 +17,17 @@ from app.storage.settings import Settings
 from msarcnn.skeleton import load_skeleton
 
 WindowMaker = Callable[..., MainWindow]
+
+
+@pytest.fixture(autouse=True)
+def nobody_to_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A dialog for files that no test answers fails at once: it would wait for ever."""
+
+    def fail(*_: object, **__: object) -> None:
+        raise AssertionError("a dialog for files is open, and nobody is there to answer it")
+
+    for name in ("getSaveFileName", "getOpenFileName", "getOpenFileNames", "getExistingDirectory"):
+        monkeypatch.setattr(QFileDialog, name, fail)
 
 
 @pytest.fixture(scope="session")

@@ -325,16 +325,6 @@ def test_a_screenshot_can_be_made_without_a_display(photos: Path, tmp_path: Path
     assert out.read_bytes().startswith(b"\x89PNG")
 
 
-class OneFolder:
-    """A person who answers every question with the same folder."""
-
-    def __init__(self, answer: Path) -> None:
-        self.answer = answer
-
-    def folder(self, title: str) -> Path:
-        return self.answer
-
-
 def test_saying_where_the_images_are_keeps_the_labels(
     make_window: WindowMaker,
     open_in: Opener,
@@ -354,7 +344,7 @@ def test_saying_where_the_images_are_keeps_the_labels(
     again = make_window()
     open_in(again, project)
     assert "not there any more" in again.message_bar.text
-    monkeypatch.setattr(again.opening, "_asker", OneFolder(moved))
+    monkeypatch.setattr(again.opening._asker, "folder", lambda title: moved)
     with qtbot.waitSignal(again.session.opened, timeout=20_000):
         again.message_bar.choose("Choose folder…")
     qtbot.waitUntil(lambda: again.scene.has_photo, timeout=20_000)
