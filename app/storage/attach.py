@@ -212,8 +212,10 @@ class _Attachment:
 
     def _attach_annotations(self, source: int, start: int, end: int) -> None:
         span = {"source": source, "start": start, "end": end}
+        # CROSS JOIN: from the people of this batch to their images, not through all images of the source.
         staged = (
-            "FROM staging.person s JOIN source_image i ON i.source_id = :source AND i.position = s.image_position "
+            "FROM staging.person s CROSS JOIN source_image i "
+            "ON i.source_id = :source AND i.position = s.image_position "
             "WHERE s.position >= :start AND s.position < :end AND i.reason = '' "
             "AND i.image_id NOT IN (SELECT id FROM temp.met) AND {} EXISTS "
             "(SELECT 1 FROM person p WHERE p.image_id = i.image_id AND p.source_id IS NOT :source)"
