@@ -5,6 +5,8 @@ from collections.abc import Sequence
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QDialog, QDialogButtonBox, QLabel, QListWidget, QVBoxLayout, QWidget
 
+from app.dialogs.buttons import add_primary
+
 _WITHDRAWN = 2
 """A result that is neither accepted nor rejected."""
 
@@ -27,8 +29,7 @@ class ChoiceDialog(QDialog):
         self.choices.setCurrentRow(0)
         self.choices.itemActivated.connect(lambda _: self.accept())
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, self)
-        self.go = buttons.addButton("Choose", QDialogButtonBox.ButtonRole.AcceptRole)
-        self.go.setProperty("primary", True)
+        self.go = add_primary(buttons, "Choose")
         buttons.accepted.connect(self.accept)
         buttons.rejected.connect(self.reject)
         self.accepted.connect(lambda: self.chosen.emit(self.choices.currentRow()))

@@ -16,6 +16,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.dialogs.buttons import add_primary
+
 COCO, YOLO, OVERLAYS, RESULTS, STATISTICS = "coco", "yolo", "overlays", "results", "statistics"
 
 _FORMATS = (
@@ -125,8 +127,7 @@ class ExportDialog(QDialog):
         ):
             self._form.addRow(label, field)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, self)
-        self.go = buttons.addButton("Export…", QDialogButtonBox.ButtonRole.AcceptRole)
-        self.go.setProperty("primary", True)
+        self.go = add_primary(buttons, "Export…")
         self.go.setDefault(True)
         buttons.accepted.connect(self._accept)
         buttons.rejected.connect(self.reject)

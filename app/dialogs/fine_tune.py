@@ -15,6 +15,7 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.dialogs.buttons import add_primary
 from app.workers.trainer_client import default_fine_tuning, default_learning_rate, plan_run
 
 
@@ -97,8 +98,7 @@ class FineTuneDialog(QDialog):
         ):
             form.addRow(label, field)
         buttons = QDialogButtonBox(self)
-        self.start_button = buttons.addButton("Start", QDialogButtonBox.ButtonRole.AcceptRole)
-        self.start_button.setProperty("primary", True)
+        self.start_button = add_primary(buttons, "Start")
         self.start_button.style().polish(self.start_button)
         buttons.addButton(QDialogButtonBox.StandardButton.Cancel)
         buttons.accepted.connect(self._start)

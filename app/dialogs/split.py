@@ -3,6 +3,8 @@
 from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QCheckBox, QDialog, QDialogButtonBox, QFormLayout, QLabel, QSpinBox, QVBoxLayout, QWidget
 
+from app.dialogs.buttons import add_primary
+
 
 class SplitDialog(QDialog):
     """`chosen` carries the number of parts, and whether only unfinished images are divided."""
@@ -25,8 +27,7 @@ class SplitDialog(QDialog):
         form.addRow("Parts", self.parts)
         form.addRow("", self.only_unfinished)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, self)
-        self.go = buttons.addButton("Choose folder…", QDialogButtonBox.ButtonRole.AcceptRole)
-        self.go.setProperty("primary", True)
+        self.go = add_primary(buttons, "Choose folder…")
         buttons.accepted.connect(self._accept)
         buttons.rejected.connect(self.reject)
         layout = QVBoxLayout(self)

@@ -17,6 +17,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
+from app.dialogs.buttons import add_primary
+
 
 @dataclass(frozen=True, slots=True)
 class VideoSettings:
@@ -68,8 +70,7 @@ class VideoDialog(QDialog):
         form.addRow("Least change", self.change)
         form.addRow("Photos as", self.suffix)
         buttons = QDialogButtonBox(QDialogButtonBox.StandardButton.Cancel, self)
-        go = buttons.addButton("Choose folder…", QDialogButtonBox.ButtonRole.AcceptRole)
-        go.setProperty("primary", True)
+        go = add_primary(buttons, "Choose folder…")
         go.setDefault(True)
         buttons.accepted.connect(self._accept)
         buttons.rejected.connect(self.reject)

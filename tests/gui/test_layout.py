@@ -1,17 +1,22 @@
 """The panels' places: what must be seen at the window's first size, and what becomes of it at others."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QPoint, Qt
 from PySide6.QtTest import QTest
-from PySide6.QtWidgets import QApplication, QDockWidget
+from PySide6.QtWidgets import QApplication, QDialog, QDockWidget, QPushButton
 from pytestqt.qtbot import QtBot
 from window_helpers import Opener, WindowMaker, people, trigger
 
 from app import application
+from app.dialogs.choice import ChoiceDialog
+from app.dialogs.export import COCO, ExportChoices, ExportDialog, ExportSettings
+from app.dialogs.split import SplitDialog
+from app.dialogs.video import VideoDialog
 from app.main_window import MainWindow
+from app.theme import scheme_of
 
 
 @pytest.fixture(params=["light", "dark"])
@@ -154,3 +159,23 @@ def test_the_heatmaps_panel_comes_to_the_front_with_the_heatmap(window: MainWind
         window.heatmap_panel.shown.click()
     qtbot.wait(50)
     assert front("heatmap"), "nobody takes the panel away from under the pointer"
+
+
+@pytest.mark.parametrize(
+    "dialog",
+    [
+        lambda: SplitDialog(10, 5),
+        lambda: ChoiceDialog("Whose?", ["ours", "theirs"], "topic"),
+        lambda: VideoDialog(Path("walk.mp4")),
+        lambda: ExportDialog(ExportSettings(COCO), ExportChoices(4, ())),
+    ],
+    ids=["split", "choice", "video", "export"],
+)
+def test_what_a_dialog_is_for_has_the_accents_colour(scheme: str, dialog: Callable[[], QDialog], qtbot: QtBot) -> None:
+    shown = dialog()
+    qtbot.addWidget(shown)
+    shown.open()
+    (button,) = [one for one in shown.findChildren(QPushButton) if one.property("primary")]
+    # Beside the text, within the border.
+    color = button.grab().toImage().pixelColor(8, button.height() // 2)
+    assert color.name() == scheme_of(scheme == "dark").accent
