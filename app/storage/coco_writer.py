@@ -30,6 +30,7 @@ from app.storage.export_plan import (
 )
 from app.storage.rows import person_from_json
 from app.storage.snapshot import CONDITIONS, FINISHED, Only
+from app.storage.staging import LOST_LABELS
 from msarcnn.images import ImageError, image_size
 from msarcnn.joint_names import own_order
 
@@ -297,8 +298,8 @@ class CocoWriter:
         )
         others = self._connection.execute(
             "SELECT position, 0, image_id, raw, 0, NULL, NULL FROM other_annotation WHERE source_id = ? "
-            "AND (image_id IS NOT NULL OR ?) AND NOT ? ORDER BY position",
-            (source.key, self._everything, self._training),
+            "AND (image_id IS NOT NULL OR ?) AND reason != ? AND NOT ? ORDER BY position",
+            (source.key, self._everything, LOST_LABELS, self._training),
         )
         for _, is_person, image, raw, key, data, imported in heapq.merge(people, others, key=lambda row: row[0]):
             self._advance()

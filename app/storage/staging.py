@@ -9,6 +9,9 @@ from typing import Any
 STAGING_VERSION = 1
 """The user_version of a finished staging file; it is set last, so that half a file is never attached."""
 
+LOST_LABELS = "labels that could not be read, of a format that has no records to keep"
+"""The reason of an annotation that only says of which image (`image_id`) they were; it is never exported."""
+
 RESULTS_VERSION = 1
 """The same of a file with another model's predictions."""
 RESULTS_TAU = 0.3

@@ -19,6 +19,7 @@ import msgspec
 
 from app.storage.child_lines import NOT_PREPARED, run_child_work
 from app.storage.coco_import import Progress, print_progress, stage_coco
+from app.storage.staging import LOST_LABELS
 from app.storage.yolo_description import YoloDataset, read_description
 from app.storage.yolo_lines import LineError, YoloLine, kind_of, read_line
 from app.storage.yolo_places import YoloError, shown
@@ -48,6 +49,8 @@ class _Converted:
     """Images with a joint whose third value is above 1, as confidences are not."""
     label_files: Counter[Path] = field(default_factory=Counter)
     """How many photos each label file is of."""
+    lossy: list[int] = field(default_factory=list)
+    """Images of which labels were lost."""
     without_labels: int = 0
 
 
@@ -77,7 +80,9 @@ def _convert(dataset: YoloDataset, report: YoloReport, progress: Progress) -> _C
         key = len(converted.images) + 1
         record = {"id": key, "file_name": name, "width": width, "height": height, "image_root": root}
         converted.images.append(record)
+        losses = report.losses
         lines = _label_lines(dataset, labels, converted, report)
+        converted.lossy += [key] if report.losses > losses else []
         converted.without_labels += lines is None
         for line in lines or ():
             thirds = [v for *_, v in line.joints or () if v is not None]
@@ -221,9 +226,18 @@ def stage_yolo(description: Path, staging: Path, progress: Progress) -> ReadRepo
     # What was converted on the way is gone now: the source is the description.
     with closing(sqlite3.connect(staging)) as connection, connection:
         connection.execute("UPDATE source SET path = ?", (str(description.absolute()),))
+        _mark_losses(connection, converted.lossy)
     report.source = description.name
     found.add_to(report)
     return report
+
+
+def _mark_losses(staging: sqlite3.Connection, images: Sequence[int]) -> None:
+    """Lets the project know which images lost labels: nothing on them is background as long as nobody has looked."""
+    (first,) = staging.execute("SELECT annotations FROM source").fetchone()
+    rows = ((first + at, None, f'{{"image_id":{key}}}', LOST_LABELS) for at, key in enumerate(images))
+    staging.executemany("INSERT INTO other (position, image_position, raw, reason) VALUES (?, ?, ?, ?)", rows)
+    staging.execute("UPDATE source SET annotations = annotations + ?", (len(images),))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -15,15 +15,18 @@ class YoloReport:
     Attributes:
         lines: One for each reason.
         lost_people: Lines of labels that could not be read.
+        losses: How often something was lost, whatever it was.
     """
 
     lines: list[ReportLine] = field(default_factory=list)
     lost_people: int = 0
+    losses: int = 0
 
     def lose(self, text: str, place: str = "", count: int = 1, people: int = 0) -> None:
         """Something is not there now that may be labels of people: a warning."""
         self._count("left out", text, place, count, warns=True)
         self.lost_people += people
+        self.losses += 1
 
     def leave_out(self, text: str) -> None:
         """Something was left out that is nobody."""

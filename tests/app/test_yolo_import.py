@@ -5,11 +5,13 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
 import pytest
 from PIL import Image
 
+from app.storage.coco_export import export_coco
 from app.storage.project import Project
 from app.storage.yolo_description import read_description
 from app.storage.yolo_import import label_file, main, stage_yolo
@@ -18,6 +20,7 @@ from app.storage.yolo_report import YoloReport
 from msarcnn.images import ImageError
 from msarcnn.skeleton import load_skeleton
 
+PERSON = "0 0.5 0.5 0.9 0.9 " + " ".join(f"{index / 20} 0.5 2" for index in range(17))
 YAML = "path: .\ntrain: images/train\nval: images/train\nkpt_shape: [17, 3]\nnames: {0: person, 1: dog}\n"
 
 
@@ -56,6 +59,25 @@ def test_what_is_odd_is_named_and_the_rest_is_taken(dataset: Path, tmp_path: Pat
     assert "broken.jpg" in text and "1 left out: an object of class dog" in text
 
 
+@pytest.mark.parametrize(("more", "ignored"), [("0 0.5 0.5", [[0, 0, 200, 100]]), ("1 0.2 0.2 0.1 0.1", [])])
+def test_a_photo_that_lost_labels_teaches_no_background(
+    dataset: Path, tmp_path: Path, more: str, ignored: list[list[float]]
+) -> None:
+    (dataset / "labels/train/a.txt").write_text(f"{PERSON}\n{more}\n")
+    project = read_back(dataset, tmp_path)
+    out = tmp_path / "out.json"
+
+    def exported(purpose: Literal["training", "export"]) -> dict[str, Any]:
+        export_coco(project.path, out, purpose=purpose)
+        return json.loads(out.read_text())
+
+    (image,) = exported("training")["images"]
+    assert image.get("ignore_regions", []) == ignored
+    assert len(exported("export")["annotations"]) == 1, "what only says that something was lost is no annotation"
+    assert all(complete for _, _, complete in project.sources())
+    project.close()
+
+
 def test_two_numbers_a_joint_are_visible_where_they_are_not_zero(dataset: Path, tmp_path: Path) -> None:
     (dataset / "dataset.yaml").write_text(YAML.replace("[17, 3]", "[17, 2]"))
     (dataset / "labels/train/a.txt").write_text("0 0.5 0.5 0.2 0.4 0.25 0.5 " + "0 0 " * 16)
@@ -65,9 +87,6 @@ def test_two_numbers_a_joint_are_visible_where_they_are_not_zero(dataset: Path, 
     (person,) = project.load_image(1)[1]
     assert (person.joints[0].x, person.joints[0].y, person.joints[0].v) == (50, 50, 2) and person.labelled_joints == 1
     project.close()
-
-
-PERSON = "0 0.5 0.5 0.9 0.9 " + " ".join(f"{index / 20} 0.5 2" for index in range(17))
 
 
 def test_a_line_with_impossible_numbers_costs_no_other(dataset: Path, tmp_path: Path) -> None:
