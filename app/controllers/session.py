@@ -157,8 +157,14 @@ class Session(QObject):
         self.refreshed.emit()
 
     def _take_image(self, image: OpenedImage) -> None:
-        if self.document.is_open(image[0].key):
-            self.document.open_image(*image)
+        fresh = image[0]
+        before = self.record(fresh.key)
+        if before is None:
+            return
+        self.document.open_image(*image)
+        turned = (before.width, before.height) != (fresh.width, fresh.height)
+        if turned and fresh.key == self.selection.current_image:
+            self.image_loaded.emit(fresh.key)  # other labels may be measured on the photo as it is stored
 
     def close(self) -> int:
         """Closes the project; returns how many edits could not be written (0 unless the disk fails)."""

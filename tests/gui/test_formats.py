@@ -11,7 +11,7 @@ from PIL import Image
 from PySide6.QtCore import SignalInstance
 from PySide6.QtWidgets import QDialog, QFileDialog
 from pytestqt.qtbot import QtBot
-from window_helpers import Opener, WindowMaker, trigger
+from window_helpers import Opener, WindowMaker, people, trigger
 
 from app.dialogs.effort import EffortDialog
 from app.dialogs.export import COCO, OVERLAYS, RESULTS, STATISTICS, YOLO, ExportDialog
@@ -261,6 +261,29 @@ def test_labels_from_elsewhere_are_about_the_photos_of_this_project(
     choose(window, qtbot, "Merge", window.merging.ended)
     qtbot.waitUntil(lambda: len(window.session.document.people(next(iter(window.session.rows)))) == 2)
     assert window.model.total == 4, "no image came a second time"
+
+
+def test_a_photo_is_shown_as_the_labels_that_come_are_measured(
+    make_window: WindowMaker, open_in: Opener, qtbot: QtBot, tmp_path: Path, coco_file: Path, answer: Any
+) -> None:
+    folder = tmp_path / "phone"
+    folder.mkdir()
+    sideways = Image.Exif()
+    sideways[0x0112] = 6
+    Image.new("RGB", (600, 400), "teal").save(folder / "s.jpg", exif=sideways)
+    window = make_window()
+    open_in(window, folder)
+    assert (window.scene.shown_pixels().width(), window.scene.shown_pixels().height()) == (400, 600)
+    content = json.loads(coco_file.read_text())
+    content["images"] = [{"id": 7, "file_name": "s.jpg", "width": 600, "height": 400}]
+    content["annotations"] = [{**content["annotations"][0], "bbox": [450, 40, 100, 180], "keypoints": [0] * 51}]
+    stored = folder / "stored.json"
+    stored.write_text(json.dumps(content))
+    answer(stored)
+    trigger(window, qtbot, "merge")
+    choose(window, qtbot, "Merge", window.merging.ended)
+    qtbot.waitUntil(lambda: window.scene.shown_pixels().width() == 600, timeout=_LONG)
+    assert window.scene.shown_pixels().height() == 400 and people(window)[0].box.x == 450
 
 
 def test_split_and_back(
