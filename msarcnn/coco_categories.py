@@ -107,7 +107,11 @@ def is_people(category: Category) -> bool:
     """Whether a category's annotations are people, by its name or by its joints."""
     if is_person_name(category.name):
         return True
-    return not _is_thing(category) and joint_order(category.keypoints or ()) is not None
+    return not _is_thing(category) and _has_the_joints(category)
+
+
+def _has_the_joints(category: Category) -> bool:
+    return joint_order(category.keypoints or ()) is not None
 
 
 def _is_thing(category: Category) -> bool:
@@ -139,6 +143,14 @@ def _check_the_others(
     ]
     sure = [one.name for one in chosen if used.get(one.id)]
     asked = [one for one in doubtful if posed.get(one.id)] if chosen else doubtful
+    # "Eagle" may be a pose of yoga: what has people's joints is not another thing without a word.
+    alike = [one for one in categories.values() if posed.get(one.id) and one not in chosen and _has_the_joints(one)]
+    strange = [one for one in alike if _is_thing(one)]
+    if strange and any(used.get(one.id) and is_person_name(one.name) for one in chosen):
+        names = ", ".join(f"{one.name} ({used[one.id]})" for one in strange)
+        log.note(f"taken as other things than people, though they have the same joints: {names}", "categories")
+    else:
+        asked = asked + strange
     listed = ", ".join(f"{one.name or one.id} ({used[one.id]})" for one in asked or doubtful)
     if not asked:
         if doubtful and not sure:
@@ -147,6 +159,8 @@ def _check_the_others(
             log.note(text, "categories", warns=True)
         return
     choices = [(", ".join([*sure, one.name]), Reading((*sure, one.name))) for one in asked if one.name]
+    if len(choices) > 1:
+        choices.append(("All of them", Reading((*sure, *(one.name for one in asked if one.name)))))
     cure = f"say it with {_options([*sure, 'NAME'])}"
     if chosen:
         people = sure or [one.name for one in chosen]

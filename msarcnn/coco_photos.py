@@ -20,7 +20,8 @@ from msarcnn.images import ImageError, PhotoHeader, read_header
 SAME_SHAPE = 0.01
 """Copies of a photo in other sizes have the same ratio of sides but for rounding, relative."""
 _TOO_LARGE_FOR_A_COPY = 0.25
-"""From this share of the people on whose middles are in the photo, but not in the stated size, that is no copy's."""
+"""From this share of the people on, and two of three or more, whose middles are beyond the stated size, but in the
+photo, that size is no copy's."""
 _AS_STORED = "labels measured on the photo as it is stored, before EXIF turns it: shown so"
 _UPRIGHT = "width and height are exchanged: the labels fit the upright photo"
 
@@ -124,6 +125,8 @@ class Photos:
         """By the places of image entries."""
         self._owners: dict[tuple[int, str], int] = {}
         """The entry that each file belongs to."""
+        self._stated: dict[int, str] = {}
+        """The names as the file has them, by the places of image entries."""
         self._stored = self._turned_up = 0
         """Of photos stored sideways: how many have labels that fit them only as stored, and only upright."""
 
@@ -133,6 +136,7 @@ class Photos:
         Where several come to the same photo, it belongs to one that says more than the end of its name.
         """
         for image, stated in entries:
+            self._stated[image.index] = stated
             if 0 <= image.image_root < len(self._roots):
                 found = find_file(self._roots[image.image_root], stated)
                 if found is not None:
@@ -168,7 +172,7 @@ class Photos:
 
     def _named(self, image: CocoImage, name: str, by_end: bool, place: str) -> CocoImage:
         owner = self._owners[image.image_root, name]
-        if owner != image.index and by_end:
+        if by_end and self._stated[owner] != self._stated[image.index]:
             raise UnusableError(f"by the end of its name it is {name}, as images[{owner}] is")
         if by_end:
             self._log.note(
@@ -187,7 +191,7 @@ class Photos:
             return self._turned(image, upright, size, extent, place)
         if abs(stated[0] * true[1] / (stated[1] * true[0]) - 1) <= SAME_SHAPE:
             beyond = extent.centred(*true) - extent.centred(*stated)
-            if beyond > 0 and beyond >= _TOO_LARGE_FOR_A_COPY * len(extent):
+            if beyond > 0 and beyond >= max(min(2, (len(extent) + 1) // 2), _TOO_LARGE_FOR_A_COPY * len(extent)):
                 # Taken, they would be scaled when they are written: an export goes by the stated size.
                 sizes = f"beyond {stated[0]} x {stated[1]} pixels, the photo has {true[0]} x {true[1]}"
                 return replace(upright, problem=f"its labels reach {sizes}: correct the size in the file")

@@ -145,7 +145,9 @@ def is_thing_name(name: str, supercategory: str = "") -> bool:
         name: Read as in `is_person_name`: the last word decides ("polar bear", "dogs_keypoints").
         supercategory: COCO's field of that name; "" where there is none.
     """
-    return not is_person_name(name) and (_is_thing(name) or _is_thing(supercategory))
+    # Other words of a supercategory say nothing: some tools put the name of the whole project there.
+    of_animals = any("animal" in _singulars(word) for word in _words(supercategory)[-1:])
+    return not is_person_name(name) and (_is_thing(name) or of_animals)
 
 
 def _is_thing(name: str) -> bool:

@@ -12,7 +12,7 @@ from app.storage.errors import ProjectError
 from app.storage.project import Project
 from app.workers.photo_files import has_photo
 
-_TRIED_IMAGES = 100
+_TRIED_FIRST = 100
 
 
 class PhotoFolders(QObject):
@@ -64,10 +64,10 @@ class PhotoFolders(QObject):
             self._ask(root, question)
             return
         images = [row.path for row in self._session.rows.values() if row.root_key == key]
-        tried = images[:: max(len(images) // _TRIED_IMAGES, 1)]
+        some = images[:: max(len(images) // _TRIED_FIRST, 1)]
 
         def relocate(project: Project) -> None:
-            if images and not any(has_photo(folder, image) for image in tried):
+            if images and not any(has_photo(folder, image) for image in (*some, *images)):
                 raise ProjectError(path, f"none of the images that it expects is in {folder}", "Choose another.")
             project.relocate_root(key, folder)
 

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from app.storage import schema
-from app.storage.coco_person import copy_scale
+from app.storage.coco_person import copy_scale, stated_side
 from app.storage.export_plan import Source, categories_of, joint_names, read_sources
 from msarcnn.coco_categories import is_people
 
@@ -66,6 +66,7 @@ class ProjectImages:
         scales: Of images whose imported record is about a copy of another size: its pixels to one of the photo's.
         orders: Names of a category's joints by image and category id, where the imported file orders them its own way.
         people, things: Category ids of the imported files: of people, and of anything else.
+        posed_things: Those of the latter that have keypoints, too.
     """
 
     paths: Mapping[int, str]
@@ -77,6 +78,7 @@ class ProjectImages:
     orders: Mapping[tuple[int, int | None], list[str]]
     people: frozenset[int | None]
     things: frozenset[int | None]
+    posed_things: frozenset[int | None]
 
     def find(self, found: Found) -> Match | None:
         """The image that a detection is on."""
@@ -97,8 +99,9 @@ class ProjectImages:
         """Whether a detection of a list without categories is of a person: by the ids of the imported files."""
         if found.category_id is None or found.category_id in self.people:
             return True
-        # Of ids that no file of labels here has: keypoints are people's, and 1 is what COCO's people have.
-        return found.category_id not in self.things and (bool(found.keypoints) or found.category_id == _COCO_PERSON)
+        if found.keypoints:
+            return found.category_id not in self.posed_things  # a program may number its categories its own way
+        return found.category_id == _COCO_PERSON and found.category_id not in self.things
 
 
 def read_project_images(project: Path) -> ProjectImages:
@@ -129,13 +132,13 @@ def _read(connection: Connection) -> ProjectImages:
     ):
         record = decode(raw)  # of a usable image: its id can be read
         ids.append((record.id, key))
-        if scale := copy_scale((record.width, record.height), sizes[key]):
+        if scale := copy_scale((stated_side(record.width), stated_side(record.height)), sizes[key]):
             scales.setdefault(key, scale)
         for category, order in sources[source].orders.items():
             if not order.is_own:
                 orders.setdefault((key, category), joint_names(sources[source].header, category))
     people = {key for source in sources.values() for key in _people(source)}
-    every = {category.id for source in sources.values() for category in categories_of(source.header)}
+    others = [one for source in sources.values() for one in categories_of(source.header) if one.id not in people]
     return ProjectImages(
         paths,
         sizes,
@@ -145,7 +148,8 @@ def _read(connection: Connection) -> ProjectImages:
         scales,
         orders,
         frozenset(people),
-        frozenset(every - people),
+        frozenset(category.id for category in others),
+        frozenset(category.id for category in others if category.keypoints),
     )
 
 

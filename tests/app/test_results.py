@@ -296,17 +296,18 @@ def test_the_imported_file_says_which_category_is_people_and_how_their_joints_st
     (found,) = project.predictions(one)
     assert (report.people, report.others) == (1, 1)
     assert (found.joints[0].x, found.joints[16].x) == (116.0, 100.0), "the file's last joint is the nose"
-    take(project, tmp_path, [result(42, category_id=2, file_name="a one.jpg")])
-    assert project.predictions(one)[-1].joints[0].x == 100.0, "who names the photo knows nothing of the file's order"
+    take(project, tmp_path, [result(42, category_id=1, file_name="a one.jpg")])
+    assert project.predictions(one)[-1].joints[0].x == 100.0, "who names the photo knows nothing of the file"
     project.close()
 
 
 def test_ids_written_as_text_and_names_in_place_of_ids_are_understood(tmp_path: Path) -> None:
     content = make_coco()
-    content["images"][0]["id"] = str(content["images"][0]["id"])
+    content["images"][0] |= {"id": str(content["images"][0]["id"]), "width": "640"}
     project = Project.create(tmp_path / "p.poses")
     import_coco(project, write_coco(tmp_path / "labels.json", content), tmp_path)
     assert take(project, tmp_path, [result(int(content["images"][0]["id"])), result("a one.jpg")]).images == 2
+    assert project.image(1).width == 640
     project.close()
 
 

@@ -151,7 +151,7 @@ def test_who_is_a_person_is_asked_where_nothing_says_it(tmp_path: Path) -> None:
     labels = [box(1, 1), box(2, 2), box(3, 3)]
     with pytest.raises(CocoQuestionError, match=r"target \(1\), thing \(1\); say it with --people") as caught:
         read(tmp_path, categories, labels)
-    assert [text for text, _ in caught.value.choices] == ["target", "thing"]
+    assert [text for text, _ in caught.value.choices] == ["target", "thing", "All of them"]
     dataset = read(tmp_path, categories, labels, caught.value.choices[0][1])
     assert [one.id for one in dataset.people] == [1]
     with pytest.raises(CocoError, match="none called 'persn'; choose among: target, car, thing"):
@@ -214,9 +214,33 @@ def test_whoever_has_some_of_the_joints_is_a_person(tmp_path: Path, boxes: list[
         ("spielbock", "", [*NAMES[:13], "left_front_paw", "right_front_paw", "root_of_tail", "neck"]),
     ],
 )
-def test_animals_with_joints_are_no_people(tmp_path: Path, name: str, above: str, joints: list[str]) -> None:
-    dataset = read(tmp_path, [{**category(1, name, joints), "supercategory": above}], [person(1)])
-    assert dataset.people == [] and len(dataset.others) == 1
+def test_animals_with_peoples_joints_are_no_people_and_not_hidden_either(
+    tmp_path: Path, name: str, above: str, joints: list[str]
+) -> None:
+    animals = {**category(1, name, joints), "supercategory": above}
+    with pytest.raises(CocoQuestionError) as caught:
+        read(tmp_path, [animals], [person(1)])
+    assert [text for text, _ in caught.value.choices] == [name]
+    assert len(read(tmp_path, [animals], [person(1)], Reading(people=(name,))).people) == 1
+    dataset = read(tmp_path, [animals, category(2, "person", NAMES)], [person(1), person(2, 2)])
+    assert [one.id for one in dataset.people] == [2]
+    assert f"though they have the same joints: {name} (1)" in notes(dataset)
+
+
+def test_poses_that_are_called_as_things_are_asked_about(tmp_path: Path) -> None:
+    poses = [category(1, "warrior", NAMES), category(2, "camel pose", NAMES), category(3, "downward dog", NAMES)]
+    labels = [person(key, key) for key in (1, 2, 3)]
+    with pytest.raises(CocoQuestionError) as caught:
+        read(tmp_path, poses, labels)
+    answers = dict(caught.value.choices)
+    assert list(answers) == ["warrior, camel pose", "warrior, downward dog", "All of them", "Only warrior"]
+    assert len(read(tmp_path, poses, labels, answers["All of them"]).people) == 3
+
+
+@pytest.mark.parametrize("above", ["fall-monitor", "table", "animal-free"])
+def test_the_name_of_a_project_makes_no_thing_of_people(tmp_path: Path, above: str) -> None:
+    fallen = {**category(1, "fallen", NAMES), "supercategory": above}
+    assert len(read(tmp_path, [fallen], [person(1)]).people) == 1
 
 
 def test_nobody_labelled_as_a_person_beside_boxes_of_no_name_is_said(tmp_path: Path) -> None:

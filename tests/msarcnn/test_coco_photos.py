@@ -133,6 +133,14 @@ def test_labels_of_a_copy_twice_as_large_are_scaled(tmp_path: Path) -> None:
     assert one.area == pytest.approx(2400 * 60 / 121 / 2) and "scaled to it" in notes(dataset)
 
 
+def test_two_entries_of_one_name_are_one_photo(tmp_path: Path) -> None:
+    photo(tmp_path / "images/a.jpg", 60, 40)
+    entries = [image(key, "/elsewhere/data/images/a.jpg", 60, 40) for key in (1, 2)]
+    people = [person(1, [5, 6, 20, 12], 1), person(2, [30, 6, 20, 12], 2)]
+    dataset = read(tmp_path, entries, people, tmp_path / "images")
+    assert len(dataset.people) == 2 and "another image entry names the same file" in notes(dataset)
+
+
 def test_labels_that_only_the_photo_has_room_for_are_not_scaled(tmp_path: Path) -> None:
     photo(tmp_path / "a.jpg", 60, 40)
     entry, far = image(width=30, height=20), [35, 6, 20, 24]
