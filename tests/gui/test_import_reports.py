@@ -97,7 +97,9 @@ def test_who_is_a_person_is_asked_and_the_answer_imports(
 
     window = make_window()
     window.open_paths([change(coco_file, rename)])
-    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("target", "other thing", "All of them"), timeout=_LONG)
+    qtbot.waitUntil(
+        lambda: window.message_bar.choice_texts() == ("target", "other thing", "All of them"), timeout=_LONG
+    )
     assert "does not say who is a person: target (2), other thing (1)." in window.message_bar.text
     window.message_bar.choose("target")
     qtbot.waitUntil(lambda: window.model.total == 4 and window.session.current_record() is not None, timeout=_LONG)
