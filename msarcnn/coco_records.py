@@ -10,6 +10,8 @@ from msarcnn.joint_names import JointOrder
 
 _TOKEN = re.compile(rb'"(?:[^"\\]|\\.)*"|[\[\]{},]')
 _EXAMPLES = 20
+ANY_SIDE = 100_000.0
+"""Stands for the side of an image whose size is unknown; no image that can be read is larger."""
 
 
 class CocoError(Exception):

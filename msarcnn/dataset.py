@@ -12,6 +12,7 @@ from torch.utils.data import Dataset
 
 from msarcnn.augmentation import augment, mosaic
 from msarcnn.coco import CocoDataset, CocoImage, CocoPerson, Reading, read_coco
+from msarcnn.coco_records import ANY_SIDE
 from msarcnn.config import ModelConfig, TrainConfig
 from msarcnn.images import ImageError, load_image
 from msarcnn.reading_notes import ReadingNote, reading_notes
@@ -75,8 +76,6 @@ PERSON_CATEGORY = 1
 """The category of people in what pycocotools is given."""
 NINE_IN_MOSAICS = 0.25
 """Share of the mosaics with nine images; the others have four."""
-_ANY_SIDE = 100_000
-"""Stands for the side of an image whose size is unknown; no image that can be read is larger."""
 
 
 class DataError(ValueError):
@@ -135,7 +134,7 @@ def _labelled_image(
 
 def _unknown_regions(image: CocoImage, lost: bool) -> list[tuple[float, float, float, float]]:
     """Boxes x, y, w, h in which nothing is known about people; all of an image that lost some."""
-    whole = (0.0, 0.0, float(image.width or _ANY_SIDE), float(image.height or _ANY_SIDE))
+    whole = (0.0, 0.0, float(image.width or ANY_SIDE), float(image.height or ANY_SIDE))
     return [*image.ignore_regions, *([whole] if lost else [])]
 
 

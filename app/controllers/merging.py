@@ -16,6 +16,7 @@ from app.controllers.asker import Asker
 from app.controllers.exporting import when_saved
 from app.controllers.import_reports import ImportReports
 from app.controllers.importing import Choice, ask_which_folder
+from app.controllers.merge_words import first, is_here, offer, outcome
 from app.controllers.messages import Messages
 from app.controllers.session import Session
 from app.storage.attach import AttachProgress, Overlaps
@@ -26,7 +27,6 @@ from app.storage.project import staged_digest
 from app.workers.jobs import CANCELLED_CODE, ChildJob, run_child
 
 _LABELS = f"Labels (*.json *{places.SUFFIX} *.yaml *.yml);;All files (*)"
-_SHOWN = 3
 
 
 @dataclass
@@ -130,7 +130,7 @@ class Merging(QObject):
         elif report.conflicts:
             text = (
                 f"{part.name}: {report.worked_on} images to take back. On {len(report.conflicts)} of them somebody has "
-                f"worked here, too ({_first(report.conflicts)}). Whose labels stay there?"
+                f"worked here, too ({first(report.conflicts)}). Whose labels stay there?"
             )
             self._ask_whose(text, lambda overlaps: self._take_part(part, overlaps, report.people), self._forget)
         else:
@@ -217,7 +217,7 @@ class Merging(QObject):
 
         def looked_up(left: bool) -> None:
             if self._merge is merge:
-                nothing = merge.result["known"] or (_is_here(merge.result) and not merge.result["gone"])
+                nothing = merge.result["known"] or (is_here(merge.result) and not merge.result["gone"])
                 if left or nothing:
                     self._clear()
                 else:
@@ -233,22 +233,12 @@ class Merging(QObject):
     def _ask_about_labels(self) -> None:
         assert self._merge is not None
         report, name = self._merge.result, self._merge.source.name
-        again, gone, digest = self._merge.again, report["gone"], self._merge.digest
-        left = f" {gone} people of its earlier version are not in it any more: they stay here." if gone else ""
-        if _is_here(report):
+        digest, text = self._merge.digest, offer(name, report, self._merge.again)
+        if is_here(report):
             self._clear()
-            text, level = f"{name}: everything in it is here already.{left}", "warning" if gone else "info"
+            level = "warning" if report["gone"] else "info"
             self._messages.post(text, level, topic="merge", dismissed=lambda: self._remember_left(digest))
-            return
-        coming = report["people"] - report["same"] - report["overlapping"] - report["left_out"]
-        since = " was changed since it was imported" if again else ""
-        text = f"{name}{since}: {coming} people are new, {report['same']} are here already"
-        text += f", and {report['new']} images are new." if report["new"] else "."
-        text += left
-        text += f" {_left_out(report['left_out'])}." if report["left_out"] else ""
-        if report["overlapping"]:
-            where = _first(report["paths"])
-            text += f" {report['overlapping']} lie on labels of this project ({where}). Who stays there?"
+        elif report["overlapping"]:
             self._ask_whose(text, self._attach, self._leave)
         else:
             choices = [("Merge", lambda: self._attach("mine")), ("Leave it", self._leave)]
@@ -268,10 +258,7 @@ class Merging(QObject):
         def done(complete: bool) -> None:
             state = last[0] if last else AttachProgress(0, 0, 0, 0, 0)
             self._changed(None)
-            replaced = f" for {state.people_replaced} labels that were here" if state.people_replaced else ""
-            text = f"{merge.source.name}: {state.people_added} people came{replaced}, {state.people_skipped} did not."
-            if state.people_left_out:
-                text += f" {_left_out(state.people_left_out)} ({_first(state.left_out_on)})."
+            text = outcome(merge.source.name, state)
             if merge.read is not None:
                 add_left_out(merge.read, state)
                 self._reports.take(merge.read)
@@ -379,17 +366,3 @@ class Merging(QObject):
         if self._merge is not None:
             self._merge.folder.cleanup()
             self._merge = None
-
-
-def _is_here(report: dict[str, Any]) -> bool:
-    """Whether everything in a file is in the project."""
-    return report["people"] == report["same"] and not report["new"]
-
-
-def _first(paths: Sequence[str]) -> str:
-    more = f" and {len(paths) - _SHOWN} more" if len(paths) > _SHOWN else ""
-    return ", ".join(paths[:_SHOWN]) + more
-
-
-def _left_out(count: int) -> str:
-    return f"{count} people of it are left out, since their photos have labels here in another size or turned"

@@ -8,13 +8,12 @@ from app.document.records import SAME_PERSON_IOU, Box, ImageState, Person, Predi
 from app.storage.coco_person import read_person
 from app.storage.rows import PREDICTION_COLUMNS, prediction_from_columns
 from msarcnn.coco_reading import read_ids
+from msarcnn.coco_records import ANY_SIDE
 
 SEEN_SCORE = 0.1
 """From this score on a prediction may be somebody. Fainter ones are mostly nobody, and good examples of that."""
 _MARGIN = 0.15
 """Share of its size by which a prediction's box is grown on every side: the person may reach beyond it."""
-_ANY_SIDE = 100_000.0
-"""Stands for the side of an image whose size is unknown; no image that can be read is larger."""
 
 Region = tuple[float, float, float, float]
 """x, y, width, height in pixels of the image."""
@@ -51,7 +50,7 @@ class Background:
         imported = bool(rows) and all(source is not None for source, *_ in rows)
         if key in self._lost or not (model or imported):
             self.unknown += 1
-            return [(0.0, 0.0, float(width or _ANY_SIDE), float(height or _ANY_SIDE))]
+            return [(0.0, 0.0, float(width or ANY_SIDE), float(height or ANY_SIDE))]
         predictions = self._connection.execute(
             f"SELECT {PREDICTION_COLUMNS} FROM prediction WHERE image_id = ?", (key,)
         )
@@ -91,6 +90,6 @@ def _regions(people: Sequence[Person], predictions: Sequence[Prediction], width:
 
 def _grown(box: Box, width: float, height: float) -> Region:
     left, top = max(box.x - _MARGIN * box.w, 0.0), max(box.y - _MARGIN * box.h, 0.0)
-    right = min(box.right + _MARGIN * box.w, width or _ANY_SIDE)
-    bottom = min(box.bottom + _MARGIN * box.h, height or _ANY_SIDE)
+    right = min(box.right + _MARGIN * box.w, width or ANY_SIDE)
+    bottom = min(box.bottom + _MARGIN * box.h, height or ANY_SIDE)
     return left, top, max(right - left, 0.0), max(bottom - top, 0.0)

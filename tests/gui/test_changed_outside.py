@@ -48,9 +48,7 @@ def test_new_labels_are_offered_though_the_project_was_edited_since(
     os.utime(coco_file, (1, 1))  # older than the project: its content says that it is another one
     reopened(window, coco_file, open_in)
     qtbot.waitUntil(lambda: "Merge" in window.message_bar.choice_texts(), timeout=_LONG)
-    assert (
-        "train.json was changed since it was imported: 1 people are new, 2 are here already" in window.message_bar.text
-    )
+    assert "train.json was changed since it was imported: 1 person is new, 2 here already" in window.message_bar.text
     window.message_bar.choose("Merge")
     qtbot.waitUntil(lambda: sum(row.people for row in window.session.rows.values()) == 4, timeout=_LONG)
     window.message_bar.clear()
@@ -71,8 +69,8 @@ def test_corrected_joints_are_offered_and_deletions_are_said(
     change(coco_file, correct)
     reopened(window, coco_file, open_in)
     qtbot.waitUntil(lambda: "Theirs" in window.message_bar.choice_texts(), timeout=_LONG)
-    assert "1 lie on labels of this project (0.jpg)" in window.message_bar.text
-    assert "1 people of its earlier version are not in it any more: they stay here" in window.message_bar.text
+    assert "1 lies on labels of this project (0.jpg)" in window.message_bar.text
+    assert "1 person of its earlier version is not in it any more, but stays here" in window.message_bar.text
     window.message_bar.choose("Theirs")
     qtbot.waitUntil(lambda: people(window)[0].joints[0].x == 99.0, timeout=_LONG)
 
@@ -115,7 +113,7 @@ def test_a_changed_yolo_data_set_is_offered_too(
     (labels / "1.txt").write_text("0 0.5 0.5 0.2 0.4\n")
     reopened(window, yaml, open_in)
     qtbot.waitUntil(lambda: "Merge" in window.message_bar.choice_texts(), timeout=_LONG)
-    assert "1 people are new, 1 are here already" in window.message_bar.text
+    assert "1 person is new, 1 here already" in window.message_bar.text
 
 
 def add_a_person(content: dict[str, Any]) -> None:
@@ -173,13 +171,13 @@ def test_what_somebody_has_read_is_not_said_again(
     change(coco_file, delete_the_crowd)
     for _ in range(2):  # nobody has read it the first time
         reopened(window, coco_file, open_in)
-        qtbot.waitUntil(lambda: "1 people of its earlier version" in window.message_bar.text, timeout=_LONG)
+        qtbot.waitUntil(lambda: "1 person of its earlier version" in window.message_bar.text, timeout=_LONG)
     window.message_bar.dismiss()
     reopened(window, coco_file, open_in)
     assert quiet(window, qtbot)
     change(coco_file, lambda content: content["info"].update(comment="another content"))
     reopened(window, coco_file, open_in)
-    qtbot.waitUntil(lambda: "1 people of its earlier version" in window.message_bar.text, timeout=_LONG)
+    qtbot.waitUntil(lambda: "1 person of its earlier version" in window.message_bar.text, timeout=_LONG)
 
 
 @pytest.mark.parametrize("yolo", [False, True])

@@ -223,7 +223,7 @@ def test_merging_asks_whose_labels_stay(
     choose(window, qtbot, "Theirs", window.merging.ended)
     qtbot.waitUntil(lambda: window.session.document.people(image)[0].box.x == 62, timeout=_LONG)
     assert len(window.session.document.people(image)) == 1 and window.session.selection.current_image == image
-    assert "1 people came for 1 labels that were here" in window.message_bar.text
+    assert "1 person came for 1 label that was here" in window.message_bar.text
     trigger(window, qtbot, "merge")
     qtbot.waitUntil(lambda: "is here already" in window.message_bar.text, timeout=_LONG)
 
@@ -239,9 +239,11 @@ def test_people_measured_in_another_frame_are_said_to_be_left_out(
     theirs.write_text(json.dumps(content))
     answer(theirs)
     trigger(window, qtbot, "merge")
-    qtbot.waitUntil(lambda: "0 people are new, 1 are here already. 1 people" in window.message_bar.text, timeout=_LONG)
+    qtbot.waitUntil(
+        lambda: "0 people are new, 1 here already. 1 person of it is left out" in window.message_bar.text, timeout=_LONG
+    )
     choose(window, qtbot, "Merge", window.merging.ended)
-    assert "0 people came, 1 did not. 1 people of it are left out" in window.message_bar.text
+    assert "0 people came, 1 did not. 1 person of it is left out" in window.message_bar.text
     assert "(0.jpg)" in window.message_bar.text
     report = window.session.store.call(lambda project: project.kept_report())
     assert report is not None and report.lost_people == 1 and report.lines[0].places == ["0.jpg"]

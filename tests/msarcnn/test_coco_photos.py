@@ -233,7 +233,7 @@ def test_two_sessions_photos_of_one_name_are_not_mixed_up(tmp_path: Path) -> Non
     assert "it is a.jpg, as images[0] is" in dataset.quarantined[0].reason and dataset.lost_people == 1
 
 
-@pytest.mark.parametrize("first", ["session1/images/a.jpg", "/home/bob/session1/images/a.jpg", "D:\\x\\a.jpg"])
+@pytest.mark.parametrize("first", ["session1/images/a.jpg", "/home/user/session1/images/a.jpg", "D:\\x\\a.jpg"])
 @pytest.mark.parametrize("backwards", [False, True])
 def test_the_entry_that_says_more_than_the_end_of_a_name_has_the_photo(
     tmp_path: Path, first: str, backwards: bool
