@@ -20,6 +20,7 @@ from app.controllers.clipboard import Clipboard
 from app.controllers.closing import Closing
 from app.controllers.conditions import Conditions
 from app.controllers.detections import Detections
+from app.controllers.devices import Devices, describe
 from app.controllers.editing import Editing
 from app.controllers.effort import Effort
 from app.controllers.engine_status import EngineStatus
@@ -43,7 +44,7 @@ from app.dialogs.ask import FileAsker
 from app.dialogs.help import Help
 from app.docks import Docks
 from app.keys import Keys
-from app.menus import add_panel_switches, add_recent_projects, fill_menus, make_tool_bar
+from app.menus import add_choices, add_panel_switches, add_recent_projects, fill_menus, make_tool_bar
 from app.panel_focus import PanelFocus, SpaceKeeper
 from app.panels.empty_state import EmptyState
 from app.panels.image_header import ImageHeader
@@ -102,6 +103,7 @@ class MainWindow(QMainWindow):
         self.session = session = Session(skeleton, self)
         self.layers = Layers(self)
         self.engine, self.loader, self.trainer = EngineClient(self), ImageLoader(self), TrainerClient(self)
+        self.devices = Devices(self.engine, self.messages, settings)
         self.model = ImageListModel(self)
         look = Look.of(skeleton.keypoints, skeleton.edges, skeleton.sides, skeleton.colors)
         self.proposals = Proposals(session.document, session.selection, self.layers, session.tau_of, self)
@@ -221,6 +223,8 @@ class MainWindow(QMainWindow):
             lambda path: self.opening.open_paths([path]),
         )
         add_panel_switches(menus["View"], self.docks.all, self.tools)
+        devices = self.devices
+        add_choices(menus["Predict"], "&Device", devices.choices, lambda: devices.chosen, devices.choose)
 
     # Connecting
 
@@ -333,7 +337,7 @@ class MainWindow(QMainWindow):
         path = self.session.path
         return [
             ("Model", f"{info.name} ({info.hash})" if info else "none"),
-            ("Device", info.device if info else "–"),
+            ("Device", describe(info.device_info) if info else "–"),
             ("Project", str(path) if path else "–"),
         ]
 

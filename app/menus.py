@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QToolBar, QToolButton
 
 from app.actions import ACTIONS, MENUS
@@ -66,6 +66,33 @@ def add_recent_projects(
             recent.addAction("None yet").setEnabled(False)
 
     recent.aboutToShow.connect(fill)
+
+
+def add_choices(
+    menu: QMenu,
+    title: str,
+    choices: Callable[[], Sequence[tuple[str, str]]],
+    chosen: Callable[[], str],
+    choose: Callable[[str], None],
+) -> QMenu:
+    """Adds a submenu of which one entry is chosen, with the entries that there are when it is shown.
+
+    choices: values and texts. chosen: the value of the one that is checked. choose: called with the value of another.
+    """
+    entries = menu.addMenu(title)
+
+    def fill() -> None:
+        entries.clear()
+        group = QActionGroup(entries)
+        for value, text in choices():
+            entry = entries.addAction(text.replace("&", "&&"))
+            entry.setCheckable(True)
+            entry.setChecked(value == chosen())
+            entry.triggered.connect(lambda _=False, value=value: choose(value))
+            group.addAction(entry)
+
+    entries.aboutToShow.connect(fill)
+    return entries
 
 
 def add_panel_switches(menu: QMenu, docks: Sequence[QDockWidget], bar: QToolBar) -> None:
