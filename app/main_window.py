@@ -36,6 +36,7 @@ from app.controllers.opening import IMPORT, Opening
 from app.controllers.photos import Photos
 from app.controllers.prefill import Prefill
 from app.controllers.session import Session
+from app.controllers.shown_model import ShownModel
 from app.controllers.splitting import Splitting
 from app.controllers.videos import Videos
 from app.controllers.view_state import ViewState
@@ -43,7 +44,7 @@ from app.dialogs.ask import FileAsker
 from app.dialogs.help import Help
 from app.docks import Docks
 from app.keys import Keys
-from app.menus import add_panel_switches, add_recent_projects, fill_menus, make_tool_bar
+from app.menus import add_panel_switches, add_recent_projects, add_shown_models, fill_menus, make_tool_bar
 from app.panel_focus import PanelFocus, SpaceKeeper
 from app.panels.empty_state import EmptyState
 from app.panels.image_header import ImageHeader
@@ -114,6 +115,7 @@ class MainWindow(QMainWindow):
         self.editing = Editing(session, self.scene, self.proposals, self.estimation, self.navigation, self.messages)
         self.clipboard = Clipboard(session, self.editing, self.navigation, self.messages)
         self.heatmaps = Heatmaps(session, self.engine, self.scene, self.layers)
+        self.shown_model = ShownModel(session, self.engine)
         self.prefill = Prefill(session, self.engine, self.model, self.messages, settings, automatic_prefill)
         self.import_reports = ImportReports(session, self.messages, asker)
         self.opening = Opening(session, self.messages, settings, asker, self.import_reports)
@@ -220,6 +222,7 @@ class MainWindow(QMainWindow):
             self.settings.recent_projects,
             lambda path: self.opening.open_paths([path]),
         )
+        add_shown_models(menus["Predict"], self.shown_model.choices, self.shown_model.choose)
         add_panel_switches(menus["View"], self.docks.all, self.tools)
 
     # Connecting

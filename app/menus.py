@@ -4,11 +4,12 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QToolBar, QToolButton
 
 from app.actions import ACTIONS, MENUS
 from app.controllers.places import title_of
+from app.controllers.shown_model import ShownChoice
 
 _WITH_TEXT = ("new_person", "prefill_image", "accept_and_go_on", "mark_done", "fine_tune", "export_coco")
 
@@ -66,6 +67,24 @@ def add_recent_projects(
             recent.addAction("None yet").setEnabled(False)
 
     recent.aboutToShow.connect(fill)
+
+
+def add_shown_models(menu: QMenu, choices: Callable[[], Sequence[ShownChoice]], choose: Callable[[str], None]) -> None:
+    """Adds a submenu with the models whose predictions can be shown, as they are when it is shown."""
+    models = menu.addMenu("Predictions o&f")
+    models.setObjectName("shown models")
+    group = QActionGroup(models)
+
+    def fill() -> None:
+        models.clear()
+        for model, text, chosen in choices():
+            entry = models.addAction(text.replace("&", "&&"))
+            entry.setCheckable(True)
+            entry.setChecked(chosen)
+            entry.setActionGroup(group)
+            entry.triggered.connect(lambda _=False, model=model: choose(model))
+
+    models.aboutToShow.connect(fill)
 
 
 def add_panel_switches(menu: QMenu, docks: Sequence[QDockWidget], bar: QToolBar) -> None:
