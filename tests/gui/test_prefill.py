@@ -183,6 +183,27 @@ def test_an_image_that_another_model_has_looked_at_later_is_not_asked_for_again(
     assert desk.asked() == [3]
 
 
+def test_a_look_that_is_not_shown_is_said_and_an_open_image_is_asked_about_once(desk: Desk, qtbot: QtBot) -> None:
+    desk.engine.start(MODEL)
+    desk.session.show_model(MODEL)
+    desk.show(1)
+    qtbot.waitUntil(lambda: len(desk.engine.batches) == 1)  # by itself
+    desk.answer(0, 1, nobody())
+    desk.engine.batch_finished.emit(0, CANCELLED)
+    desk.engine.start(OTHER)
+    desk.show(2)
+    desk.show(1)
+    qtbot.wait(250)
+    assert [batch for batch in range(len(desk.engine.batches)) if desk.asked(batch) == [1]] == [0]
+    texts = texts_of(desk)
+    desk.prefill.this_image()
+    desk.answer(len(desk.engine.batches) - 1, 1, nobody(OTHER))
+    assert "Another model's predictions are shown" in texts[-1][1]
+    record = desk.session.document.image(1)
+    assert record.model == MODEL and [look.model for look in record.looks] == [MODEL, OTHER]
+    assert desk.session.models == {MODEL: "a model", OTHER: "a model"}
+
+
 def test_asking_twice_begins_once(desk: Desk) -> None:
     desk.engine.start(MODEL)
     texts = texts_of(desk)
