@@ -37,6 +37,7 @@ from app.controllers.opening import IMPORT, Opening
 from app.controllers.photos import Photos
 from app.controllers.prefill import Prefill
 from app.controllers.session import Session
+from app.controllers.shown_model import ShownModel
 from app.controllers.splitting import Splitting
 from app.controllers.videos import Videos
 from app.controllers.view_state import ViewState
@@ -116,6 +117,7 @@ class MainWindow(QMainWindow):
         self.editing = Editing(session, self.scene, self.proposals, self.estimation, self.navigation, self.messages)
         self.clipboard = Clipboard(session, self.editing, self.navigation, self.messages)
         self.heatmaps = Heatmaps(session, self.engine, self.scene, self.layers)
+        self.shown_model = ShownModel(session, self.engine)
         self.prefill = Prefill(session, self.engine, self.model, self.messages, settings, automatic_prefill)
         self.import_reports = ImportReports(session, self.messages, asker)
         self.opening = Opening(session, self.messages, settings, asker, self.import_reports)
@@ -223,8 +225,8 @@ class MainWindow(QMainWindow):
             lambda path: self.opening.open_paths([path]),
         )
         add_panel_switches(menus["View"], self.docks.all, self.tools)
-        devices = self.devices
-        add_choices(menus["Predict"], "&Device", devices.choices, lambda: devices.chosen, devices.choose)
+        add_choices(menus["Predict"], "Predictions o&f", self.shown_model.choices, self.shown_model.choose)
+        add_choices(menus["Predict"], "&Device", self.devices.choices, self.devices.choose)
 
     # Connecting
 

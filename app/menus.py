@@ -8,6 +8,7 @@ from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QToolBar, QToolButton
 
 from app.actions import ACTIONS, MENUS
+from app.controllers.choices import Choice
 from app.controllers.places import title_of
 
 _WITH_TEXT = ("new_person", "prefill_image", "accept_and_go_on", "mark_done", "fine_tune", "export_coco")
@@ -69,30 +70,23 @@ def add_recent_projects(
 
 
 def add_choices(
-    menu: QMenu,
-    title: str,
-    choices: Callable[[], Sequence[tuple[str, str]]],
-    chosen: Callable[[], str],
-    choose: Callable[[str], None],
-) -> QMenu:
-    """Adds a submenu of which one entry is chosen, with the entries that there are when it is shown.
-
-    choices: values and texts. chosen: the value of the one that is checked. choose: called with the value of another.
-    """
+    menu: QMenu, title: str, choices: Callable[[], Sequence[Choice]], choose: Callable[[str], None]
+) -> None:
+    """Adds a submenu of which one entry holds, with the entries that there are when it is shown."""
     entries = menu.addMenu(title)
+    group = QActionGroup(entries)
 
     def fill() -> None:
         entries.clear()
-        group = QActionGroup(entries)
-        for value, text in choices():
+        for value, text, chosen in choices():
+            # A single & would be the mark of the letter that opens an entry.
             entry = entries.addAction(text.replace("&", "&&"))
             entry.setCheckable(True)
-            entry.setChecked(value == chosen())
+            entry.setChecked(chosen)
+            entry.setActionGroup(group)
             entry.triggered.connect(lambda _=False, value=value: choose(value))
-            group.addAction(entry)
 
     entries.aboutToShow.connect(fill)
-    return entries
 
 
 def add_panel_switches(menu: QMenu, docks: Sequence[QDockWidget], bar: QToolBar) -> None:

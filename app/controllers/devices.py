@@ -2,6 +2,7 @@
 
 from PySide6.QtCore import QObject, Signal
 
+from app.controllers.choices import Choice
 from app.controllers.messages import Messages
 from app.storage.settings import Settings
 from app.workers.engine_client import EngineClient
@@ -33,12 +34,13 @@ class Devices(QObject):
         """AUTO or a device's id."""
         return self._settings.value(_SETTING, AUTO)
 
-    def choices(self) -> list[tuple[str, str]]:
+    def choices(self) -> list[Choice]:
         """Ids and texts to choose from: a device that was chosen once and is not there now stays in the list."""
         known = [(device.id, describe(device)) for device in self._present]
         if self.chosen not in (AUTO, *(device.id for device in self._present)):
             known.append((self.chosen, f"{self.chosen} (not there)"))
-        return [(AUTO, "Automatic: a GPU if there is one"), *known]
+        offered = [(AUTO, "Automatic: a GPU if there is one"), *known]
+        return [Choice(device, text, device == self.chosen) for device, text in offered]
 
     def choose(self, device: str) -> None:
         """Computes there from now on; the model answers where it is until it is loaded there."""
