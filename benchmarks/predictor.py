@@ -1,8 +1,8 @@
 """Milliseconds of the three questions to the model, beside torchvision's Keypoint R-CNN in the same run.
 
-    python benchmarks/predictor.py [--runs 10] [--people 1]
+    python benchmarks/predictor.py [--runs 10] [--people 1] [--device cpu]
 
-Random weights, one synthetic 640x480 image, CPU. The time depends on weights only through the number of people: the
+Random weights, one synthetic 640x480 image. The time depends on weights only through the number of people: the
 peer keeps as many detections as ours is asked to estimate. The ratio to the peer at its 800 px is what to compare
 between machines.
 """
@@ -16,9 +16,13 @@ import numpy as np
 import torch
 from torchvision.models.detection import keypointrcnn_resnet50_fpn
 
+from msarcnn.backbone import fold_frozen_batchnorm
 from msarcnn.checkpoint import CheckpointInfo
 from msarcnn.config import preset
+from msarcnn.devices import choose_device
 from msarcnn.model import build_model
+from msarcnn.placed_network import PlacedNetwork
+from msarcnn.precision import inference_dtype
 from msarcnn.predictor import Predictor
 from msarcnn.synthetic import make_scene
 
@@ -38,18 +42,23 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--people", type=int, default=1)
+    parser.add_argument("--device", default="cpu", help="a GPU: as the product uses it, the peer in single precision")
     options = parser.parse_args()
+    device = choose_device(options.device).device
     torch.manual_seed(0)
     image = make_scene(0, (640, 480)).pixels
     boxes = np.tile(np.array([[100.0, 50.0, 250.0, 400.0]]), (options.people, 1))
-    peer = keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None, box_detections_per_img=options.people).eval()
+    peer = keypointrcnn_resnet50_fpn(weights=None, weights_backbone=None, box_detections_per_img=options.people)
+    peer.eval().to(device.torch)
     tensor = torch.from_numpy(image).permute(2, 0, 1).float() / 255
     with torch.inference_mode():
-        whole = milliseconds(lambda: peer([tensor]), options.runs)
+        whole = milliseconds(lambda: peer([tensor.to(device.torch)])[0]["boxes"].cpu(), options.runs)
     print(f"torchvision Keypoint R-CNN, whole: {whole[0]:.0f} ms ({whole[1]:.0f} to {whole[2]:.0f})")
     for name in ("msa_rcnn_mobilenet_v2", "msa_rcnn_resnet50_fpn"):
         model = build_model(preset(name))
-        predictor = Predictor.of(model, CheckpointInfo(model.config))
+        fold_frozen_batchnorm(model.backbone)
+        model.eval().to(device.torch, inference_dtype(device.torch))
+        predictor = Predictor(PlacedNetwork(model, device), CheckpointInfo(model.config))
         (features,) = predictor.encode([image])
         questions = {
             "encode": lambda predictor=predictor: predictor.encode([image]),
