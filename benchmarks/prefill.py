@@ -93,10 +93,8 @@ def main() -> None:
             rates.append(len(photos) / seconds)
             busy = f", GPU busy {statistics.mean(shares):.0f} %" if shares else ""
             print(f"{rates[-1]:.2f} images/s, {people / len(photos):.1f} people an image{busy}", flush=True)
-    info = engine.info
-    print(
-        f"{info.name if info else '?'} on {info.device if info else '?'}: median {statistics.median(rates):.2f} images/s"
-    )
+    assert engine.info is not None
+    print(f"{engine.info.name} on {engine.info.device}: median {statistics.median(rates):.2f} images/s")
     engine.close()
 
 

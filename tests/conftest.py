@@ -13,6 +13,12 @@ os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+def pytest_configure(config: pytest.Config) -> None:
+    """Only `make test-gpu` (-m gpu) sees GPUs: everything else is to give the same on every machine."""
+    if config.option.markexpr != "gpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+
+
 def missing(what: str) -> None:
     """Skips a test with a reason; where everything must be there (CI) it fails instead."""
     if os.environ.get("CI"):

@@ -36,3 +36,11 @@ def tiny_checkpoint(tiny_model: MSARCNN, tmp_path: Path) -> Path:
 @pytest.fixture
 def photo() -> np.ndarray:
     return np.random.default_rng(0).integers(0, 255, (120, 90, 3), dtype=np.uint8)
+
+
+@pytest.fixture(scope="session")
+def cuda() -> torch.device:
+    """The GPU; only `make test-gpu` sees one."""
+    if not torch.cuda.is_available():
+        pytest.skip("no NVIDIA GPU that PyTorch can use is here (make test-gpu)")
+    return torch.device("cuda:0")

@@ -66,13 +66,6 @@ def test_a_run_says_what_it_computes_with(tiny_config, people, tmp_path, monkeyp
     assert ["bf16 was asked for" in event["text"] for event in events(tmp_path, "message")] == [True] * (not fast)
 
 
-@pytest.fixture
-def cuda():
-    if not torch.cuda.is_available():
-        pytest.skip("no NVIDIA GPU that PyTorch can use is here")
-    return torch.device("cuda")
-
-
 def events(folder, kind=None):
     lines = [json.loads(line) for line in (Path(folder) / "log.jsonl").read_text().splitlines()]
     return [line for line in lines if kind in (None, line["event"])]
