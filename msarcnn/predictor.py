@@ -12,9 +12,11 @@ from torch import Tensor
 from torchvision.models.detection.image_list import ImageList
 
 from msarcnn.backbone import fold_frozen_batchnorm
-from msarcnn.checkpoint import CheckpointInfo, file_hash, find_model, load_checkpoint
+from msarcnn.checkpoint import CheckpointInfo, load_checkpoint
 from msarcnn.keypoints import decode_keypoints, heatmap_probabilities
 from msarcnn.model import MSARCNN, resize_boxes
+from msarcnn.model_files import file_hash
+from msarcnn.model_library import find_model
 
 DEFAULT_CACHE_BYTES = 512 * 2**20
 BOXES_PER_PASS = 32
