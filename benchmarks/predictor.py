@@ -49,10 +49,10 @@ def main() -> None:
     print(f"torchvision Keypoint R-CNN, whole: {whole[0]:.0f} ms ({whole[1]:.0f} to {whole[2]:.0f})")
     for name in ("msa_rcnn_mobilenet_v2", "msa_rcnn_resnet50_fpn"):
         model = build_model(preset(name))
-        predictor = Predictor(model, CheckpointInfo(model.config))
-        features = predictor.encode(image)
+        predictor = Predictor.of(model, CheckpointInfo(model.config))
+        (features,) = predictor.encode([image])
         questions = {
-            "encode": lambda predictor=predictor: predictor.encode(image),
+            "encode": lambda predictor=predictor: predictor.encode([image]),
             "detect": lambda predictor=predictor, features=features: predictor.detect(features),
             f"estimate {options.people}": lambda predictor=predictor, f=features: predictor.estimate(f, boxes),
         }

@@ -33,10 +33,10 @@ def measure(steps: int) -> dict[str, float]:
 
     image = make_scene(0, (640, 480)).pixels
     predictor = Predictor.load()
-    features = predictor.encode(image)
+    (features,) = predictor.encode([image])
     box = np.array([[100.0, 50.0, 250.0, 400.0]])
     work = {
-        "encode": (lambda: predictor.encode(image), 2 * steps),
+        "encode": (lambda: predictor.encode([image]), 2 * steps),
         "detect": (lambda: predictor.detect(features), 2 * steps),
         "estimate": (lambda: predictor.estimate(features, box), 2 * steps),
         "training step": (make_step(), steps),

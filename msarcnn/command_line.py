@@ -9,7 +9,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from msarcnn.coco import CocoError, Reading, read_coco
-from msarcnn.config import DEFAULT_MODEL, PRESETS, preset
+from msarcnn.config import DEFAULT_MODEL, DEVICE_HELP, PRESETS, preset
 from msarcnn.images import ImageError
 from msarcnn.models_command import add_models_command
 
@@ -41,7 +41,7 @@ def _add_predict(commands: Commands) -> None:
     predict.add_argument("--format", choices=["coco", "results"], default="coco")
     predict.add_argument("--threshold", type=float, help="lowest score kept (default: 0.3 for coco, 0.05 for results)")
     predict.add_argument("--model", help=f"name or file (default {DEFAULT_MODEL})")
-    predict.add_argument("--device", default="cpu")
+    predict.add_argument("--device", default="auto", help=DEVICE_HELP)
     predict.add_argument("--json", action="store_true")
     _add_reading(predict)
     predict.set_defaults(function=_predict)
@@ -55,7 +55,7 @@ def _add_evaluate(commands: Commands) -> None:
     evaluate.add_argument("--predictions", type=Path, help="COCO results JSON to judge instead of a model")
     evaluate.add_argument("--effort", action="store_true", help="also simulate an annotator (see msarcnn.effort)")
     evaluate.add_argument("--shown-score", type=float, help="box score from which the annotator is shown people")
-    evaluate.add_argument("--device", default="cpu")
+    evaluate.add_argument("--device", default="auto", help=DEVICE_HELP)
     evaluate.add_argument("--json", action="store_true")
     _add_reading(evaluate)
     evaluate.set_defaults(function=_evaluate)
@@ -100,7 +100,7 @@ def _add_train(commands: Commands) -> None:
     run = train.add_argument_group("run")
     run.add_argument("--output", type=Path, required=True, help="run folder")
     run.add_argument("--resume", action="store_true", help="continue the run in --output")
-    run.add_argument("--device", default="cpu")
+    run.add_argument("--device", default="auto", help=DEVICE_HELP)
     start = train.add_argument_group("model")
     start.add_argument("--init", help="model file or name to start from")
     start.add_argument("--model", choices=list(PRESETS), help=f"architecture without --init (default {DEFAULT_MODEL})")
@@ -146,7 +146,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     as_results = arguments.format == "results"
     threshold = arguments.threshold if arguments.threshold is not None else (0.05 if as_results else 0.3)
     outcome = prefill(
-        Predictor.load(arguments.model, arguments.device),
+        Predictor.load_for(arguments.model, arguments.device, _tell),
         arguments.paths,
         arguments.annotations,
         arguments.images,
@@ -166,6 +166,10 @@ def _predict(arguments: argparse.Namespace) -> int:
     }
     _show(facts, arguments.json, f"{outcome.people} people in {outcome.images} images -> {arguments.output}")
     return 0 if outcome.images else 1
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr)
 
 
 def _show_progress(done: int, total: int, seconds: float) -> None:

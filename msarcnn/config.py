@@ -148,6 +148,9 @@ PRESETS: dict[str, ModelConfig] = {
 DEFAULT_MODEL = "msa_rcnn_mobilenet_v2"
 """The preset whose weights are bundled."""
 
+DEVICE_HELP = "auto (default: a GPU if there is one that works), cpu, cuda, cuda:N or mps"
+"""What a device may be asked for as (msarcnn.devices)."""
+
 
 def preset(name: str, **changes: Any) -> ModelConfig:
     """Returns a preset with some fields changed; raises ConfigError naming the known presets."""

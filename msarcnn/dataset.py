@@ -14,7 +14,7 @@ from msarcnn.augmentation import augment, mosaic
 from msarcnn.coco import CocoDataset, CocoImage, CocoPerson, Reading, read_coco
 from msarcnn.coco_records import ANY_SIDE
 from msarcnn.config import ModelConfig, TrainConfig
-from msarcnn.images import ImageError, load_image
+from msarcnn.images import ImageError, Photo
 from msarcnn.reading_notes import ReadingNote, reading_notes
 from msarcnn.roi_heads import Target
 from msarcnn.skeleton import load_skeleton
@@ -49,9 +49,14 @@ class LabelledImage:
     def path(self) -> Path:
         return self.root / self.file_name
 
+    @property
+    def photo(self) -> Photo:
+        """What is to be read."""
+        return Photo(self.path, self.root, self.labelled_size)
+
     def load(self) -> np.ndarray:
         """The pixels, [H, W, 3] uint8 RGB. Raises ImageError."""
-        return load_image(self.path, self.root, labelled_size=self.labelled_size).pixels
+        return self.photo.read().pixels
 
     def target(self) -> Target:
         return {

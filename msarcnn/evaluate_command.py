@@ -12,8 +12,18 @@ import numpy as np
 from msarcnn.coco import CocoDataset, Reading, read_coco
 from msarcnn.dataset import DataError, ground_truth, labelled_images
 from msarcnn.effort import Effort, Estimate, Shown
-from msarcnn.evaluation import KINDS, ImageResult, encoded_results, evaluate_results, is_judged, to_coco_results
-from msarcnn.predictor import Features, Predictor
+from msarcnn.evaluation import (
+    KINDS,
+    ImageResult,
+    encoded_results,
+    evaluate_results,
+    is_judged,
+    predict_images,
+    to_coco_results,
+)
+from msarcnn.images import ImageError
+from msarcnn.model import Features
+from msarcnn.predictor import Predictor
 from msarcnn.reading_notes import reading_notes, why_nobody
 from msarcnn.results import read_results
 from msarcnn.skeleton import load_skeleton
@@ -61,18 +71,28 @@ def evaluate_model(
     data = read_coco(annotations, keep_raw=False, roots=[images], reading=reading)
     truth = ground_truth(data)
     notes = _notes(data, truth)
-    predictor = Predictor.load(model, device)
+    predictor = Predictor.load_for(model, device, notes.append)
     problems: list[str] = []
     started, results = time.monotonic(), []
     effort, people = Effort(), _people_by_image(truth)
     chosen = labelled_images(data, [images])
-    for result, features in encoded_results(predictor, chosen, lambda error: problems.append(str(error))):
+
+    def take(result: ImageResult) -> None:
         results.append(result)
-        if shown_score is not None:
-            estimate = _estimate(predictor, features)
-            effort.add(people[result.image_id], _shown(result, shown_score, predictor.keypoint_threshold), estimate)
         seen = len(results) + len(problems)
         report(seen, len(chosen), (time.monotonic() - started) / seen * (len(chosen) - seen))
+
+    def failed(error: ImageError) -> None:
+        problems.append(str(error))
+
+    if shown_score is None:
+        for result in predict_images(predictor, chosen, failed):
+            take(result)
+    else:
+        for result, features in encoded_results(predictor, chosen, failed):
+            shown = _shown(result, shown_score, predictor.tau)
+            effort.add(people[result.image_id], shown, _estimate(predictor, features))
+            take(result)
     if problems and not results:
         raise DataError(f"none of the {len(chosen)} images could be read; the first: {problems[0]}")
     figures: dict[str, dict[str, Any]] = dict(evaluate_results(truth, to_coco_results(results)))
@@ -134,7 +154,7 @@ def _people_by_image(truth: dict[str, Any]) -> dict[int, list[dict[str, Any]]]:
 def _estimate(predictor: Predictor, features: Features) -> Estimate:
     def estimate(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         poses = predictor.estimate(features, boxes)
-        return poses.keypoints, poses.confidences >= predictor.keypoint_threshold
+        return poses.keypoints, poses.confidences >= predictor.tau
 
     return estimate
 

@@ -15,11 +15,14 @@ from msarcnn.checkpoint import Calibration
 from msarcnn.dataset import PERSON_CATEGORY, LabelledImage
 from msarcnn.images import ImageError
 from msarcnn.oks import box_overlaps, oks_terms
-from msarcnn.predictor import Features, Predictor
+from msarcnn.pose_model import PosedPeople, PoseModel
+from msarcnn.predictor import rank_poses
+from msarcnn.read_ahead import Readers, outcome, read_ahead
 
 KEYPOINT_FIGURES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")
 KINDS = ("keypoints", "bbox")
 BOX_FIGURES = ("AP", "AP50", "AP75", "APs", "APm", "APl")
+_GROUP_BYTES = 256 << 20
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,12 @@ class ImageResult:
     confidences: np.ndarray
     pose_scores: np.ndarray
 
+    @classmethod
+    def of(cls, image_id: int, pixels: np.ndarray, found: PosedPeople) -> "ImageResult":
+        """What was found on the pixels [H, W, 3] of an image."""
+        size = (pixels.shape[1], pixels.shape[0])
+        return cls(image_id, size, found.boxes, found.scores, found.keypoints, found.confidences, found.ranks)
+
     def only(self, rows: np.ndarray) -> "ImageResult":
         """The result with some of its people: a mask [N] or indices."""
         return replace(
@@ -50,37 +59,57 @@ class ImageResult:
         )
 
 
-def encoded_results(
-    predictor: Predictor, images: Iterable[LabelledImage], failed: Callable[[ImageError], None]
-) -> Iterator[tuple[ImageResult, Features]]:
-    """Runs a model over images, each with its features; those that cannot be read are reported and left out."""
-    by_joints = predictor.info.config.pose_score == "joints"
-    for image in images:
-        try:
-            pixels = image.load()
-        except ImageError as error:
-            failed(error)
-            continue
-        features = predictor.encode(pixels)
-        found = predictor.detect(features)
-        poses = predictor.estimate(features, found.boxes)
-        ranks = _joint_scores(found.scores, poses.confidences) if by_joints else found.scores
-        size = (pixels.shape[1], pixels.shape[0])
-        result = ImageResult(image.image_id, size, found.boxes, found.scores, poses.keypoints, poses.confidences, ranks)
-        yield result, features
-
-
 def predict_images(
-    predictor: Predictor, images: Iterable[LabelledImage], failed: Callable[[ImageError], None]
+    model: PoseModel, images: Iterable[LabelledImage], failed: Callable[[ImageError], None]
 ) -> Iterator[ImageResult]:
-    """The results alone of `encoded_results`."""
-    return (result for result, _ in encoded_results(predictor, images, failed))
+    """Runs a model over images; those that cannot be read are reported and left out.
+
+    For a model that takes several at a time they are decoded ahead by other processes, and go through it in groups;
+    the order is kept. Beside a model on the CPU more processes only disturb it: there they are read one by one.
+    """
+    for group in _groups(_read(images, model.batch > 1, failed), 2 * model.batch if model.batch > 1 else 1):
+        found = model.predict([pixels for _, pixels in group])
+        for (image, pixels), people in zip(group, found, strict=True):
+            yield ImageResult.of(image.image_id, pixels, people)
 
 
-def _joint_scores(scores: np.ndarray, confidences: np.ndarray) -> np.ndarray:
-    """A box score is high where somebody stands; times the mean confidence [N, K] of the joints it judges a pose."""
-    ranks: np.ndarray = scores * confidences.mean(axis=1)
-    return ranks
+def encoded_results(
+    model: PoseModel, images: Iterable[LabelledImage], failed: Callable[[ImageError], None]
+) -> Iterator[tuple[ImageResult, Any]]:
+    """As `predict_images`, one image at a time, each with its features."""
+    for image, pixels in _read(images, False, failed):
+        features = model.encode([pixels])[0]
+        yield ImageResult.of(image.image_id, pixels, model.find(features)), features
+
+
+def _read(
+    images: Iterable[LabelledImage], ahead: bool, failed: Callable[[ImageError], None]
+) -> Iterator[tuple[LabelledImage, np.ndarray]]:
+    chosen = list(images)
+    readers = Readers()
+    try:
+        photos = [image.photo for image in chosen]
+        for image, read in zip(chosen, read_ahead(photos, readers) if ahead else map(outcome, photos), strict=True):
+            if isinstance(read, ImageError):
+                failed(read)
+            else:
+                yield image, read.pixels
+    finally:
+        readers.close()
+
+
+def _groups(
+    images: Iterable[tuple[LabelledImage, np.ndarray]], most: int
+) -> Iterator[list[tuple[LabelledImage, np.ndarray]]]:
+    """So many at a time, fewer of large ones."""
+    group: list[tuple[LabelledImage, np.ndarray]] = []
+    for one in images:
+        group.append(one)
+        if len(group) >= most or sum(pixels.nbytes for _, pixels in group) >= _GROUP_BYTES:
+            yield group
+            group = []
+    if group:
+        yield group
 
 
 def to_coco_results(results: Iterable[ImageResult]) -> list[dict[str, Any]]:
@@ -195,7 +224,7 @@ def recalibrated(result: ImageResult, old: Calibration, new: Calibration, pose_s
     """The result with the confidences (and what is ranked by them) that another calibration gives."""
     peaks = torch.sigmoid(torch.from_numpy(_peak_logits(result.confidences, old)))
     confidences = new.confidence(peaks).numpy()
-    ranks = _joint_scores(result.scores, confidences) if pose_score == "joints" else result.scores
+    ranks = rank_poses(result.scores, confidences, pose_score)
     return replace(result, confidences=confidences, pose_scores=ranks)
 
 

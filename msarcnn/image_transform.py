@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.transforms.v2 import functional as v2
 
@@ -34,11 +35,20 @@ class ImageTransform(GeneralizedRCNNTransform):
     def resize(self, image: Tensor, target: Target | None = None) -> tuple[Tensor, Target | None]:
         return (image if self.training else self.fit(image)), target
 
-    def batch_pixels(self, pixels: Tensor) -> tuple[Tensor, tuple[int, int]]:
-        """One uint8 image [3, H, W] as a batch of one [1, 3, h, w], and its size (height, width) before padding.
+    def batch(self, images: list[Tensor]) -> ImageList:
+        """Images [3, H, W], uint8 or floats in 0..1, as one padded batch [B, 3, h, w] of the test size.
 
-        Resized as uint8: a 12-megapixel photo is never held in floats.
+        What is uint8 is resized as such: a 12-megapixel photo is never held in floats.
         """
-        resized = self.fit(pixels)
-        image = self.normalize(resized.to(torch.float32) / 255)
-        return self.batch_images([image]), (resized.shape[-2], resized.shape[-1])
+        ready = []
+        for image in images:
+            resized = self.fit(image)
+            values = resized if resized.is_floating_point() else resized.to(torch.float32) / 255
+            ready.append(self.normalize(values))
+        return ImageList(self.batch_images(ready), [(image.shape[-2], image.shape[-1]) for image in ready])
+
+    def padded_size(self, height: int, width: int) -> tuple[int, int]:
+        """The (height, width) that an image takes in a batch by itself: those of one size do not pad each other."""
+        fitted = fitted_size(height, width, self.min_size[-1], self.max_size)
+        rows, columns = (-(-side // self.size_divisible) * self.size_divisible for side in fitted)
+        return rows, columns

@@ -23,7 +23,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from PIL import Image, ImageOps, TiffImagePlugin
@@ -106,6 +106,18 @@ class LoadedImage:
 
     pixels: np.ndarray
     notes: tuple[str, ...] = ()
+
+
+class Photo(NamedTuple):
+    """An image file to be read: the arguments of `load_image`, as they travel between processes."""
+
+    path: Path
+    root: Path | None = None
+    labelled_size: tuple[int, int] | None = None
+
+    def read(self) -> LoadedImage:
+        """The picture. Raises ImageError."""
+        return load_image(self.path, self.root, labelled_size=self.labelled_size)
 
 
 @dataclass(frozen=True, slots=True)

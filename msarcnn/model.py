@@ -1,11 +1,14 @@
 """MSA R-CNN, put together from its parts (Moon, Chang, Lee; CVPRW 2019, figure 2)."""
 
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+import torch
 from torch import Tensor, nn
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads, KeypointRCNNPredictor
-from torchvision.models.detection.rpn import AnchorGenerator, RPNHead
-from torchvision.ops import MultiScaleRoIAlign
+from torchvision.models.detection.rpn import RPNHead
 
 from msarcnn.backbone import LEVELS, Backbone, build_backbone
 from msarcnn.config import ModelConfig
@@ -13,14 +16,58 @@ from msarcnn.image_transform import ImageTransform
 from msarcnn.keypoint_head import HeatmapOutput, MSKpsNet
 from msarcnn.keypoints import decode_keypoints
 from msarcnn.ms_roi_align import MSRoIAlign
-from msarcnn.roi_heads import PersonRPN, PoseRoIHeads, Target
+from msarcnn.pose_model import Checkpoint, go_on
+from msarcnn.roi_align import LevelRoIAlign
+from msarcnn.roi_heads import Anchors, PersonRPN, PoseRoIHeads, Target
+
+BOXES_PER_PASS = (256, 32)
+"""Boxes given to the keypoint head at a time, on a GPU and on a CPU."""
+
+
+@dataclass(frozen=True)
+class Features:
+    """Encoded images.
+
+    Attributes:
+        maps: P2..P6 [B, C, h, w] by level; the images are padded into one frame.
+        sizes: B sizes (height, width) in pixels of the resized images, before padding.
+        original_sizes: B sizes (height, width) of the images as given.
+    """
+
+    maps: dict[str, Tensor]
+    sizes: list[tuple[int, int]]
+    original_sizes: list[tuple[int, int]]
+
+    @property
+    def original_size(self) -> tuple[int, int]:
+        """(height, width) of the first image as given."""
+        return self.original_sizes[0]
+
+    @property
+    def nbytes(self) -> int:
+        return sum(value.nbytes for value in self.maps.values())
+
+    @property
+    def device(self) -> torch.device:
+        return self.maps[LEVELS[0]].device
+
+    def split(self) -> "list[Features]":
+        """Every image by itself; the maps are views."""
+        return [
+            Features({level: value[index : index + 1] for level, value in self.maps.items()}, [size], [original])
+            for index, (size, original) in enumerate(zip(self.sizes, self.original_sizes, strict=True))
+        ]
+
+    def to(self, device: torch.device, dtype: torch.dtype) -> "Features":
+        """A copy elsewhere."""
+        return replace(self, maps={level: value.to(device, dtype) for level, value in self.maps.items()})
 
 
 class MSARCNN(nn.Module):
     """The network: image -> backbone -> RPN -> classification head -> refined boxes -> MS-KpsNet -> keypoints.
 
-    In training mode it returns losses, otherwise one result an image. Images are [3, H, W] floats in 0..1;
-    coordinates are pixels of the image as given, (0, 0) the top-left corner of the top-left pixel.
+    In training mode it returns losses, otherwise one result an image. Coordinates are pixels of the image as given,
+    (0, 0) the top-left corner of the top-left pixel.
     """
 
     def __init__(
@@ -41,23 +88,78 @@ class MSARCNN(nn.Module):
     def forward(
         self, images: list[Tensor], targets: list[Target] | None = None
     ) -> dict[str, Tensor] | list[dict[str, Tensor]]:
-        """Losses by name (training), or an image each {boxes [N, 4], scores [N], keypoints [N, K, 2], peaks [N, K]}."""
-        sizes = [(image.shape[-2], image.shape[-1]) for image in images]
+        """The paper's figure 2, left to right.
+
+        Args:
+            images: [3, H, W] each, floats in 0..1; for inference uint8 as well.
+            targets: What to learn; needed in training mode.
+
+        Returns:
+            Losses by name (training: the heads see the same proposals), or an image each {boxes [N, 4], scores [N],
+            keypoints [N, K, 2], peaks [N, K]} (inference: the keypoint head sees the boxes that were refined).
+        """
+        if not self.training:
+            return self.find(self.encode(images))
+        assert targets is not None, "training needs targets"
         batch, targets = self.transform(images, targets)
         features = self.backbone(batch.tensors)
         proposals, losses = self.rpn(batch, features, targets)
-        if self.training:
-            assert targets is not None, "training needs targets"
-            return losses | self.roi_heads.losses(features, proposals, batch.image_sizes, targets)
-        boxes, scores = self.roi_heads.detect(features, proposals, batch.image_sizes)
-        logits = self.roi_heads.heatmap_logits(features, boxes, batch.image_sizes)
+        return losses | self.roi_heads.losses(features, proposals, batch.image_sizes, targets)
+
+    def encode(self, images: list[Tensor], checkpoint: Checkpoint = go_on) -> Features:
+        """Backbone and FPN (section 4), in the network's own precision; images [3, H, W] of the network's device."""
+        batch = self.transform.batch(images)
+        pixels = batch.tensors.to(next(self.parameters()).dtype).contiguous(memory_format=torch.channels_last)
+        maps = self.backbone(pixels, checkpoint)
+        return Features(maps, batch.image_sizes, [(image.shape[-2], image.shape[-1]) for image in images])
+
+    def find(self, features: Features, checkpoint: Checkpoint = go_on) -> list[dict[str, Tensor]]:
+        """People and their joints on encoded images: `forward` without the encoding."""
+        boxes, scores = self.detect(features)
+        checkpoint()
+        logits = self.heatmaps(features, boxes).split([len(box) for box in boxes])
+        checkpoint()
         results = []
-        maps = logits.split([len(box) for box in boxes])
-        for box, score, heatmaps, size, original in zip(boxes, scores, maps, batch.image_sizes, sizes, strict=True):
-            box = resize_boxes(box, size, original)
-            points, peaks = decode_keypoints(heatmaps.float(), box, self.config.decoding)
+        for box, score, maps in zip(boxes, scores, logits, strict=True):
+            points, peaks = decode_keypoints(maps, box, self.config.decoding)
             results.append({"boxes": box, "scores": score, "keypoints": points, "peaks": peaks})
         return results
+
+    def detect(self, features: Features, proposals: list[Tensor] | None = None) -> tuple[list[Tensor], list[Tensor]]:
+        """RPN, MS-RoIAlign(0) and the classification head: who is there.
+
+        Args:
+            features: B images.
+            proposals: B tensors [M, 4] xyxy to look at instead of the RPN's.
+
+        Returns:
+            B tensors each: boxes [N, 4] xyxy and scores [N], falling. Only boxes of positive size.
+        """
+        sizes, originals = features.sizes, features.original_sizes
+        if proposals is None:
+            proposals = self.rpn(ImageList(_frame(features), sizes), features.maps)[0]
+        else:
+            proposals = [resize_boxes(*one) for one in zip(proposals, originals, sizes, strict=True)]
+        boxes, scores = self.roi_heads.detect(features.maps, proposals, sizes)
+        boxes = [resize_boxes(*one) for one in zip(boxes, sizes, originals, strict=True)]
+        sound = [(box[:, 2:] > box[:, :2]).all(dim=1) for box in boxes]
+        return [box[rows] for box, rows in zip(boxes, sound, strict=True)], [
+            score[rows] for score, rows in zip(scores, sound, strict=True)
+        ]
+
+    def heatmaps(self, features: Features, boxes: list[Tensor]) -> Tensor:
+        """MS-RoIAlign(1) and MS-KpsNet (sections 5, 6) on any boxes: B tensors [N_i, 4] -> logits [sum N_i, K, S, S].
+
+        Boxes are taken some at a time, which bounds the memory that a crowd needs.
+        """
+        sizes = features.sizes
+        resized = [resize_boxes(*one) for one in zip(boxes, features.original_sizes, sizes, strict=True)]
+        at_a_time = BOXES_PER_PASS[features.device.type == "cpu"]
+        passes = []
+        for chosen in _in_passes([len(box) for box in boxes], at_a_time):
+            some = [box[start:end] for box, (start, end) in zip(resized, chosen, strict=True)]
+            passes.append(self.roi_heads.heatmap_logits(features.maps, some, sizes).float())
+        return torch.cat(passes)
 
     def set_sampling(self, factor: float) -> None:
         """Sets how many anchors and RoIs of an image the losses see, as a factor on the configuration's numbers."""
@@ -71,10 +173,22 @@ class MSARCNN(nn.Module):
         heads.keypoint_batch_per_image = scaled(config.keypoint_batch_per_image)
         heads.keypoint_batch_per_person = scaled(config.keypoint_batch_per_person)
 
-    def propose(self, batch: ImageList, features: dict[str, Tensor]) -> list[Tensor]:
-        """The RPN alone (inference): proposals [N, 4] xyxy in pixels of the resized image, an image each."""
-        proposals: list[Tensor] = self.rpn(batch, features)[0]
-        return proposals
+
+def _frame(features: Features) -> Tensor:
+    """Stands for the padded images, of which torchvision's RPN asks only the size: [B, 3, H, W] without content."""
+    finest = features.maps[LEVELS[0]]
+    return finest.new_empty(1).expand(finest.shape[0], 3, finest.shape[-2] * 4, finest.shape[-1] * 4)
+
+
+def _in_passes(counts: list[int], most: int) -> Iterator[list[tuple[int, int]]]:
+    """Which rows of each of several lists to take at a time, in order, at most so many; one pass if there are none."""
+    total = sum(counts)
+    for first in range(0, max(total, 1), most):
+        rows, offset = [], 0
+        for count in counts:
+            rows.append((min(max(first - offset, 0), count), min(max(first + most - offset, 0), count)))
+            offset += count
+        yield rows
 
 
 def resize_boxes(boxes: Tensor, size: tuple[int, int], new_size: tuple[int, int]) -> Tensor:
@@ -87,9 +201,7 @@ def build_model(config: ModelConfig) -> MSARCNN:
     """Builds a network with random weights; the only place that reads the configuration."""
     backbone = build_backbone(config)
     transform = ImageTransform(config)
-    anchors = AnchorGenerator(
-        tuple((size,) for size in config.anchor_sizes), ((0.5, 1.0, 2.0),) * len(config.anchor_sizes)
-    )
+    anchors = Anchors(tuple((size,) for size in config.anchor_sizes), ((0.5, 1.0, 2.0),) * len(config.anchor_sizes))
     rpn = PersonRPN(
         anchors,
         RPNHead(config.fpn_channels, anchors.num_anchors_per_location()[0]),
@@ -150,4 +262,4 @@ def _build_poolers(config: ModelConfig) -> tuple[nn.Module, nn.Module]:
         )
     levels = list(LEVELS) if config.pooling == "roi_align" else [LEVELS[0]]
     size = 16 if config.keypoint_head == "ms_kpsnet" else 14
-    return MultiScaleRoIAlign(list(LEVELS), 7, 2), MultiScaleRoIAlign(levels, size, 2)
+    return LevelRoIAlign(list(LEVELS), 7, 2), LevelRoIAlign(levels, size, 2)

@@ -1,4 +1,4 @@
-"""Which numbers a training computes with: the one place that decides it, from what the hardware can."""
+"""Which numbers are computed with: the one place that decides it, from what the hardware can."""
 
 from dataclasses import dataclass
 
@@ -44,3 +44,15 @@ def choose_precision(wanted: str, device: torch.device) -> Chosen:
         f"bf16 was asked for, but this {device.type} has no instructions for it: a step may take ten times as long or "
         "more. Leave --precision out, or choose fp32.",
     )
+
+
+def inference_dtype(device: torch.device) -> torch.dtype:
+    """What a network's weights and features are in when it only answers.
+
+    Half precision on CUDA: bfloat16 where the hardware has it, else float16; single precision elsewhere, where half
+    precision is slower (CPUs) or was not measured (Apple's). Anchors, boxes and what follows the last layer of each
+    head are in single precision always. What this costs in pixels and AP: docs/benchmarks.md.
+    """
+    if device.type != "cuda":
+        return torch.float32
+    return torch.bfloat16 if has_bf16(device) else torch.float16

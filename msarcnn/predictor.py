@@ -1,213 +1,203 @@
-"""The model as a service: encode an image once, then ask about people and about any box."""
+"""MSA R-CNN as a `PoseModel`: arrays in, arrays out, on any device."""
 
-import threading
-from collections import OrderedDict
-from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
-from torchvision.models.detection.image_list import ImageList
 
 from msarcnn.backbone import fold_frozen_batchnorm
 from msarcnn.checkpoint import CheckpointInfo, load_checkpoint
-from msarcnn.keypoints import decode_keypoints, heatmap_probabilities
-from msarcnn.model import MSARCNN, resize_boxes
+from msarcnn.devices import Choice, Device, choose_device
+from msarcnn.keypoints import decode_keypoints
+from msarcnn.model import MSARCNN, Features
 from msarcnn.model_files import file_hash
 from msarcnn.model_library import find_model
-
-DEFAULT_CACHE_BYTES = 512 * 2**20
-BOXES_PER_PASS = 32
-"""Boxes given to the keypoint head at a time: bounds memory on crowded images."""
-
-
-class DeviceError(ValueError):
-    """A device that this machine does not have."""
-
-
-def check_device(device: str) -> None:
-    """Raises DeviceError, with the cure, when a device cannot be computed on."""
-    try:
-        torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise DeviceError(f"device {device!r} cannot be used here: choose cpu, or install a driver for it") from error
-
-
-@dataclass(frozen=True)
-class Features:
-    """An encoded image: pyramid maps [1, C, h, w] by level, sizes as (height, width)."""
-
-    maps: dict[str, Tensor]
-    size: tuple[int, int]
-    original_size: tuple[int, int]
-
-    @property
-    def nbytes(self) -> int:
-        return sum(value.nbytes for value in self.maps.values())
-
-
-@dataclass(frozen=True)
-class Detections:
-    """People found: boxes [N, 4] float32 xyxy in pixels of the image, scores [N] float32 in 0..1, falling."""
-
-    boxes: np.ndarray
-    scores: np.ndarray
-
-
-@dataclass(frozen=True)
-class Poses:
-    """Keypoints of N boxes.
-
-    keypoints [N, K, 2] float32 x, y in pixels of the image; confidences [N, K] float32, calibrated, 0..1;
-    heatmaps [N, K, S, S] float16, each map the probability of every cell of its box, or None.
-    """
-
-    keypoints: np.ndarray
-    confidences: np.ndarray
-    heatmaps: np.ndarray | None
-
-
-class FeatureCache:
-    """Encoded images by key, the least recently used dropped beyond a number of bytes. Thread-safe."""
-
-    def __init__(self, max_bytes: int = DEFAULT_CACHE_BYTES) -> None:
-        self.max_bytes = max_bytes
-        self._entries: OrderedDict[Hashable, Features] = OrderedDict()
-        self._lock = threading.Lock()
-
-    def get(self, key: Hashable) -> Features | None:
-        with self._lock:
-            if key in self._entries:
-                self._entries.move_to_end(key)
-            return self._entries.get(key)
-
-    def put(self, key: Hashable, features: Features) -> None:
-        """Keeps an image; one that alone exceeds the bound is not kept."""
-        if features.nbytes > self.max_bytes:
-            return
-        with self._lock:
-            self._entries[key] = features
-            self._entries.move_to_end(key)
-            while self.nbytes > self.max_bytes:
-                self._entries.popitem(last=False)
-
-    @property
-    def nbytes(self) -> int:
-        return sum(features.nbytes for features in self._entries.values())
+from msarcnn.placed_network import PlacedNetwork
+from msarcnn.pose_model import Checkpoint, People, PosedPeople, Poses, go_on
+from msarcnn.precision import inference_dtype
 
 
 class Predictor:
-    """A loaded model with a bounded cache of encoded images; two threads may use one at once.
+    """A loaded network; two threads may ask at once.
 
-    Args:
-        model: The network; put into evaluation mode.
-        info: Its description.
-        model_hash: Identity of its file, 12 hexadecimal digits.
-        cache_bytes: Bound of the feature cache.
+    Attributes:
+        info: What the model's file says about it.
+        hash: Identity of the file, 12 hexadecimal digits; "" for a network in memory.
+        placed: The network, its device, and what happens when that is short of memory.
     """
 
-    def __init__(
-        self, model: MSARCNN, info: CheckpointInfo, model_hash: str = "", cache_bytes: int = DEFAULT_CACHE_BYTES
-    ) -> None:
-        self._model = model.eval()
-        self._cache = FeatureCache(cache_bytes)
-        self.info = info
-        self.model_hash = model_hash
+    def __init__(self, placed: PlacedNetwork, info: CheckpointInfo, model_hash: str = "") -> None:
+        self.placed, self.info, self.hash = placed, info, model_hash
 
     @classmethod
-    def load(
-        cls, model: str | Path | None = None, device: str = "cpu", cache_bytes: int = DEFAULT_CACHE_BYTES
-    ) -> "Predictor":
-        """Loads bundled weights (None or a preset's name) or a .safetensors file.
+    def load(cls, model: str | Path | None = None, device: str | Choice = "auto") -> "Predictor":
+        """Loads bundled weights (None or a preset's name) or a model file onto a device.
 
+        A GPU computes in half precision where that is fast (`inference_dtype`), the CPU in single precision.
         Raises CheckpointError, and DeviceError when the device is not there.
         """
-        check_device(device)
+        chosen = (device if isinstance(device, Choice) else choose_device(device)).device
         path = find_model(model)
-        network, info = load_checkpoint(path, device)
-        fold_frozen_batchnorm(network.backbone)
-        return cls(network, info, file_hash(path), cache_bytes)
+        network, info = _read(path)
+        network.to(chosen.torch, inference_dtype(chosen.torch))
+        if not chosen.is_cpu:
+            network.to(memory_format=torch.channels_last)
+        return cls(PlacedNetwork(network, chosen, lambda: _read(path)[0]), info, file_hash(path))
+
+    @classmethod
+    def load_for(cls, model: str | Path | None, device: str, say: Callable[[str], None]) -> "Predictor":
+        """As `load`; what there is to say about the device, now or later, is told."""
+        chosen = choose_device(device)
+        if chosen.note:
+            say(chosen.note)
+        predictor = cls.load(model, chosen)
+        predictor.placed.say = say
+        return predictor
+
+    @classmethod
+    def of(cls, network: MSARCNN, info: CheckpointInfo) -> "Predictor":
+        """A network in memory, used where and as it is; put into evaluation mode."""
+        where = next(network.parameters()).device
+        return cls(PlacedNetwork(network.eval(), Device(where, str(where))), info)
 
     @property
     def name(self) -> str:
         return self.info.config.name
 
     @property
-    def keypoint_threshold(self) -> float:
-        """tau: from this confidence on an accepted joint is labelled visible."""
+    def tau(self) -> float:
+        """From this confidence on an accepted joint is labelled visible."""
         return self.info.calibration.threshold
 
     @property
-    def device(self) -> torch.device:
-        return next(self._model.parameters()).device
+    def keypoint_names(self) -> tuple[str, ...]:
+        """K names in heatmap order."""
+        return self.info.keypoint_names
 
-    def cached(self, key: Hashable) -> Features | None:
-        """The image encoded under a key, if it is still kept."""
-        return self._cache.get(key)
+    @property
+    def device(self) -> str:
+        """Where it computes: another one after the first was lost."""
+        return self.placed.device.id
+
+    @property
+    def batch(self) -> int:
+        """How many images go through the network together at most."""
+        return self.placed.batch
 
     @torch.inference_mode()
-    def encode(
-        self, image: np.ndarray, key: Hashable | None = None, checkpoint: Callable[[], None] | None = None
-    ) -> Features:
-        """Runs the backbone once.
+    def encode(self, images: Sequence[np.ndarray], checkpoint: Checkpoint = go_on) -> list[Features]:
+        """Runs backbone and FPN once an image; those that are padded to one size are encoded together.
 
         Args:
-            image: [H, W, 3] uint8 RGB.
-            key: Where to keep the result; a kept one is returned at once.
+            images: [H, W, 3] uint8 RGB each.
             checkpoint: Called between the network's stages; may block to yield or raise to cancel.
         """
-        if key is not None and (kept := self._cache.get(key)) is not None:
-            return kept
-        pixels = torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1).to(self.device)
-        batch, size = self._model.transform.batch_pixels(pixels)
-        maps = self._model.backbone(batch.contiguous(memory_format=torch.channels_last), checkpoint)
-        features = Features(maps, size, (image.shape[0], image.shape[1]))
-        if key is not None:
-            self._cache.put(key, features)
-        return features
+        encoded: dict[int, Features] = {}
+        for rows in self._of_like_shape(images):
+            some = self.placed.on_images(
+                [images[row] for row in rows],
+                lambda network, few: network.encode(_tensors(network, few), checkpoint).split(),
+            )
+            encoded.update(zip(rows, some, strict=True))
+        return [encoded[row] for row in range(len(images))]
 
     @torch.inference_mode()
-    def detect(self, features: Features) -> Detections:
-        """Finds the people of an encoded image."""
-        anchor_frame = features.maps["0"]
-        padded = anchor_frame.new_empty((1, 3, anchor_frame.shape[-2] * 4, anchor_frame.shape[-1] * 4))
-        batch = ImageList(padded, [features.size])
-        proposals = self._model.propose(batch, features.maps)
-        boxes, scores = self._model.roi_heads.detect(features.maps, proposals, [features.size])
-        scaled = resize_boxes(boxes[0], features.size, features.original_size)
-        return Detections(scaled.cpu().numpy(), scores[0].cpu().numpy())
+    def detect(self, features: Features, proposals: np.ndarray | None = None) -> People:
+        """Finds the people of an encoded image, among given boxes [M, 4] xyxy or the RPN's proposals."""
+        given = None if proposals is None else _boxes(proposals)
+
+        def ask(network: MSARCNN, kept: Features) -> People:
+            boxes, scores = network.detect(kept, None if given is None else [given.to(kept.device)])
+            return People(_array(boxes[0]), _array(scores[0]))
+
+        return self.placed.on_features(features, ask)
 
     @torch.inference_mode()
-    def estimate(self, features: Features, boxes: np.ndarray, heatmaps: bool = False) -> Poses:
-        """Finds the keypoints of any boxes, detected or a person's own.
+    def heatmaps(self, features: Features, boxes: np.ndarray) -> Tensor:
+        """Logits [N, K, S, S] float32 of boxes [N, 4] xyxy, detected ones or a person's own; on the device.
 
-        Args:
-            features: The encoded image.
-            boxes: [N, 4] xyxy in pixels of the image, finite, of positive size.
-            heatmaps: Whether to return the maps as well.
-
-        Raises:
-            ValueError: a box is empty or not finite.
+        Raises ValueError when a box is empty or not finite.
         """
-        boxes = np.asarray(boxes, dtype=np.float32).reshape(-1, 4)
-        if not np.isfinite(boxes).all() or (boxes[:, 2:] <= boxes[:, :2]).any():
-            raise ValueError("every box needs finite corners with x2 > x1 and y2 > y1")
-        passes = [
-            self._estimate(features, boxes[start : start + BOXES_PER_PASS], heatmaps)
-            for start in range(0, max(len(boxes), 1), BOXES_PER_PASS)
-        ]
-        return Poses(
-            np.concatenate([one.keypoints for one in passes]),
-            np.concatenate([one.confidences for one in passes]),
-            np.concatenate([one.heatmaps for one in passes if one.heatmaps is not None]) if heatmaps else None,
-        )
+        wanted = _boxes(boxes)
+        return self.placed.on_features(features, lambda network, kept: network.heatmaps(kept, [wanted.to(kept.device)]))
 
-    def _estimate(self, features: Features, boxes: np.ndarray, heatmaps: bool) -> Poses:
-        original = torch.from_numpy(boxes).to(self.device)
-        resized = resize_boxes(original, features.original_size, features.size)
-        logits = self._model.roi_heads.heatmap_logits(features.maps, [resized], [features.size]).float()
-        points, peaks = decode_keypoints(logits, original, self.info.config.decoding)
-        maps = heatmap_probabilities(logits).half().cpu().numpy() if heatmaps else None
-        return Poses(points.cpu().numpy(), self.info.calibration.confidence(peaks).cpu().numpy(), maps)
+    @torch.inference_mode()
+    def decode(self, logits: Tensor, boxes: np.ndarray) -> Poses:
+        """Joints from heatmaps [N, K, S, S], in the pixels of the boxes [N, 4]; confidences are calibrated."""
+        return self._poses(*decode_keypoints(logits, _boxes(boxes).to(logits.device), self.info.config.decoding))
+
+    def estimate(self, features: Features, boxes: np.ndarray) -> Poses:
+        """The joints of any boxes: `heatmaps`, then `decode`."""
+        return self.decode(self.heatmaps(features, boxes), boxes)
+
+    @torch.inference_mode()
+    def find(self, features: Features, checkpoint: Checkpoint = go_on) -> PosedPeople:
+        """The people of an encoded image with their joints, ranked."""
+        return self.placed.on_features(features, lambda network, kept: self._posed(network.find(kept, checkpoint)[0]))
+
+    @torch.inference_mode()
+    def predict(self, images: Sequence[np.ndarray], checkpoint: Checkpoint = go_on) -> list[PosedPeople]:
+        """`encode` and `find`, an image each; images of like shape go through the network together."""
+
+        def ask(network: MSARCNN, few: list[np.ndarray]) -> list[PosedPeople]:
+            features = network.encode(_tensors(network, few), checkpoint)
+            checkpoint()
+            return [self._posed(result) for result in network.find(features, checkpoint)]
+
+        found: dict[int, PosedPeople] = {}
+        for rows in self._of_like_shape(images):
+            people = self.placed.on_images([images[row] for row in rows], ask)
+            found.update(zip(rows, people, strict=True))
+        return [found[row] for row in range(len(images))]
+
+    def _of_like_shape(self, images: Sequence[np.ndarray]) -> list[list[int]]:
+        """Rows of images that do not pad one another, at most a batch of them together."""
+        rows_by_size: dict[tuple[int, int], list[int]] = defaultdict(list)
+        for row, image in enumerate(images):
+            rows_by_size[self.placed.network.transform.padded_size(*image.shape[:2])].append(row)
+        size = self.batch
+        return [rows[start : start + size] for rows in rows_by_size.values() for start in range(0, len(rows), size)]
+
+    def _posed(self, result: dict[str, Tensor]) -> PosedPeople:
+        poses = self._poses(result["keypoints"], result["peaks"])
+        boxes, scores = _array(result["boxes"]), _array(result["scores"])
+        ranks = rank_poses(scores, poses.confidences, self.info.config.pose_score)
+        return PosedPeople(boxes, scores, poses.keypoints, poses.confidences, ranks)
+
+    def _poses(self, points: Tensor, peaks: Tensor) -> Poses:
+        return Poses(_array(points), _array(self.info.calibration.confidence(peaks)))
+
+
+def rank_poses(scores: np.ndarray, confidences: np.ndarray, pose_score: str) -> np.ndarray:
+    """What orders people as poses [N] (ModelConfig.pose_score).
+
+    A box score [N] is high where somebody stands; times the mean confidence of the joints [N, K] it judges a pose.
+    """
+    ranks: np.ndarray = scores * confidences.mean(axis=1) if pose_score == "joints" else scores
+    return ranks
+
+
+def _read(path: Path) -> tuple[MSARCNN, CheckpointInfo]:
+    network, info = load_checkpoint(path)
+    fold_frozen_batchnorm(network.backbone)
+    return network.eval(), info
+
+
+def _tensors(network: MSARCNN, images: list[np.ndarray]) -> list[Tensor]:
+    where = next(network.parameters()).device
+    return [torch.from_numpy(np.ascontiguousarray(image)).to(where).permute(2, 0, 1) for image in images]
+
+
+def _boxes(boxes: np.ndarray) -> Tensor:
+    corners = np.asarray(boxes, dtype=np.float32).reshape(-1, 4)
+    if not np.isfinite(corners).all() or (corners[:, 2:] <= corners[:, :2]).any():
+        raise ValueError("every box needs finite corners with x2 > x1 and y2 > y1")
+    return torch.from_numpy(corners)
+
+
+def _array(value: Tensor) -> np.ndarray:
+    array: np.ndarray = value.float().cpu().numpy()
+    return array

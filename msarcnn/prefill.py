@@ -92,8 +92,8 @@ def predict_dataset(
         entries.append({"id": image.image_id, "file_name": image.file_name, "width": width, "height": height})
         for person in to_coco_results([result]):
             if person["box_score"] >= threshold:
-                annotations.append(_annotation(len(annotations) + 1, person, predictor.keypoint_threshold))
-    description = f"predictions of {predictor.name} {predictor.model_hash}"
+                annotations.append(_annotation(len(annotations) + 1, person, predictor.tau))
+    description = f"predictions of {predictor.name} {predictor.hash}"
     return {
         "info": {"description": description},
         "licenses": [],

@@ -62,3 +62,17 @@ def sampling_weights(low: Tensor, high: Tensor, size: int, length: int, stride: 
     distance = (points.clamp(0, length - 1)[..., None] - torch.arange(length, device=low.device)).abs()
     weights = (1 - distance).clamp(min=0) * inside[..., None]
     return weights.view(len(low), size, SAMPLES, length).mean(dim=2)
+
+
+class LevelRoIAlign(ops.MultiScaleRoIAlign):
+    """torchvision's: a box is pooled from the one level that its size chooses (FPN); in single precision.
+
+    Boxes in half precision would be off by pixels, and torchvision's operator wants both alike.
+    """
+
+    def forward(self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]) -> Tensor:
+        """As torchvision's; the result is in the features' precision."""
+        dtype = next(iter(features.values())).dtype
+        single = {level: value.float() for level, value in features.items() if level in self.featmap_names}
+        pooled: Tensor = super().forward(single, boxes, image_shapes)
+        return pooled.to(dtype)

@@ -2,6 +2,8 @@
 
 import torch
 from torch import Tensor, nn
+from torchvision.models.detection.anchor_utils import AnchorGenerator
+from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.roi_heads import RoIHeads, fastrcnn_loss
 from torchvision.models.detection.rpn import RegionProposalNetwork
 
@@ -23,8 +25,29 @@ def covered_by(boxes: Tensor, regions: Tensor, share: float = 0.5) -> Tensor:
     return (shared / area[:, None] >= share).any(dim=1)
 
 
+class Anchors(AnchorGenerator):
+    """torchvision's, in single precision whatever the features are in.
+
+    bfloat16 holds eight bits: a coordinate of 600 pixels would be off by up to two, and so would all that is learnt
+    from the anchor, or found by it.
+    """
+
+    def forward(self, image_list: ImageList, feature_maps: list[Tensor]) -> list[Tensor]:
+        """An anchor tensor [A, 4] xyxy an image."""
+        sizes = [value.new_empty(value.shape[-2:], dtype=torch.float32) for value in feature_maps]
+        anchors: list[Tensor] = super().forward(image_list, sizes)
+        return anchors
+
+
 class PersonRPN(RegionProposalNetwork):
-    """torchvision's RPN, in which an anchor inside an ignored region is never a negative example."""
+    """torchvision's RPN, in which an anchor inside an ignored region is never a negative example.
+
+    Behind its head everything is in single precision.
+    """
+
+    def __init__(self, anchors: Anchors, head: nn.Module, **settings: object) -> None:
+        super().__init__(anchors, head, **settings)
+        head.register_forward_hook(_in_single_precision)
 
     def assign_targets_to_anchors(
         self, anchors: list[Tensor], targets: list[Target]
@@ -42,6 +65,13 @@ class PersonRPN(RegionProposalNetwork):
             return objectness.sum() * 0.0, pred_bbox_deltas.sum() * 0.0
         losses: tuple[Tensor, Tensor] = super().compute_loss(objectness, pred_bbox_deltas, labels, regression_targets)
         return losses
+
+
+def _in_single_precision(
+    head: nn.Module, inputs: object, outputs: tuple[list[Tensor], list[Tensor]]
+) -> tuple[list[Tensor], list[Tensor]]:
+    objectness, deltas = outputs
+    return [value.float() for value in objectness], [value.float() for value in deltas]
 
 
 class PoseRoIHeads(RoIHeads):

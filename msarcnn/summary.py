@@ -5,10 +5,9 @@ from typing import Any
 import torch
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
-from torchvision.models.detection.image_list import ImageList
 
 from msarcnn.config import ModelConfig
-from msarcnn.model import MSARCNN, build_model
+from msarcnn.model import MSARCNN, Features, build_model
 
 
 def count_parameters(model: MSARCNN) -> dict[str, int]:
@@ -41,7 +40,7 @@ def multiply_adds(model: MSARCNN, height: int, width: int, people: int = 10) -> 
             features = model.backbone(images)
         counts["encode"] = counter.get_total_flops() // 2
         with FlopCounterMode(display=False) as counter:
-            model.roi_heads.detect(features, model.propose(ImageList(images, size), features), size)
+            model.detect(Features(features, size, size))
         counts["detect"] = counter.get_total_flops() // 2
         with FlopCounterMode(display=False) as counter:
             model.roi_heads.heatmap_logits(features, boxes, size)

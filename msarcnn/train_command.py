@@ -24,6 +24,7 @@ from msarcnn.dataset import (
     read_labelled_images,
     with_folders,
 )
+from msarcnn.devices import choose_device
 from msarcnn.evaluation import (
     calibrate,
     evaluate_results,
@@ -34,7 +35,7 @@ from msarcnn.evaluation import (
 )
 from msarcnn.model import MSARCNN, build_model
 from msarcnn.model_library import find_model
-from msarcnn.predictor import Predictor, check_device
+from msarcnn.predictor import Predictor
 from msarcnn.reading_notes import ReadingNote, reading_notes, why_nobody
 from msarcnn.run_folder import RunFolder
 from msarcnn.split import split_by_image
@@ -154,7 +155,9 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 
 
 def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace) -> Trainer:
-    check_device(settings.device)
+    device = choose_device(settings.device)
+    if device.note:
+        print(device.note, file=sys.stderr)
     config = settings.train_config
     annotations, roots = [Path(p) for p in settings.annotations], [Path(p) for p in settings.images]
     images, notes = read_labelled_images(annotations, roots, config.pseudo_weight, settings.reading)
@@ -178,7 +181,7 @@ def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace)
         lineage=lineage_of(Path(settings.init) if settings.init else None, annotations, config),
     )
     evaluate, held_out = (judge.evaluation(info), len(judge.images)) if judge else (None, 0)
-    trainer = Trainer(model.to(settings.device), info, training, config, run, evaluate, held_out)
+    trainer = Trainer(model.to(device.device.torch), info, training, config, run, evaluate, held_out)
     if trainer.precision.warning:
         print(trainer.precision.warning, file=sys.stderr)
     return trainer
@@ -287,7 +290,7 @@ class _Judge:
         """The function that judges a model described by `info`."""
 
         def evaluate(model: MSARCNN) -> tuple[dict[str, dict[str, float]], CheckpointInfo]:
-            results = list(predict_images(Predictor(model, info), self.images, self._warn))
+            results = list(predict_images(Predictor.of(model, info), self.images, self._warn))
             fitted = calibrate(self.truth, results, info.calibration)
             results = [recalibrated(one, info.calibration, fitted, info.config.pose_score) for one in results]
             return evaluate_results(self.truth, to_coco_results(results)), replace(info, calibration=fitted)

@@ -21,8 +21,9 @@ from msarcnn.coco import read_coco
 from msarcnn.dataset import ground_truth, labelled_images
 from msarcnn.effort import match_people
 from msarcnn.evaluation import ImageResult, encoded_results, evaluate_results, predict_images, to_coco_results
+from msarcnn.model import Features
 from msarcnn.oks import oks_terms
-from msarcnn.predictor import Features, Predictor
+from msarcnn.predictor import Predictor
 from msarcnn.skeleton import load_skeleton
 
 Truth = dict[str, Any]

@@ -144,7 +144,7 @@ def main() -> None:
     sheet = Image.new("RGB", (PANEL[0] * columns, PANEL[1] * rows), PAPER)
     for index, place in enumerate(places):
         row, column = divmod(index, columns)
-        picture = panel(ranked[place], predictor.keypoint_threshold)
+        picture = panel(ranked[place], predictor.tau)
         sheet.paste(picture, (column * PANEL[0], row * PANEL[1]))
     with atomic_writer(options.output) as file:
         sheet.quantize(128).save(file, "PNG", optimize=True)

@@ -58,8 +58,8 @@ class Looks:
     def __init__(self, predictor: Predictor, pixels: np.ndarray) -> None:
         self.predictor = predictor
         self.width = pixels.shape[1]
-        self._plain = predictor.encode(pixels)
-        self._mirrored = predictor.encode(np.ascontiguousarray(pixels[:, ::-1]))
+        self._plain = predictor.encode([pixels])[0]
+        self._mirrored = predictor.encode([pixels[:, ::-1]])[0]
 
     def people(self) -> tuple[np.ndarray, np.ndarray]:
         """Detections of both looks: boxes [N, 4], the mean of the two, and scores [N], the lesser one."""

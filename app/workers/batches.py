@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 
 from app.workers.payloads import ImageFile
 
-AHEAD = 2
-"""Images of a batch that the engine holds at a time: the one in work and the next, so that it never idles."""
 MOST_DEATHS = 2
 """A batch image in whose work the engine died that often is given up."""
 MOST_TRIES = 2
@@ -90,8 +88,14 @@ class BatchQueue:
         self._clock = clock
         self._batches: dict[int, Batch] = {}
         self._deaths: dict[ImageFile, int] = {}
-        self._begun: int | None = None
+        self._suspects: set[ImageFile] = set()
+        self._begun: set[int] = set()
         self._last_id = 0
+        self._at_a_time = 1
+
+    def set_at_a_time(self, images: int) -> None:
+        """Says how many images the engine works on at a time; it holds twice as many, so that it never idles."""
+        self._at_a_time = images
 
     def __iter__(self) -> Iterator[Batch]:
         return iter(tuple(self._batches.values()))
@@ -116,7 +120,7 @@ class BatchQueue:
             if batch.paused or batch.cancelled or (first_seen and not batch.urgent):
                 continue
             first_seen = first_seen or not batch.urgent
-            if batch.waiting and len(batch.under_way) < AHEAD:
+            if batch.waiting and len(batch.under_way) < 2 * self._at_a_time:
                 return batch, batch.waiting.popleft()
         return None
 
@@ -126,13 +130,16 @@ class BatchQueue:
             batch.working_since = self._clock()
 
     def begun(self, request: int) -> None:
-        """The engine started to work on it."""
-        self._begun = request
+        """The engine started to work on it, maybe together with others."""
+        self._begun.add(request)
+
+    def is_suspect(self, image: ImageFile) -> bool:
+        """Whether the engine died while it worked on this image and others: it has to be done alone now."""
+        return image in self._suspects
 
     def take(self, request: int) -> tuple[Batch, ImageFile] | None:
         """The engine is through with it; None when nobody waits for it any more."""
-        if self._begun == request:
-            self._begun = None
+        self._begun.discard(request)
         for batch in self._batches.values():
             image = batch.under_way.pop(request, None)
             if image is not None:
@@ -142,6 +149,7 @@ class BatchQueue:
     def finish_image(self, batch: Batch, image: ImageFile) -> float:
         """Counts an image as done; returns the batch's ETA in seconds."""
         self._deaths.pop(image, None)
+        self._suspects.discard(image)
         batch.done += 1
         eta = batch.eta(self._clock())
         self._rest(batch)
@@ -156,7 +164,9 @@ class BatchQueue:
         guilty: list[tuple[Batch, ImageFile]] = []
         for batch in self._batches.values():
             for request, image in reversed(batch.under_way.items()):
-                if request == self._begun:
+                if request in self._begun and len(self._begun) > 1:
+                    self._suspects.add(image)
+                elif request in self._begun:
                     self._deaths[image] = self._deaths.get(image, 0) + 1
                 if self._deaths.get(image, 0) >= MOST_DEATHS:
                     guilty.append((batch, image))
@@ -164,7 +174,7 @@ class BatchQueue:
                     batch.waiting.appendleft(image)
             batch.under_way.clear()
             self._rest(batch)
-        self._begun = None
+        self._begun.clear()
         return guilty
 
     def _rest(self, batch: Batch) -> None:

@@ -43,6 +43,8 @@ class EngineClient(QObject):
             restart.
         refused(str model, str reason): `load` (or `start`) did not get that model ("" = the bundled one); the
             model that was running, if any, still is.
+        noticed(str): a sentence about the device, for the user: it is not there, short of memory, or was lost. The
+            work goes on.
         failed(str): the engine died; it is being restarted. The text is for the user.
         gave_up(str): it died too often, and is not restarted; `start` tries again.
         image_done(int batch, int image_key, PrefillResult)
@@ -57,6 +59,7 @@ class EngineClient(QObject):
 
     ready = Signal(object)
     refused = Signal(str, str)
+    noticed = Signal(str)
     failed = Signal(str)
     gave_up = Signal(str)
     image_done = Signal(int, int, object)
@@ -71,11 +74,11 @@ class EngineClient(QObject):
         self,
         parent: QObject | None = None,
         *,
-        device: str = "cpu",
+        device: str = "auto",
         policy: RestartPolicy | None = None,
         hang_seconds: float = HANG_SECONDS,
     ) -> None:
-        """device: where models are loaded ("cpu", "cuda"). policy: how often a dead engine is restarted."""
+        """device: "auto", "cpu", "cuda", "cuda:N" or "mps". policy: how often a dead engine is restarted."""
         super().__init__(parent)
         self._estimates: dict[int, _Estimate] = {}
         self._batches = BatchQueue()
@@ -84,6 +87,7 @@ class EngineClient(QObject):
         self._link = EngineLink(device, policy or RestartPolicy(), hang_seconds, self)
         self._link.ready.connect(self._ready)
         self._link.refused.connect(self.refused)
+        self._link.noticed.connect(self.noticed)
         self._link.gave_up.connect(self.gave_up)
         self._link.lost.connect(self._lost)
         self._link.unavailable.connect(self._fail_all)
@@ -109,6 +113,10 @@ class EngineClient(QObject):
     def load(self, model: str | None) -> None:
         """Switches the model; the running one answers until the new one does, and stays if that is refused."""
         self._link.load(model)
+
+    def set_device(self, device: str) -> None:
+        """Says where to compute from now on ("auto", or an id of `EngineInfo.devices`); `ready` follows."""
+        self._link.set_device(device)
 
     def close(self) -> None:
         """Ends the engine; nothing is signalled any more, not even for what was under way."""
@@ -180,7 +188,7 @@ class EngineClient(QObject):
         return batch.id
 
     def pause(self, batch: int) -> None:
-        """Holds a batch after the images under way (two at most)."""
+        """Holds a batch after the images under way (twice as many as the model takes at a time)."""
         self._set_paused(batch, True)
 
     def resume(self, batch: int) -> None:
@@ -205,18 +213,21 @@ class EngineClient(QObject):
         """Sends what the engine can take now."""
         if self._link.info is None:
             return
+        model = self._link.info.hash
         for estimate in self._estimates.values():
             if not estimate.sent:
-                self._link.ask(estimate.message)
+                self._link.ask(estimate.message | {"model": model})
                 estimate.sent = True
         if self._ahead and self._ahead_request is None:
             self._ahead_request = self._link.new_request()
-            self._link.ask({"type": "encode", "request": self._ahead_request} | self._ahead.to_message())
+            ahead = {"type": "encode", "request": self._ahead_request, "model": model}
+            self._link.ask(ahead | self._ahead.to_message())
         while (following := self._batches.next()) is not None:
             batch, image = following
             request = self._link.new_request()
             self._batches.sent(batch, request, image)
-            self._link.ask({"type": "predict", "request": request, "urgent": batch.urgent} | image.to_message())
+            wish = {"urgent": batch.urgent, "alone": self._batches.is_suspect(image)}
+            self._link.ask({"type": "predict", "request": request, "model": model} | wish | image.to_message())
 
     def _begin(self, batch: Batch) -> None:
         if self._link.problem:
@@ -314,6 +325,7 @@ class EngineClient(QObject):
 
     @Slot(object)
     def _ready(self, info: EngineInfo) -> None:
+        self._batches.set_at_a_time(info.batch)
         self._ahead_request = None  # another model, or another process: the image on screen is not encoded there
         self.ready.emit(info)
         self._pump()

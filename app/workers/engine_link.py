@@ -1,15 +1,19 @@
 """The engine's process and its model: start, switch, restart, watch. Never imports torch."""
 
 import time
+from dataclasses import replace
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from app.workers.payloads import EngineInfo
+from app.workers.payloads import DeviceInfo, EngineInfo
 from app.workers.process import RestartPolicy, WorkerProcess
 from app.workers.wire import Message
 
 HANG_SECONDS = 300.0
 """An engine that gives no answer at all for so long while it has work is restarted."""
+
+MOST_MODELS = 2
+"""Models that the engine keeps: the one in use, and the one before it, to compare with or to go back to."""
 
 _WATCH_MS = 5000
 
@@ -18,7 +22,7 @@ class EngineLink(QObject):
     """Keeps an engine with a model at hand; who asks it what is the business of `EngineClient`.
 
     Signals:
-        ready(EngineInfo), refused(str model, str reason): see `EngineClient`.
+        ready(EngineInfo), refused(str model, str reason), noticed(str): see `EngineClient`.
         lost(str): the engine died with all its requests; it comes back (`ready`) unless `unavailable` follows.
         gave_up(str): it died too often.
         unavailable(str): nobody will answer until `start` or `load` is called; the text says why.
@@ -27,6 +31,7 @@ class EngineLink(QObject):
 
     ready = Signal(object)
     refused = Signal(str, str)
+    noticed = Signal(str)
     lost = Signal(str)
     gave_up = Signal(str)
     unavailable = Signal(str)
@@ -41,6 +46,7 @@ class EngineLink(QObject):
         # What was asked for last, and what was loaded last: they differ while the former is being loaded.
         self._wanted: str | None = None
         self._good: tuple[str | None] | None = None
+        self._held: list[str] = []
         self._loads: dict[int, str | None] = {}
         self._unanswered: set[int] = set()
         self._last_request = 0
@@ -83,6 +89,14 @@ class EngineLink(QObject):
             self._watch.start()
             self._worker.start()
 
+    def set_device(self, device: str) -> None:
+        """Loads the model on another device; the one that is running answers until then."""
+        if device == self._device:
+            return
+        self._device = device
+        if self.info is not None or self._loads:
+            self.load(self._wanted)
+
     def close(self) -> None:
         self._watch.stop()
         self._worker.close()
@@ -107,19 +121,41 @@ class EngineLink(QObject):
     @Slot(object)
     def _receive(self, message: Message) -> None:
         self._heard = time.monotonic()
+        if message["type"] == "notice":
+            self._notice(message)
+            return
         request = message["request"]
         if message["type"] != "begun":
             self._unanswered.discard(request)
         if message["type"] == "loaded":
             model = self._loads.pop(request)
             self._good = (model,)
-            self.info = EngineInfo(message["hash"], message["name"], message["tau"], message["device"], model)
+            self._hold(message["hash"])
+            devices = tuple(DeviceInfo(one["id"], one["name"], one["bytes"]) for one in message["devices"])
+            self.info = EngineInfo(
+                message["hash"], message["name"], message["tau"], message["device"], model, message["batch"], devices
+            )
             self.problem = ""
             self.ready.emit(self.info)
+            if message["note"]:
+                self.noticed.emit(message["note"])
         elif message["type"] == "refused":
             self._refused(self._loads.pop(request), message["text"])
         else:
             self.reply.emit(message)
+
+    def _hold(self, model: str) -> None:
+        """Lets the engine keep the models that were used last, and no more."""
+        self._held = [*(one for one in self._held if one != model), model]
+        while len(self._held) > MOST_MODELS:
+            self._worker.send({"type": "unload", "model": self._held.pop(0)})
+
+    def _notice(self, message: Message) -> None:
+        """The device of a model is short of memory, or another one now."""
+        if self.info is not None and message["hash"] == self.info.hash and message["device"] != self.info.device:
+            self.info = replace(self.info, device=message["device"], batch=1)
+            self.ready.emit(self.info)
+        self.noticed.emit(message["text"])
 
     def _refused(self, model: str | None, reason: str) -> None:
         self.refused.emit(model or "", reason)
@@ -140,6 +176,7 @@ class EngineLink(QObject):
     def _died(self, text: str) -> None:
         loads, self._loads = list(self._loads.values()), {}
         self._unanswered.clear()
+        self._held.clear()
         self.info = None
         for model in loads:
             if self._good is not None and self._good != (model,):

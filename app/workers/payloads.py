@@ -42,10 +42,26 @@ class ImageFile(msgspec.Struct, frozen=True, gc=False):
 
 
 @dataclass(frozen=True, slots=True)
-class EngineInfo:
-    """The model that answers: hash (12 hex digits), display name, tau (keypoint threshold, 0..1), device.
+class DeviceInfo:
+    """Something that computes: id as it is asked for ("cpu", "cuda:0"), name, bytes of its memory (0: unknown)."""
 
-    model is what was asked for: a file, a preset, or None for the bundled one.
+    id: str
+    name: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class EngineInfo:
+    """The model that answers.
+
+    Attributes:
+        hash: 12 hexadecimal digits.
+        name: For people.
+        tau: Keypoint threshold, 0..1.
+        device: Id of where it computes.
+        model: What was asked for: a file, a preset, or None for the bundled one.
+        batch: How many images of a batch it takes at a time.
+        devices: What there is to compute on, the CPU last.
     """
 
     hash: str
@@ -53,6 +69,13 @@ class EngineInfo:
     tau: float
     device: str
     model: str | None = None
+    batch: int = 1
+    devices: tuple[DeviceInfo, ...] = ()
+
+    @property
+    def device_info(self) -> DeviceInfo:
+        """What is known of the device that it computes on."""
+        return next((one for one in self.devices if one.id == self.device), DeviceInfo(self.device, self.device, 0))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

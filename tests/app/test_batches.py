@@ -1,6 +1,6 @@
 """The bookkeeping of pre-fill batches, without processes."""
 
-from app.workers.batches import AHEAD, MOST_TROUBLES_IN_A_ROW, UNKNOWN_ETA, BatchQueue
+from app.workers.batches import MOST_TROUBLES_IN_A_ROW, UNKNOWN_ETA, BatchQueue
 from app.workers.payloads import ImageFile
 
 
@@ -18,14 +18,15 @@ def send_all(queue: BatchQueue, first_request: int = 1) -> list[int]:
     return keys
 
 
-def test_two_images_are_under_way_at_most() -> None:
+def test_the_engine_holds_what_it_works_on_and_as_much_again() -> None:
     queue = BatchQueue()
-    queue.add(images(1, 2, 3), urgent=False)
+    queue.add(images(1, 2, 3, 4, 5, 6, 7), urgent=False)
     assert send_all(queue) == [1, 2]
-    assert AHEAD == 2
     assert queue.take(1) is not None
     assert send_all(queue, 3) == [3]
     assert queue.take(99) is None
+    queue.set_at_a_time(2)
+    assert send_all(queue, 4) == [4, 5]
 
 
 def test_batches_wait_for_their_turn_urgent_ones_do_not() -> None:
@@ -80,6 +81,27 @@ def test_image_that_kills_the_engine_twice_is_given_up_and_others_go_on_in_order
     queue.begun(10)
     assert [image.key for _, image in queue.engine_died()] == [1]
     assert [image.key for image in batch.waiting] == [2, 3]
+
+
+def test_of_images_done_together_when_the_engine_died_each_is_tried_alone_and_one_is_given_up() -> None:
+    queue = BatchQueue()
+    queue.set_at_a_time(2)
+    batch = queue.add(images(1, 2, 3, 4), urgent=False)
+    send_all(queue)
+    queue.begun(1)
+    queue.begun(2)
+    assert queue.engine_died() == [], "nobody knows which of the two it was"
+    assert [queue.is_suspect(image) for image in batch.waiting] == [True, True, False, False]
+    for request in (10, 20):
+        send_all(queue, request)
+        if request == 10:
+            taken = queue.take(10)
+            assert taken and taken[1].key == 1
+            queue.finish_image(*taken)
+            assert not queue.is_suspect(taken[1])
+        queue.begun(11 if request == 10 else 20)
+        given_up = queue.engine_died()
+    assert [image.key for _, image in given_up] == [2]
 
 
 def test_an_image_that_the_engine_fails_on_is_tried_again_after_the_others_and_then_left() -> None:

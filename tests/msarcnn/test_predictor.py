@@ -6,18 +6,26 @@ import pytest
 import torch
 
 from msarcnn.checkpoint import CheckpointInfo
-from msarcnn.predictor import FeatureCache, Features, Predictor
+from msarcnn.feature_cache import FeatureCache
+from msarcnn.keypoints import heatmap_probabilities
+from msarcnn.model import Features
+from msarcnn.predictor import Predictor
 
 BOXES = np.array([[5, 10, 60, 110], [20, 20, 80, 100.5]], dtype=np.float32)
 
 
 @pytest.fixture
 def predictor(tiny_checkpoint):
-    return Predictor.load(tiny_checkpoint)
+    return Predictor.load(tiny_checkpoint, "cpu")
+
+
+def encoded(predictor, photo):
+    (features,) = predictor.encode([photo])
+    return features
 
 
 def test_people_of_an_image_are_inside_it_and_sorted(predictor, photo):
-    found = predictor.detect(predictor.encode(photo))
+    found = predictor.detect(encoded(predictor, photo))
     assert found.boxes.dtype == np.float32
     assert (found.boxes >= 0).all()
     assert (found.boxes[:, 2:] <= [90.01, 120.01]).all()
@@ -25,30 +33,68 @@ def test_people_of_an_image_are_inside_it_and_sorted(predictor, photo):
 
 
 def test_any_box_can_be_estimated(predictor, photo):
-    features = predictor.encode(photo)
-    poses = predictor.estimate(features, BOXES, heatmaps=True)
+    features = encoded(predictor, photo)
+    logits = predictor.heatmaps(features, BOXES)
+    poses = predictor.decode(logits, BOXES)
     assert poses.keypoints.shape == (2, 17, 2)
-    assert poses.heatmaps is not None and poses.heatmaps.shape == (2, 17, 64, 64)
-    np.testing.assert_allclose(poses.heatmaps.astype(np.float64).sum(axis=(2, 3)), 1, atol=0.02)
+    assert logits.shape == (2, 17, 64, 64) and logits.dtype == torch.float32
+    np.testing.assert_allclose(heatmap_probabilities(logits).sum(dim=(2, 3)), 1, atol=1e-4)
     assert ((poses.confidences >= 0) & (poses.confidences <= 1)).all()
     assert ((poses.keypoints >= BOXES[:, None, :2]) & (poses.keypoints <= BOXES[:, None, 2:])).all()
-    assert predictor.estimate(features, BOXES).heatmaps is None
+    np.testing.assert_array_equal(predictor.estimate(features, BOXES).keypoints, poses.keypoints)
 
 
-def test_the_two_stages_agree_with_the_whole_network(tiny_model):
-    photo = np.random.default_rng(0).integers(0, 255, (96, 160, 3), dtype=np.uint8)  # needs no resizing
-    predictor = Predictor(tiny_model, CheckpointInfo(tiny_model.config))
-    features = predictor.encode(photo)
-    found = predictor.detect(features)
-    poses = predictor.estimate(features, found.boxes)
+def test_every_road_through_the_model_gives_the_same_people(tiny_model, photo):
+    """The network as a whole, the whole service, and its questions one by one."""
+    predictor = Predictor.of(tiny_model, CheckpointInfo(tiny_model.config))
+    (people,) = predictor.predict([photo])
+    assert len(people) > 0
+    features = encoded(predictor, photo)
+    found, poses = predictor.detect(features), predictor.estimate(features, people.boxes)
+    same = predictor.find(features)
     with torch.inference_mode():
-        whole = tiny_model([torch.from_numpy(photo).permute(2, 0, 1).float() / 255])[0]
-    np.testing.assert_allclose(found.boxes, whole["boxes"].numpy(), atol=1e-3)
-    np.testing.assert_allclose(poses.keypoints, whole["keypoints"].numpy(), atol=0.05)
+        whole = tiny_model([torch.from_numpy(photo).permute(2, 0, 1)])[0]
+    for boxes in (found.boxes, same.boxes, whole["boxes"].numpy()):
+        np.testing.assert_array_equal(boxes, people.boxes)
+    for points in (poses.keypoints, same.keypoints, whole["keypoints"].numpy()):
+        np.testing.assert_allclose(points, people.keypoints, atol=1e-3)
+    np.testing.assert_array_equal(same.ranks, people.ranks)
+
+
+@pytest.mark.parametrize("pose_score", ["box", "joints"])
+def test_people_are_ranked_as_the_configuration_says(tiny_model, photo, pose_score):
+    info = CheckpointInfo(dataclasses.replace(tiny_model.config, pose_score=pose_score))
+    (people,) = Predictor.of(tiny_model, info).predict([photo])
+    expected = people.scores * people.confidences.mean(axis=1) if pose_score == "joints" else people.scores
+    np.testing.assert_allclose(people.ranks, expected, rtol=1e-6)
+
+
+def test_images_of_like_shape_are_done_together_and_each_as_if_alone(tiny_model):
+    rng = np.random.default_rng(0)
+    shapes = [(96, 160), (160, 96), (90, 150), (96, 160), (64, 64), (96, 160)]
+    images = [rng.integers(0, 255, (*shape, 3), dtype=np.uint8) for shape in shapes]
+    predictor = Predictor.of(tiny_model, CheckpointInfo(tiny_model.config))
+    alone = [predictor.predict([image])[0] for image in images]
+    batches = []
+    tiny_model.backbone.register_forward_pre_hook(lambda _, inputs: batches.append(tuple(inputs[0].shape)))
+    predictor.placed.batch = 3
+    together = predictor.predict(images)
+    assert batches == [(3, 3, 96, 160), (1, 3, 96, 160), (1, 3, 160, 96), (1, 3, 96, 96)]
+    for one, other in zip(together, alone, strict=True):
+        np.testing.assert_allclose(one.boxes, other.boxes, atol=1e-3)
+        np.testing.assert_allclose(one.keypoints, other.keypoints, atol=1e-2)
+    assert [features.original_size for features in predictor.encode(images)] == shapes
+
+
+def test_given_proposals_take_the_place_of_the_models_own(predictor, photo):
+    features = encoded(predictor, photo)
+    own = predictor.detect(features)
+    among = predictor.detect(features, BOXES)
+    assert 0 < len(among) <= len(BOXES) < len(own)
 
 
 def test_many_boxes_are_the_same_as_one_at_a_time(predictor, photo):
-    features = predictor.encode(photo)
+    features = encoded(predictor, photo)
     boxes = np.tile(BOXES, (40, 1))
     together = predictor.estimate(features, boxes).keypoints
     np.testing.assert_allclose(together[-1], predictor.estimate(features, BOXES[1:]).keypoints[0], atol=1e-2)
@@ -58,19 +104,12 @@ def test_many_boxes_are_the_same_as_one_at_a_time(predictor, photo):
 @pytest.mark.parametrize("box", [[10, 10, 10, 20], [10, 10, 5, 20], [0, 0, np.nan, 5]])
 def test_an_empty_box_is_refused(predictor, photo, box):
     with pytest.raises(ValueError, match="x2 > x1"):
-        predictor.estimate(predictor.encode(photo), np.array([box]))
-
-
-def test_an_encoded_image_is_kept_under_its_key(predictor, photo):
-    features = predictor.encode(photo, key="a")
-    assert predictor.encode(np.zeros_like(photo), key="a") is features
-    assert predictor.cached("a") is features
-    assert predictor.cached("b") is None
+        predictor.estimate(encoded(predictor, photo), np.array([box]))
 
 
 def test_the_cache_is_bounded_in_bytes_and_drops_the_oldest():
     def features(side):
-        return Features({"0": torch.zeros(1, 1, side, side)}, (side, side), (side, side))
+        return Features({"0": torch.zeros(1, 1, side, side)}, [(side, side)], [(side, side)])
 
     cache = FeatureCache(max_bytes=1000)
     for key in "abc":
@@ -82,6 +121,8 @@ def test_the_cache_is_bounded_in_bytes_and_drops_the_oldest():
     cache.put("huge", features(100))
     assert cache.get("huge") is None
     assert cache.nbytes <= 1000
+    cache.clear()
+    assert cache.nbytes == 0 and cache.get("b") is None
 
 
 def test_encoding_can_be_cancelled_between_stages(predictor, photo):
@@ -93,13 +134,12 @@ def test_encoding_can_be_cancelled_between_stages(predictor, photo):
             raise InterruptedError
 
     with pytest.raises(InterruptedError):
-        predictor.encode(photo, key="cancelled", checkpoint=checkpoint)
+        predictor.encode([photo], checkpoint)
     assert len(calls) == 5
-    assert predictor.cached("cancelled") is None
 
 
 def test_two_threads_may_ask_at_once(predictor, photo):
-    features = predictor.encode(photo)
+    features = encoded(predictor, photo)
     expected = predictor.estimate(features, BOXES).keypoints
     answers = []
 
@@ -118,8 +158,8 @@ def test_two_threads_may_ask_at_once(predictor, photo):
 
 
 def test_answers_are_in_the_pixels_of_the_photo_not_of_the_resized_one(predictor, photo):
-    features = predictor.encode(photo)
-    double = dataclasses.replace(features, original_size=(photo.shape[0] * 2, photo.shape[1] * 2))
+    features = encoded(predictor, photo)
+    double = dataclasses.replace(features, original_sizes=[(photo.shape[0] * 2, photo.shape[1] * 2)])
     small, large = predictor.estimate(features, BOXES), predictor.estimate(double, BOXES * 2)
     np.testing.assert_allclose(large.keypoints, small.keypoints * 2, rtol=1e-4)
     np.testing.assert_allclose(predictor.detect(double).boxes, predictor.detect(features).boxes * 2, rtol=1e-4)
@@ -127,20 +167,13 @@ def test_answers_are_in_the_pixels_of_the_photo_not_of_the_resized_one(predictor
 
 @pytest.mark.parametrize("shape", [(2, 2000, 3), (1500, 1, 3), (1, 1, 3)])
 def test_odd_shapes_have_an_answer(predictor, shape):
-    features = predictor.encode(np.zeros(shape, dtype=np.uint8))
+    features = encoded(predictor, np.zeros(shape, dtype=np.uint8))
     assert predictor.detect(features).boxes.shape[1] == 4
 
 
 def test_a_large_photo_is_resized_with_antialiasing(predictor):
     """Noise that the eye cannot see at test size must not reach the network as noise."""
     noise = np.random.default_rng(0).integers(0, 255, (960, 1600, 3), dtype=np.uint8)
-    batch, size = predictor._model.transform.batch_pixels(torch.from_numpy(noise).permute(2, 0, 1))
-    assert size == (96, 160)
-    assert batch[0, :, : size[0], : size[1]].std() < 0.3 * (noise / 255 * 2 - 1).std()
-
-
-def test_a_missing_device_is_refused_with_a_cure(tiny_checkpoint):
-    if torch.cuda.is_available():
-        pytest.skip("this machine has the device")
-    with pytest.raises(ValueError, match="choose cpu"):
-        Predictor.load(tiny_checkpoint, device="cuda")
+    batch = predictor.placed.network.transform.batch([torch.from_numpy(noise).permute(2, 0, 1)])
+    assert batch.image_sizes == [(96, 160)]
+    assert batch.tensors[0, :, :96, :160].std() < 0.3 * (noise / 255 * 2 - 1).std()

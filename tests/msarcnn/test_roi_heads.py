@@ -1,7 +1,9 @@
 """Sampling honours ignored regions; people without keypoints are no evidence against keypoints."""
 
 import torch
+from torchvision.models.detection.image_list import ImageList
 
+from msarcnn.roi_align import LevelRoIAlign
 from msarcnn.roi_heads import covered_by
 
 
@@ -106,3 +108,30 @@ def test_the_bound_on_an_image_cuts_second_turns_first(tiny_model):
     people = torch.tensor([7, 7, 7, 8])
     assert sorted(people[heads._chosen(people)].tolist()) == [7, 8]
     assert len(heads._chosen(torch.zeros(0, dtype=torch.int64))) == 0
+
+
+def test_anchors_and_proposals_are_exact_whatever_the_features_are_in(tiny_model):
+    """bfloat16 has eight bits: an anchor at 600 pixels would be off by up to two."""
+    rpn = tiny_model.eval().rpn
+    sizes = [(15, 20), (8, 10), (4, 5), (2, 3), (1, 2)]
+    batch = ImageList(torch.zeros(1, 3, 480, 640), [(480, 640)])
+    maps = [torch.zeros(1, 16, *size) for size in sizes]
+    exact = rpn.anchor_generator(batch, maps)[0]
+    with torch.autocast("cpu", torch.bfloat16):
+        halves = [value.bfloat16() for value in maps]
+        rounded = rpn.anchor_generator(batch, halves)[0]
+        objectness, deltas = rpn.head(halves)
+    assert rounded.dtype == torch.float32
+    torch.testing.assert_close(rounded, exact, rtol=0, atol=0)
+    assert {value.dtype for value in objectness + deltas} == {torch.float32}
+
+
+def test_pooling_from_one_level_works_in_half_precision():
+    generator = torch.Generator().manual_seed(0)
+    features = {str(level): torch.rand(1, 4, 64 >> level, 64 >> level, generator=generator) for level in range(4)}
+    boxes = [torch.tensor([[10.0, 20.0, 201.0, 180.0], [3.0, 3.0, 21.0, 31.0]])]
+    pool = LevelRoIAlign(list("0123"), 7, 2)
+    expected = pool(features, boxes, [(256, 256)])
+    pooled = pool({level: value.bfloat16() for level, value in features.items()}, boxes, [(256, 256)])
+    assert pooled.dtype == torch.bfloat16
+    torch.testing.assert_close(pooled.float(), expected, rtol=0.02, atol=0.01)

@@ -1,0 +1,123 @@
+"""The one interface between whoever asks about people and any model that finds them.
+
+An image is encoded once; everything else starts from its features: who is there, where the joints of any box are, how
+probable every cell is. All coordinates are pixels of the upright image, (0, 0) the top-left corner of its top-left
+pixel; images are [H, W, 3] uint8 RGB arrays.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol, TypeVar
+
+import numpy as np
+from torch import Tensor
+
+Checkpoint = Callable[[], None]
+"""Called between two stages of a network; may block (to yield) or raise (to cancel)."""
+
+_Rows = TypeVar("_Rows", bound="People")
+
+
+def go_on() -> None:
+    """The checkpoint of somebody who neither waits nor cancels."""
+
+
+@dataclass(frozen=True)
+class People:
+    """People found: boxes [N, 4] float32 xyxy, scores [N] float32 in 0..1, falling."""
+
+    boxes: np.ndarray
+    scores: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def only(self: _Rows, rows: np.ndarray) -> _Rows:
+        """The same with some of its people: a mask [N] or indices."""
+        return replace(self, **{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+
+
+@dataclass(frozen=True)
+class Poses:
+    """Joints of N boxes: keypoints [N, K, 2] float32 x, y; confidences [N, K] float32, calibrated, 0..1."""
+
+    keypoints: np.ndarray
+    confidences: np.ndarray
+
+
+@dataclass(frozen=True)
+class PosedPeople(People):
+    """People with their joints.
+
+    Attributes:
+        keypoints: [N, K, 2] float32.
+        confidences: [N, K] float32, calibrated, 0..1.
+        ranks: [N] float32: what orders them when poses are judged (ModelConfig.pose_score); scores order boxes.
+    """
+
+    keypoints: np.ndarray
+    confidences: np.ndarray
+    ranks: np.ndarray
+
+
+class PoseModel(Protocol):
+    """A model that finds people and their joints.
+
+    Features are an encoded image as this model sees it, opaque but for `original_size` (height, width) and `nbytes`;
+    no other model can read them. Two threads may ask at once.
+    """
+
+    @property
+    def hash(self) -> str:
+        """Identity of its file, 12 hexadecimal digits; "" for a model that is in memory only."""
+        ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def tau(self) -> float:
+        """From this confidence on an accepted joint is labelled visible."""
+        ...
+
+    @property
+    def keypoint_names(self) -> tuple[str, ...]:
+        """K names in heatmap order."""
+        ...
+
+    @property
+    def device(self) -> str:
+        """Where it computes, "cuda:0" say."""
+        ...
+
+    @property
+    def batch(self) -> int:
+        """How many images it takes at a time: 1 on a CPU, where more are no faster."""
+        ...
+
+    def encode(self, images: Sequence[np.ndarray], checkpoint: Checkpoint = go_on) -> list[Any]:
+        """Does the work that all questions about an image share; images of like shape are done together."""
+        ...
+
+    def detect(self, features: Any, proposals: np.ndarray | None = None) -> People:
+        """Finds the people of an encoded image, among given boxes [M, 4] xyxy or the model's own proposals."""
+        ...
+
+    def heatmaps(self, features: Any, boxes: np.ndarray) -> Tensor:
+        """Logits [N, K, S, S] float32 of boxes [N, 4] xyxy; a map spans its box.
+
+        Raises ValueError when a box is empty or not finite.
+        """
+        ...
+
+    def decode(self, logits: Tensor, boxes: np.ndarray) -> Poses:
+        """Joints from heatmaps, which may be a mean of several."""
+        ...
+
+    def find(self, features: Any, checkpoint: Checkpoint = go_on) -> PosedPeople:
+        """`detect`, `heatmaps` and `decode` of an encoded image, ranked."""
+        ...
+
+    def predict(self, images: Sequence[np.ndarray], checkpoint: Checkpoint = go_on) -> list[PosedPeople]:
+        """`encode` and `find`, an image each."""
+        ...
