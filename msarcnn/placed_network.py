@@ -9,15 +9,12 @@ import torch
 
 from msarcnn.devices import CPU, Device, is_shortage
 from msarcnn.model import MSARCNN, Features
+from msarcnn.pose_model import FeaturesLostError
 
 GPU_BATCH = 16
 """Images that go through a network together on a GPU; halved for good when they do not fit into its memory."""
 
 _Result = TypeVar("_Result")
-
-
-class FeaturesLostError(RuntimeError):
-    """The device that an image was encoded on is not used any more: encode it again."""
 
 
 class PlacedNetwork:

@@ -7,15 +7,21 @@ pixel; images are [H, W, 3] uint8 RGB arrays.
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
-from torch import Tensor
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 Checkpoint = Callable[[], None]
 """Called between two stages of a network; may block (to yield) or raise (to cancel)."""
 
 _Rows = TypeVar("_Rows", bound="People")
+
+
+class FeaturesLostError(RuntimeError):
+    """The device that an image was encoded on is not used any more: encode it again."""
 
 
 def go_on() -> None:
@@ -103,14 +109,14 @@ class PoseModel(Protocol):
         """Finds the people of an encoded image, among given boxes [M, 4] xyxy or the model's own proposals."""
         ...
 
-    def heatmaps(self, features: Any, boxes: np.ndarray) -> Tensor:
+    def heatmaps(self, features: Any, boxes: np.ndarray) -> "Tensor":
         """Logits [N, K, S, S] float32 of boxes [N, 4] xyxy; a map spans its box.
 
         Raises ValueError when a box is empty or not finite.
         """
         ...
 
-    def decode(self, logits: Tensor, boxes: np.ndarray) -> Poses:
+    def decode(self, logits: "Tensor", boxes: np.ndarray) -> Poses:
         """Joints from heatmaps, which may be a mean of several."""
         ...
 

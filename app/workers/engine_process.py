@@ -25,6 +25,7 @@ from app.workers.image_reading import photo_of, read_image
 from app.workers.wire import Message
 from msarcnn.feature_cache import FeatureCache
 from msarcnn.images import ImageError, LoadedImage
+from msarcnn.pose_model import FeaturesLostError
 from msarcnn.read_ahead import Readers
 
 if TYPE_CHECKING:
@@ -282,7 +283,6 @@ class Engine:
 
     def _estimate(self, request: Message, model: "Predictor") -> Message:
         from msarcnn.keypoints import heatmap_probabilities
-        from msarcnn.placed_network import FeaturesLostError
 
         boxes = np.asarray(request["boxes"], np.float32).reshape(-1, 4)
         notes, features = self._encode(request, model, lambda: self._check(request), keep=True)

@@ -6,7 +6,8 @@ import torch
 
 from msarcnn.checkpoint import CheckpointInfo, load_checkpoint
 from msarcnn.devices import Device
-from msarcnn.placed_network import FeaturesLostError, PlacedNetwork
+from msarcnn.placed_network import PlacedNetwork
+from msarcnn.pose_model import FeaturesLostError
 from msarcnn.predictor import Predictor
 
 BOXES = np.array([[5, 10, 60, 110], [20, 20, 80, 100]], dtype=np.float32)
