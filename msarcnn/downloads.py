@@ -19,7 +19,6 @@ from msarcnn.model_files import full_hash
 if TYPE_CHECKING:
     import requests
 
-PART_SUFFIX = ".part"
 TRIES = 4
 """Connections in a row that bring nothing new before it is given up."""
 
@@ -113,8 +112,8 @@ class _Fetch:
     ) -> None:
         self._url, self._target, self._prefix = url, target, sha256_prefix
         self._progress, self._cancelled = progress, cancelled
-        self._part = target.with_name(target.name + PART_SUFFIX)
-        self._note = target.with_name(target.name + PART_SUFFIX + ".json")
+        self._part = part_of(target)
+        self._note = self._part.with_name(f"{self._part.name}.json")
         self._known = _Known(url)
 
     def watch_another(self) -> None:
@@ -267,6 +266,11 @@ class _Fetch:
                 "and stay. Try again later: it goes on from there."
             )
         return f"{self._name}: {host} cannot be reached. {by_hand(self._url, self._target)}"
+
+
+def part_of(target: Path) -> Path:
+    """Where the beginning of a file lies until all of it is here."""
+    return target.with_name(f"{target.name}.part")
 
 
 def by_hand(url: str, target: Path) -> str:

@@ -1,73 +1,24 @@
 """What the model library knows of each model, put together from its file and from who published it."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from msarcnn.config import DEFAULT_MODEL, PRESETS
+from msarcnn.downloads import part_of
 from msarcnn.library_file import AddedModel, LibraryFile
+from msarcnn.model_entry import ModelEntry
 from msarcnn.model_files import CheckpointError, look_at
 from msarcnn.published_models import PublishedModel
 from msarcnn.resources import resource_path
-
-Kind = Literal["bundled", "download", "fine-tuned", "file", "architecture"]
 
 _TITLES = {
     "msa_rcnn_mobilenet_v2": "MSA R-CNN MobileNetV2",
     "msa_rcnn_resnet50_fpn": "MSA R-CNN ResNet-50",
     "mask_rcnn_resnet50_fpn": "Mask R-CNN ResNet-50, the paper's baseline",
 }
-
-
-@dataclass(frozen=True)
-class ModelEntry:
-    """A line of the library.
-
-    Attributes:
-        name: What commands take.
-        title: For people.
-        kind: "architecture" is a preset without weights: something to train.
-        pose: Whether it finds people's joints; ImageNet weights do not.
-        path: Its file, absolute; None when it is not here.
-        hash: 12 hexadecimal digits; None without a readable file.
-        size: Bytes; of what is not downloaded yet, as published.
-        architecture: Preset; the backbone where pose is False.
-        licence: "" when nobody has said anything.
-        figures: "keypoint_ap", "box_ap" or "top1", 0..1, where known, measured on `figures_on`.
-        before: The same figures before the fine-tuning.
-        url: Of a download.
-        date: Of the file, ISO 8601, local time, to the second.
-        parent: Hash of the model that training began from.
-        parent_title: What the library calls it; "" when it is not here.
-        data: Hashes of the label files that it learnt from.
-        problem: A sentence when it cannot be used; a download that is not here has none.
-    """
-
-    name: str
-    title: str
-    kind: Kind
-    pose: bool = True
-    path: Path | None = None
-    hash: str | None = None
-    size: int | None = None
-    architecture: str = ""
-    licence: str = ""
-    figures: dict[str, float] = field(default_factory=dict)
-    figures_on: str = ""
-    before: dict[str, float] = field(default_factory=dict)
-    url: str = ""
-    date: str = ""
-    parent: str = ""
-    parent_title: str = ""
-    data: tuple[str, ...] = ()
-    problem: str = ""
-
-    @property
-    def usable(self) -> bool:
-        """Whether it is a pose model that is here."""
-        return self.pose and self.path is not None and not self.problem
 
 
 def bundled_entry(library: LibraryFile) -> ModelEntry:
@@ -110,7 +61,8 @@ def download_entry(model: PublishedModel, library: LibraryFile) -> ModelEntry:
         url=model.url,
     )
     if not path.is_file():
-        return entry
+        part = part_of(path)
+        return replace(entry, here=part.stat().st_size if part.is_file() else 0)
     try:
         check_published(model, library)
         return replace(entry, path=path, **_facts(path, library))

@@ -12,10 +12,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from msarcnn.config import DEFAULT_MODEL, PRESETS
-from msarcnn.downloads import Progress, by_hand, download, never, nothing_to_say
+from msarcnn.downloads import Progress, by_hand, download, never, nothing_to_say, part_of
 from msarcnn.library_file import AddedModel, LibraryError, LibraryFile, LibraryState, Published, library_folder
 from msarcnn.model_entries import (
-    ModelEntry,
     added_entry,
     architecture_entries,
     bundled_entry,
@@ -23,6 +22,7 @@ from msarcnn.model_entries import (
     download_entry,
     gone_cure,
 )
+from msarcnn.model_entry import ModelEntry
 from msarcnn.model_files import CheckpointError, look_at
 from msarcnn.published_models import BACKBONE_WEIGHTS, PUBLISHED, PublishedModel, ask_torchvision
 from msarcnn.resources import resource_path
@@ -160,7 +160,7 @@ class ModelLibrary:
             raise LibraryError(f"{path}: not downloaded by this program, so it stays. Delete it yourself.")
         gone = download_entry(model, self._file)
         try:
-            for piece in (path, *self.folder.glob(f"{model.file_name}.part*")):
+            for piece in (path, *self.folder.glob(f"{part_of(path).name}*")):
                 piece.unlink(missing_ok=True)
         except OSError as error:
             raise LibraryError(f"{path}: cannot be removed ({error.strerror}). Close what uses it.") from error

@@ -9,12 +9,11 @@ import json
 import signal
 import sys
 import time
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeAlias
 
 from msarcnn.downloads import in_megabytes
-from msarcnn.model_entries import ModelEntry
+from msarcnn.model_entry import ModelEntry
 from msarcnn.model_library import ModelLibrary
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
@@ -71,7 +70,7 @@ def run_models(arguments: argparse.Namespace) -> int:
 def _list(library: ModelLibrary, arguments: argparse.Namespace) -> None:
     entries = library.entries()
     if arguments.json:
-        _print({"models": [_facts(entry) for entry in entries]})
+        _print({"models": [entry.to_plain() for entry in entries]})
     else:
         print("\n".join(line for entry in entries for line in _lines(entry)))
 
@@ -110,7 +109,7 @@ def _remove(library: ModelLibrary, arguments: argparse.Namespace) -> None:
 
 def _show(library: ModelLibrary, arguments: argparse.Namespace) -> None:
     entry = library.entry(arguments.name)
-    facts = {name: value for name, value in _facts(entry).items() if value not in (None, "", {}, [])}
+    facts = {name: value for name, value in entry.to_plain().items() if value not in (None, "", {}, [])}
     _result(entry, arguments, "\n".join(f"{name:>12}  {_shown(value)}" for name, value in facts.items()))
 
 
@@ -124,14 +123,9 @@ def _path(library: ModelLibrary, arguments: argparse.Namespace) -> None:
 
 def _result(entry: ModelEntry, arguments: argparse.Namespace, text: str) -> None:
     if arguments.json:
-        _print({"event": "result", "model": _facts(entry)})
+        _print({"event": "result", "model": entry.to_plain()})
     else:
         print(text)
-
-
-def _facts(entry: ModelEntry) -> dict[str, Any]:
-    """An entry as plain data."""
-    return {**asdict(entry), "path": str(entry.path) if entry.path else None, "data": list(entry.data)}
 
 
 def _lines(entry: ModelEntry) -> list[str]:

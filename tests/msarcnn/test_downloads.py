@@ -16,7 +16,7 @@ import pytest
 from file_server import NAME, FileServer, serving
 
 from msarcnn import downloads
-from msarcnn.downloads import DownloadCancelledError, DownloadError, download
+from msarcnn.downloads import DownloadCancelledError, DownloadError, download, part_of
 
 CONTENT = random.Random(1).randbytes(3_000_000)
 PIECE = 16_384
@@ -38,10 +38,6 @@ def server() -> Iterator[FileServer]:
 @pytest.fixture
 def target(tmp_path: Path) -> Path:
     return tmp_path / "library" / NAME
-
-
-def part_of(target: Path) -> Path:
-    return target.with_name(f"{target.name}.part")
 
 
 def left_beside(target: Path) -> set[str]:

@@ -116,6 +116,7 @@ def test_removing_a_download_deletes_it_and_what_was_left_of_it(
     with pytest.raises(DownloadError):
         library.download("coco")
     path.with_name(f"{path.name}.part").write_bytes(b"half")
+    assert library.entry("coco").here == 4
     library.remove("coco")
     assert {left.name for left in home.iterdir()} == {"library.json", "library.json.lock", f"{path.name}.lock"}
     library.remove("coco")
