@@ -15,6 +15,7 @@ import msgspec
 from filelock import FileLock, Timeout
 
 from msarcnn.model_files import full_hash
+from msarcnn.sizes import in_megabytes
 
 if TYPE_CHECKING:
     import requests
@@ -276,12 +277,6 @@ def part_of(target: Path) -> Path:
 def by_hand(url: str, target: Path) -> str:
     """What to do without a network."""
     return f"Without a network, bring {url} from elsewhere and put it here as {target}."
-
-
-def in_megabytes(size: int) -> str:
-    """Bytes as "226 MB", in units of 2**20 as torchvision's tables have them."""
-    megabytes = size / 2**20
-    return f"{megabytes:.0f} MB" if megabytes >= 10 else f"{megabytes:.1f} MB"
 
 
 def _start(response: "requests.Response") -> int:

@@ -63,11 +63,13 @@ def download_entry(model: PublishedModel, library: LibraryFile) -> ModelEntry:
     if not path.is_file():
         part = part_of(path)
         return replace(entry, here=part.stat().st_size if part.is_file() else 0)
+    entry = replace(entry, path=path)
     try:
+        entry = replace(entry, **_facts(path, library))
         check_published(model, library)
-        return replace(entry, path=path, **_facts(path, library))
     except CheckpointError as error:
-        return replace(entry, path=path, problem=str(error))
+        return replace(entry, problem=str(error))
+    return entry
 
 
 def architecture_entries() -> Iterator[ModelEntry]:
@@ -80,10 +82,7 @@ def architecture_entries() -> Iterator[ModelEntry]:
 def check_published(model: PublishedModel, library: LibraryFile) -> None:
     """Raises CheckpointError when a downloaded file, brought here by whomever, is not what its name says."""
     path = library.folder / model.file_name
-    try:
-        digest = library.hash_of(path)
-    except OSError as error:
-        raise CheckpointError(path, f"cannot be read ({error.strerror})", "Check the file's permissions") from error
+    digest = _hash(path, library)
     if not digest.startswith(model.sha256_prefix):
         reason = f"damaged, or another file: its SHA-256 begins with {digest[:8]}"
         raise CheckpointError(path, reason, f"Delete it, then run `python -m msarcnn models download {model.name}`")
@@ -91,24 +90,20 @@ def check_published(model: PublishedModel, library: LibraryFile) -> None:
 
 def gone_cure(name: str) -> str:
     """What to do when the file of an added model is not where it was."""
-    return f"Put it back, or forget it with `python -m msarcnn models remove {name}`"
+    return f"Put it back, or take it out of the library (`python -m msarcnn models remove {name}`)"
 
 
 def _described(entry: ModelEntry, path: Path, library: LibraryFile) -> ModelEntry:
     """An entry with what its file says."""
     entry = replace(entry, path=path)
     try:
+        entry = replace(entry, **_facts(path, library))
         look = look_at(path)
-        facts = _facts(path, library)
     except CheckpointError as error:
         return replace(entry, figures_on="", problem=str(error))
-    except OSError as error:
-        problem = CheckpointError(path, f"cannot be read ({error.strerror})", "Check the file's permissions")
-        return replace(entry, figures_on="", problem=str(problem))
     figures = _figures(look.metrics)
     return replace(
         entry,
-        **facts,
         architecture=look.architecture,
         figures=figures,
         figures_on=entry.figures_on if figures else "",
@@ -119,10 +114,18 @@ def _described(entry: ModelEntry, path: Path, library: LibraryFile) -> ModelEntr
 
 
 def _facts(path: Path, library: LibraryFile) -> dict[str, Any]:
-    """What is known of any file. Raises OSError."""
+    """What is known of any file. Raises CheckpointError when it cannot be read."""
+    digest = _hash(path, library)
     stat = path.stat()
     date = datetime.fromtimestamp(stat.st_mtime).isoformat(timespec="seconds")
-    return {"hash": library.hash_of(path)[:12], "size": stat.st_size, "date": date}
+    return {"hash": digest[:12], "size": stat.st_size, "date": date}
+
+
+def _hash(path: Path, library: LibraryFile) -> str:
+    try:
+        return library.hash_of(path)
+    except OSError as error:
+        raise CheckpointError(path, f"cannot be read ({error.strerror})", "Check the file's permissions") from error
 
 
 def _figures(metrics: Any) -> dict[str, float]:

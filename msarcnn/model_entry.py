@@ -19,7 +19,7 @@ class ModelEntry:
         kind: "architecture" is a preset without weights: something to train.
         pose: Whether it finds people's joints; ImageNet weights do not.
         path: Its file, absolute; None when it is not here.
-        hash: 12 hexadecimal digits; None without a readable file.
+        hash: 12 hexadecimal digits, of a damaged file, too; None without a readable one.
         size: Bytes; of what is not downloaded yet, as published.
         here: Bytes of it that a broken or cancelled download has left.
         architecture: Preset; the backbone where pose is False.

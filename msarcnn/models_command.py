@@ -12,9 +12,9 @@ import time
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from msarcnn.downloads import in_megabytes
 from msarcnn.model_entry import ModelEntry
 from msarcnn.model_library import ModelLibrary
+from msarcnn.sizes import in_megabytes
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
