@@ -138,11 +138,11 @@ def style_sheet(scheme: Scheme) -> str:
     QListView, QTreeView, QTableView {{ background: {scheme.panel}; border: 1px solid {scheme.line};
         border-radius: 8px; outline: none; }}
     QTableView[roomy="true"]::item {{ padding: 0 8px; }}
-    QTableView[roomy="true"] QHeaderView::section {{ padding: 5px 11px; }}
     QTableView[cards="true"] {{ selection-background-color: transparent; }}
     QTreeView::item {{ padding: 3px 0; }}
     QHeaderView::section {{ background: {scheme.window}; border: none; border-bottom: 1px solid {scheme.line};
         padding: 5px 6px; }}
+    QHeaderView[roomy="true"]::section {{ padding: 5px 11px; }}
     QStatusBar {{ background: {scheme.window}; border-top: 1px solid {scheme.line}; }}
     QStatusBar::item {{ border: none; }}
     QStatusBar QLabel {{ color: {scheme.muted}; padding: 2px 8px; }}
