@@ -142,7 +142,6 @@ def style_sheet(scheme: Scheme) -> str:
     QTreeView::item {{ padding: 3px 0; }}
     QHeaderView::section {{ background: {scheme.window}; border: none; border-bottom: 1px solid {scheme.line};
         padding: 5px 6px; }}
-    QHeaderView[roomy="true"]::section {{ padding: 5px 11px; }}
     QStatusBar {{ background: {scheme.window}; border-top: 1px solid {scheme.line}; }}
     QStatusBar::item {{ border: none; }}
     QStatusBar QLabel {{ color: {scheme.muted}; padding: 2px 8px; }}
