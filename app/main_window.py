@@ -20,6 +20,7 @@ from app.controllers.clipboard import Clipboard
 from app.controllers.closing import Closing
 from app.controllers.conditions import Conditions
 from app.controllers.detections import Detections
+from app.controllers.devices import Devices, describe
 from app.controllers.editing import Editing
 from app.controllers.effort import Effort
 from app.controllers.engine_status import EngineStatus
@@ -37,6 +38,7 @@ from app.controllers.opening import IMPORT, Opening
 from app.controllers.photos import Photos
 from app.controllers.prefill import Prefill
 from app.controllers.session import Session
+from app.controllers.shown_model import ShownModel
 from app.controllers.splitting import Splitting
 from app.controllers.videos import Videos
 from app.controllers.view_state import ViewState
@@ -44,7 +46,7 @@ from app.dialogs.ask import FileAsker
 from app.dialogs.help import Help
 from app.docks import Docks
 from app.keys import Keys
-from app.menus import add_panel_switches, add_recent_projects, fill_menus, make_tool_bar
+from app.menus import add_choices, add_panel_switches, add_recent_projects, fill_menus, make_tool_bar
 from app.panel_focus import PanelFocus, SpaceKeeper
 from app.panels.empty_state import EmptyState
 from app.panels.image_header import ImageHeader
@@ -104,6 +106,7 @@ class MainWindow(QMainWindow):
         self.session = session = Session(skeleton, self)
         self.layers = Layers(self)
         self.engine, self.loader, self.trainer = EngineClient(self), ImageLoader(self), TrainerClient(self)
+        self.devices = Devices(self.engine, self.messages, settings)
         self.model = ImageListModel(self)
         look = Look.of(skeleton.keypoints, skeleton.edges, skeleton.sides, skeleton.colors)
         self.proposals = Proposals(session.document, session.selection, self.layers, session.tau_of, self)
@@ -116,6 +119,7 @@ class MainWindow(QMainWindow):
         self.editing = Editing(session, self.scene, self.proposals, self.estimation, self.navigation, self.messages)
         self.clipboard = Clipboard(session, self.editing, self.navigation, self.messages)
         self.heatmaps = Heatmaps(session, self.engine, self.scene, self.layers)
+        self.shown_model = ShownModel(session, self.engine)
         self.prefill = Prefill(session, self.engine, self.model, self.messages, settings, automatic_prefill)
         self.import_reports = ImportReports(session, self.messages, asker)
         self.opening = Opening(session, self.messages, settings, asker, self.import_reports)
@@ -226,6 +230,8 @@ class MainWindow(QMainWindow):
             lambda path: self.opening.open_paths([path]),
         )
         add_panel_switches(menus["View"], self.docks.all, self.tools)
+        add_choices(menus["Predict"], "Predictions o&f", self.shown_model.choices, self.shown_model.choose)
+        add_choices(menus["Predict"], "&Device", self.devices.choices, self.devices.choose)
 
     # Connecting
 
@@ -338,7 +344,7 @@ class MainWindow(QMainWindow):
         path = self.session.path
         return [
             ("Model", f"{info.name} ({info.hash})" if info else "none"),
-            ("Device", info.device if info else "–"),
+            ("Device", describe(info.device_info) if info else "–"),
             ("Project", str(path) if path else "–"),
         ]
 

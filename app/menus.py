@@ -4,10 +4,11 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from PySide6.QtCore import QSize, Qt
-from PySide6.QtGui import QAction
+from PySide6.QtGui import QAction, QActionGroup
 from PySide6.QtWidgets import QDockWidget, QMainWindow, QMenu, QToolBar, QToolButton
 
 from app.actions import ACTIONS, MENUS
+from app.controllers.choices import Choice
 from app.controllers.places import title_of
 
 _WITH_TEXT = ("new_person", "prefill_image", "accept_and_go_on", "mark_done", "fine_tune", "export_coco")
@@ -66,6 +67,26 @@ def add_recent_projects(
             recent.addAction("None yet").setEnabled(False)
 
     recent.aboutToShow.connect(fill)
+
+
+def add_choices(
+    menu: QMenu, title: str, choices: Callable[[], Sequence[Choice]], choose: Callable[[str], None]
+) -> None:
+    """Adds a submenu of which one entry holds, with the entries that there are when it is shown."""
+    entries = menu.addMenu(title)
+    group = QActionGroup(entries)
+
+    def fill() -> None:
+        entries.clear()
+        for value, text, chosen in choices():
+            # A single & would be the mark of the letter that opens an entry.
+            entry = entries.addAction(text.replace("&", "&&"))
+            entry.setCheckable(True)
+            entry.setChecked(chosen)
+            entry.setActionGroup(group)
+            entry.triggered.connect(lambda _=False, value=value: choose(value))
+
+    entries.aboutToShow.connect(fill)
 
 
 def add_panel_switches(menu: QMenu, docks: Sequence[QDockWidget], bar: QToolBar) -> None:

@@ -94,6 +94,8 @@ class Detections(QObject):
     def _attached(self, keys: set[int]) -> None:
         self._clear()
         self.ended.emit()
+        # Who brings in what a model has found wants to see it, also where the model that answers has looked.
+        self._session.show_model(str(self._report["model"]))
         self._session.refresh(keys)
         unmatched, problems, others = (self._report[name] for name in ("unmatched", "problems", "others"))
         text = f"{self._report['people']} people on {self._report['images']} images are predictions now."

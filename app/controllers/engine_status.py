@@ -2,6 +2,7 @@
 
 from PySide6.QtCore import QObject, Signal
 
+from app.controllers.devices import describe
 from app.controllers.messages import Messages
 from app.controllers.models import Models
 from app.workers.engine_client import EngineClient
@@ -38,4 +39,4 @@ class EngineStatus(QObject):
 
 
 def _describe(info: EngineInfo) -> str:
-    return f"{info.name}  ·  {info.device}"
+    return f"{info.name}  ·  {describe(info.device_info)}"

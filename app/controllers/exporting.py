@@ -164,6 +164,8 @@ class Exporting(QObject):
         elif settings.format == YOLO:
             photos = "copy" if settings.copy_photos else "link"
             more += ["--val-fraction", str(settings.val_fraction), "--seed", str(settings.seed), "--photos", photos]
+        elif settings.format == RESULTS and (model := self._session.shown_model):
+            more += ["--model", model]
         self._job = ExportJob(_MODULES[settings.format], project, out, more, self)
         self._job.progress.connect(lambda done, total: self.progress.emit("Exporting", done, total))
         self._job.finished.connect(lambda result, error: self._finished(project, out, settings, result, error))

@@ -4,7 +4,7 @@ from PySide6.QtCore import QObject
 
 from app.controllers.session import Session
 from app.document.records import ImageRecord
-from app.panels.image_model import ImageListModel
+from app.panels.image_model import ImageListModel, ImageRow
 
 
 class Listing(QObject):
@@ -14,16 +14,18 @@ class Listing(QObject):
         super().__init__(session)
         self._session, self._model = session, model
         session.opened.connect(lambda: model.set_records(session.rows))
-        session.refreshed.connect(self._refresh)
+        session.refreshed.connect(lambda: model.set_records(self._rows()))
+        session.shown_rows.connect(lambda: model.update_records(self._rows()))
         session.closed.connect(lambda: model.set_records({}))
         session.image_saved.connect(self._saved)
+        session.document.image_opened.connect(self._changed)  # also anew, after something else has written
         session.document.image_changed.connect(self._changed)
 
-    def _refresh(self) -> None:
-        self._model.set_records(self._session.rows)
-        # Rows were read from the file, which open images may be ahead of.
-        for image in self._session.document.open_images():
-            self._changed(image)
+    def _rows(self) -> dict[int, ImageRow]:
+        """Rows as read from the file, which open images may be ahead of."""
+        document, rows = self._session.document, dict[int, ImageRow](self._session.rows)
+        rows.update({image: document.image(image) for image in document.open_images() if image in rows})
+        return rows
 
     def _changed(self, image: int) -> None:
         self._model.update_record(self._session.document.image(image))

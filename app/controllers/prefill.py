@@ -1,6 +1,6 @@
 """Letting the model find people: on this image, on opening, on everything that is left."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from PySide6.QtCore import QObject, QTimer, Signal
 
@@ -19,6 +19,9 @@ _AHEAD = 10
 _NOT_DONE = "prefill not done"
 """Topic of why the model has not found people on the current image."""
 _NO_MODEL = "prefill without a model"
+_OTHERS_SHOWN = (
+    "The model has looked at this image. Another model's predictions are shown: Predict, Predictions of changes that."
+)
 _SETTLE_MS = 150
 """Images passed faster than this are not pre-filled."""
 
@@ -99,20 +102,29 @@ class Prefill(QObject):
 
     def all_unfinished(self) -> None:
         """Pre-fills every image on which nobody has begun to work and this model has not, in the background."""
-        if self._all is not None:
-            self._messages.post("A pre-fill is running already.", "info")
+        if self._says_running() or not self._session.is_open:
             return
         if self._session.read_only:
             self._messages.post("The project is open for reading only: nothing can be pre-filled.", "info")
             return
-        engine = self._engine.info
-        untouched = (ImageState.UNSEEN, ImageState.PREDICTED)
-        keys = [
-            row.key
-            for row in self._model.records()
-            if row.state in untouched and not (engine and row.model == engine.hash)
-        ]
-        self._begin(keys, "Every image is finished, in work, or pre-filled by this model: nothing to pre-fill.")
+        # Of the file, not of the list: that says which look is shown of an image, not who else has looked at it.
+        model = self._engine.info.hash if self._engine.info else ""
+        self._session.store.submit(
+            lambda project: project.seen_by(model),
+            self._begin_unseen,
+            lambda error: self._messages.post(f"The pre-fill did not begin: {error}", "error"),
+        )
+
+    def _begin_unseen(self, seen: Collection[int]) -> None:
+        if not self._says_running():
+            untouched = (ImageState.UNSEEN, ImageState.PREDICTED)
+            keys = [row.key for row in self._model.records() if row.state in untouched and row.key not in seen]
+            self._begin(keys, "Every image is finished, in work, or pre-filled by this model: nothing to pre-fill.")
+
+    def _says_running(self) -> bool:
+        if self._all is not None:
+            self._messages.post("A pre-fill is running already.", "info")
+        return self._all is not None
 
     @property
     def has_selected(self) -> bool:
@@ -126,9 +138,7 @@ class Prefill(QObject):
 
     def selected(self) -> None:
         """Pre-fills the images selected in the list, in the background, whatever their state."""
-        if self._all is not None:
-            self._messages.post("A pre-fill is running already.", "info")
-        else:
+        if not self._says_running():
             self._begin(self._selected, "The selected images cannot be read: nothing to pre-fill.")
 
     def _begin(self, keys: Sequence[int], nothing: str) -> None:
@@ -225,15 +235,19 @@ class Prefill(QObject):
 
         def stored(image: OpenedImage) -> None:
             record, _, mine = image
-            document = self._session.document
+            document, shown = self._session.document, self._session.shown_model
+            info = self._engine.info
+            self._session.note_look(result.model_hash, info.name if info and info.hash == result.model_hash else "")
             if document.is_open(key):
                 document.set_predictions(key, mine, result.model_hash)
                 document.update_record(record)
             else:
-                self._model.update_record(record)
+                self._model.update_record(record.showing(shown))
             if key == self._session.selection.current_image:
                 self._messages.settle("prefill")
                 self._messages.settle(_NOT_DONE)
+                if record.showing(shown).model != result.model_hash:
+                    self._messages.post(_OTHERS_SHOWN, "info", topic="prefill")
             self.stored.emit(key)
 
         self._session.store.submit(

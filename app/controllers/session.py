@@ -2,7 +2,9 @@
 
 from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 from PySide6.QtCore import QObject, Signal
 from PySide6.QtGui import QUndoStack
@@ -25,13 +27,21 @@ _UNKNOWN_TAU = 0.5
 """Keypoint threshold of a model that left predictions but no word about itself."""
 
 
-_Rows = tuple[dict[int, Path], dict[int, ImageRow], dict[str, float]]
-"""Image folders, images and models' thresholds, by their keys."""
+class _Rows(NamedTuple):
+    """What is known of the project beside labels, by keys and hashes."""
+
+    roots: dict[int, Path]
+    rows: dict[int, ImageRow]
+    taus: dict[str, float]
+    models: dict[str, str]
+    shown_model: str
+    """Whose looks the rows tell of."""
 
 
-def _read_rows(project: Project) -> _Rows:
+def _read_rows(project: Project, shown_model: str) -> _Rows:
     # On the writer's thread: with 100,000 images even the building of a dictionary is felt in the window.
-    return project.roots(), {row.key: row for row in project.image_rows()}, project.taus()
+    rows = {row.key: row for row in project.image_rows(shown_model)}
+    return _Rows(project.roots(), rows, project.taus(), project.models_that_looked(), shown_model)
 
 
 def _left_behind(store: ProjectStore, lost: int) -> str:
@@ -53,6 +63,10 @@ class Session(QObject):
     """A project is open: its rows are known, no image is current yet."""
     refreshed = Signal()
     """The rows of the open project were read anew."""
+    shown_model_changed = Signal()
+    """Another model's predictions are shown on the open images; `shown_rows` follows when a project is open."""
+    shown_rows = Signal()
+    """The rows tell of the shown model's looks now; they are the same images."""
     closing = Signal()
     """The open project is about to be closed: the last moment for an edit."""
     closed = Signal()
@@ -72,7 +86,7 @@ class Session(QObject):
     left_behind = Signal(str)
     """str: edits of the project that was just closed are not in its file; where they are."""
     image_saved = Signal(object)
-    """ImageRecord: committed, also of an image that is not open."""
+    """ImageRecord: committed, also of an image that is not open; with the shown model's look."""
 
     def __init__(self, skeleton: Skeleton, parent: QObject | None = None) -> None:
         super().__init__(parent)
@@ -86,6 +100,7 @@ class Session(QObject):
         self._rows: dict[int, ImageRow] = {}
         self._roots: dict[int, Path] = {}
         self._taus: dict[str, float] = {}
+        self._models: dict[str, str] = {}
         self._recent: OrderedDict[int, None] = OrderedDict()
         self._awaited: Callable[[], Collection[int]] = tuple
         self.selection.image_changed.connect(self._image_changed)
@@ -113,7 +128,7 @@ class Session(QObject):
 
     @property
     def rows(self) -> Mapping[int, ImageRow]:
-        """The images by key, in the file's order, as they were when the project was opened."""
+        """The images by key, in the file's order, as they were when they were read last."""
         return self._rows
 
     @property
@@ -138,23 +153,61 @@ class Session(QObject):
 
     def announce(self) -> None:
         """Reads roots, rows and what is known of models, then emits `opened`."""
-        self.store.submit(_read_rows, self._take_rows)
+        self._read_rows(self._take_rows)
 
     def refresh(self, changed: Iterable[int] | None) -> None:
         """Reads the rows anew after something beside the document has written, and the open ones of those images.
 
         None: any image may have changed. The current image stays; what is selected on it stays if it is still there.
         """
-        self.store.submit(_read_rows, self._take_fresh)
+        self._read_rows(self._take_fresh)
         touched = self.document.open_images() if changed is None else changed
         for key in set(touched).intersection(self.document.open_images()):
             self.store.load_image(key, self._take_image)
 
+    @property
+    def shown_model(self) -> str:
+        """Hash of the model whose predictions are shown where it has looked; "": always the newest look's."""
+        return self.document.shown_model
+
+    def show_model(self, model: str) -> None:
+        """Shows another model's predictions, on the open images at once; labels, selection and undo stack stay."""
+        if model == self.shown_model:
+            return
+        self.document.show_model(model)
+        self.shown_model_changed.emit()
+        if self._rows:  # else there is nothing to read anew, or the first answer will show that it is out of date
+            self._read_shown()
+
+    @property
+    def models(self) -> Mapping[str, str]:
+        """Names by hash ("": unknown) of the models that have looked at images of the project."""
+        return self._models
+
+    def note_look(self, model: str, name: str) -> None:
+        """Says that a model's look was stored; name: "" where it is not known."""
+        self._models[model] = name or self._models.get(model, "")
+
+    def _read_rows(self, done: Callable[[_Rows], object]) -> None:
+        self.store.submit(partial(_read_rows, shown_model=self.shown_model), done)
+
+    def _read_shown(self) -> None:
+        self._read_rows(self._take_shown)
+
+    def _take_shown(self, answer: _Rows) -> None:
+        if answer.shown_model == self.shown_model:  # else the next answer is on its way
+            self._take_facts(answer)
+            self.shown_rows.emit()
+
     def _take_fresh(self, answer: _Rows) -> None:
-        self._roots, self._rows, taus = answer
-        self._taus = taus | self._taus
+        self._take_facts(answer)
         self.taus_changed.emit()
         self.refreshed.emit()
+
+    def _take_facts(self, answer: _Rows) -> None:
+        self._roots, self._rows = answer.roots, answer.rows
+        self._taus = answer.taus | self._taus
+        self._models = answer.models
 
     def _take_image(self, image: OpenedImage) -> None:
         fresh = image[0]
@@ -182,7 +235,7 @@ class Session(QObject):
             self.document.close_image(image)
         self.document.edited.disconnect(store.save)
         self.undo_stack.clear()
-        self._rows, self._roots = {}, {}
+        self._rows, self._roots, self._models = {}, {}, {}
         self._recent.clear()
         lost = store.close()
         store.deleteLater()
@@ -252,13 +305,14 @@ class Session(QObject):
         store.saved.connect(self.saved)
         store.failed.connect(self.not_saved)
         store.set_aside.connect(self.set_aside)
-        store.image_saved.connect(self.image_saved)
+        store.image_saved.connect(lambda record: self.image_saved.emit(record.showing(self.shown_model)))
         ready()
 
     def _take_rows(self, answer: _Rows) -> None:
-        self._roots, self._rows, taus = answer
-        self._taus = taus | self._taus
+        self._take_facts(answer)
         self.opened.emit()
+        if answer.shown_model != self.shown_model:
+            self._read_shown()
 
     def _reveal(self, image: int) -> None:
         if image in self._rows:

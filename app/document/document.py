@@ -7,7 +7,7 @@ from typing import Protocol, TypeVar
 
 from PySide6.QtCore import QObject, Signal
 
-from app.document.records import Change, Edit, ImageRecord, ImageState, Person, Prediction, PredictionStatus
+from app.document.records import Change, Edit, ImageRecord, ImageState, Look, Person, Prediction, PredictionStatus
 
 FIRST_OWN_PERSON_KEY = 1 << 30
 """People made here get keys from here on, imported ones lie below: an import that runs while somebody
@@ -26,7 +26,7 @@ class InvalidEditError(ValueError):
 
 
 def unbegun_state(state: ImageState, model: str) -> ImageState:
-    """`state`, with "unseen" read as "predicted" when a model pre-filled the image: undo may come later."""
+    """`state`, with "unseen" read as "predicted" when any model has looked at the image: undo may come later."""
     return ImageState.PREDICTED if state is ImageState.UNSEEN and model else state
 
 
@@ -65,22 +65,21 @@ class _OpenImage:
         self.predictions = {prediction.key: prediction for prediction in predictions}
 
     def shown(self) -> tuple[Prediction, ...]:
-        """Decided predictions of every model, and the open ones of the model that pre-filled last."""
+        """Decided predictions of every model, and the open ones of the model that is shown here."""
         return tuple(
             prediction
             for _, prediction in sorted(self.predictions.items())
             if prediction.status is not PredictionStatus.OPEN or prediction.model == self.record.model
         )
 
-    def recount(self) -> None:
-        """Brings the record's counts up to date."""
-        scores = [prediction.score for prediction in self.shown() if prediction.status is PredictionStatus.OPEN]
-        self.record = replace(
-            self.record,
-            people=len(self.people),
-            predictions=len(scores),
-            lowest_confidence=min(scores, default=None),
-        )
+    def recount(self, shown_model: str) -> None:
+        """Brings the record's counts up to date, and shows a model's look, or the newest where it has not looked."""
+        scores: dict[str, list[float]] = {look.model: [] for look in self.record.looks}
+        for prediction in self.predictions.values():
+            if prediction.status is PredictionStatus.OPEN and prediction.model in scores:
+                scores[prediction.model].append(prediction.score)
+        looks = tuple(Look(model, len(of_model), min(of_model, default=None)) for model, of_model in scores.items())
+        self.record = replace(self.record, people=len(self.people), looks=looks).showing(shown_model)
 
 
 class Document(QObject):
@@ -109,13 +108,14 @@ class Document(QObject):
         super().__init__(parent)
         self.skeleton = skeleton
         self.revision = 0
+        self._shown_model = ""
         self._open: dict[int, _OpenImage] = {}
         self._next_person_key = FIRST_OWN_PERSON_KEY
 
     def open_image(self, record: ImageRecord, people: Sequence[Person], predictions: Sequence[Prediction]) -> None:
         """Takes an image's records into memory, replacing what was open under its key."""
         opened = _OpenImage(record, people, predictions)
-        opened.recount()
+        opened.recount(self._shown_model)
         self._open[record.key] = opened
         self.revision += 1
         self.reserve_keys(max((person.key for person in people), default=0) + 1)
@@ -126,6 +126,27 @@ class Document(QObject):
         if self._open.pop(key, None) is not None:
             self.revision += 1
             self.image_closed.emit(key)
+
+    @property
+    def shown_model(self) -> str:
+        """Hash of the model whose open predictions are shown where it has looked; "": always the newest look's."""
+        return self._shown_model
+
+    def show_model(self, model: str) -> None:
+        """Shows another model's open predictions on the open images and on those to come; nothing is edited by it."""
+        if model == self._shown_model:
+            return
+        self._shown_model = model
+        changed = []
+        for key, opened in self._open.items():
+            before = opened.record.model
+            opened.recount(model)
+            if opened.record.model != before:
+                changed.append(key)
+        self.revision += 1
+        for key in changed:
+            self.predictions_changed.emit(key)
+            self.image_changed.emit(key)
 
     def is_open(self, key: int) -> bool:
         return key in self._open
@@ -150,7 +171,7 @@ class Document(QObject):
         return image in self._open and key in self._open[image].people
 
     def predictions(self, key: int) -> tuple[Prediction, ...]:
-        """Decided predictions, and the open ones of the model that pre-filled the image last, by key."""
+        """Decided predictions of every model, and the open ones of the model that is shown here, by key."""
         return self._open[key].shown()
 
     def prediction(self, image: int, key: int) -> Prediction:
@@ -213,7 +234,7 @@ class Document(QObject):
         if edit.state and edit.state.after is not None:
             opened.record = replace(opened.record, state=unbegun_state(edit.state.after, opened.record.model))
         opened.record = with_marks(opened.record, edit)
-        opened.recount()
+        opened.recount(self._shown_model)
         self.revision += 1
         self.edited.emit(edit)
         if edit.people:
@@ -227,8 +248,9 @@ class Document(QObject):
     def set_predictions(self, image: int, predictions: Sequence[Prediction], model: str | None = None) -> None:
         """Takes over what a model found on an image (from storage, with keys); not undoable.
 
-        Replaces that model's open predictions; accepted and rejected ones stay as they are. `model` is only
-        needed when it found nobody. A no-op when the image is not open.
+        Replaces that model's open predictions; accepted and rejected ones stay as they are, and so does what is shown
+        where that is another model's look. `model` is only needed when it found nobody. A no-op when the image is not
+        open.
         """
         opened = self._open.get(image)
         models = {prediction.model for prediction in predictions} | ({model} if model else set())
@@ -242,15 +264,17 @@ class Document(QObject):
         opened.predictions = {prediction.key: prediction for prediction in predictions} | decided
         before = opened.record
         newest = model or max(predictions, key=lambda prediction: prediction.key).model
-        opened.record = replace(opened.record, model=newest, state=unbegun_state(opened.record.state, newest))
-        opened.recount()
+        looks = [look for look in before.looks if look.model not in models]
+        looks += [Look(other) for other in sorted(models - {newest})]
+        opened.record = replace(before, looks=(*looks, Look(newest)), state=unbegun_state(before.state, newest))
+        opened.recount(self._shown_model)
         self.revision += 1
         self.predictions_changed.emit(image)
         if opened.record != before:
             self.image_changed.emit(image)
 
     def update_record(self, record: ImageRecord) -> None:
-        """Takes over size and model from storage.
+        """Takes over size and looks from storage.
 
         The counts follow from what is in memory, and so do flag, note, and the state once work on the image has
         begun: an answer of storage may be older than the last edit.
@@ -261,7 +285,7 @@ class Document(QObject):
         before = opened.record
         state = record.state if _same_progress(before.state, record.state) else before.state
         opened.record = replace(record, state=state, flagged=before.flagged, note=before.note)
-        opened.recount()
+        opened.recount(self._shown_model)
         self.revision += 1
         if opened.record != before:
             self.image_changed.emit(record.key)

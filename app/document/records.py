@@ -163,12 +163,24 @@ class Prediction:
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """What a model (by its hash) has left on an image that it has looked at.
+
+    predictions counts its open predictions there; lowest_confidence is their lowest score (None without any).
+    """
+
+    model: str
+    predictions: int = 0
+    lowest_confidence: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ImageRecord:
     """An image of the project. root_key and path (relative, "/"-separated) are its identity.
 
-    width and height are 0 until the file was read once. people, predictions are counts;
-    lowest_confidence is the lowest score among the open predictions (None without any). model is the hash
-    of the model that pre-filled the image last ("" before); counts and views follow its open predictions.
+    width and height are 0 until the file was read once. people is a count. looks are those of all models that have
+    looked at it, the newest last. predictions, lowest_confidence and model are those of the look that is shown ("" for
+    the model of an image that none has looked at): which one that is, is no fact about the image, but a choice.
     """
 
     key: int
@@ -183,6 +195,17 @@ class ImageRecord:
     predictions: int = 0
     lowest_confidence: float | None = None
     model: str = ""
+    looks: tuple[Look, ...] = ()
+
+    def showing(self, model: str) -> "ImageRecord":
+        """The same image with the look of a model shown, or the newest where that model has not looked."""
+        shown = self.looks[-1] if self.looks else Look("")
+        for look in self.looks:
+            if look.model == model:
+                shown = look
+        return replace(
+            self, predictions=shown.predictions, lowest_confidence=shown.lowest_confidence, model=shown.model
+        )
 
 
 @dataclass(frozen=True, slots=True)

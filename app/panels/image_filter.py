@@ -82,6 +82,11 @@ class ImageFilter:
         people = self.least_people is not None or self.most_people is not None
         return self.flagged + self.predicted + people + (self.confidence_below is not None)
 
+    @property
+    def asks_predictions(self) -> bool:
+        """Whether another model's predictions may let other images pass."""
+        return self.predicted or self.confidence_below is not None
+
     def keep(self, rows: Iterable[R], damaged: Collection[int]) -> list[R]:
         """The rows that pass, in their order; damaged are the keys of the images whose files cannot be read.
 

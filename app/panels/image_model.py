@@ -70,6 +70,17 @@ class ImageListModel(QAbstractListModel):
         self._apply_filter()
         self.endResetModel()
 
+    def update_records(self, records: Mapping[int, ImageRow]) -> None:
+        """Shows other facts about the same images. Those that a condition on predictions is about are found anew."""
+        self._records = dict(records)
+        self._finished = sum([record.state in FINISHED for record in self._records.values()])
+        if self._filter.asks_predictions:
+            self.beginResetModel()
+            self._apply_filter()
+            self.endResetModel()
+        elif self._shown:
+            self.dataChanged.emit(self.index(0), self.index(len(self._shown) - 1))
+
     def update_record(self, record: ImageRow) -> None:
         """Repaints one row. It stays in the list until the filter is set anew: rows must not jump while working."""
         before = self._records.get(record.key)

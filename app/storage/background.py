@@ -41,14 +41,16 @@ class Background:
         has labelled or rejected are regions. Elsewhere only the labelled people are known, and the image is one region:
         nothing smaller would do, since a box counts as ignored where one region covers half of it.
         """
-        state, model = self._connection.execute("SELECT state, model FROM image WHERE id = ?", (key,)).fetchone()
+        state, looked = self._connection.execute(
+            "SELECT state, EXISTS (SELECT 1 FROM looked WHERE image_id = image.id) FROM image WHERE id = ?", (key,)
+        ).fetchone()
         if ImageState(state).finished:
             return []
         rows = self._connection.execute(
             "SELECT source_id, id, data, imported, raw FROM person WHERE image_id = ? AND deleted = 0", (key,)
         ).fetchall()
         imported = bool(rows) and all(source is not None for source, *_ in rows)
-        if key in self._lost or not (model or imported):
+        if key in self._lost or not (looked or imported):
             self.unknown += 1
             return [(0.0, 0.0, float(width or ANY_SIDE), float(height or ANY_SIDE))]
         predictions = self._connection.execute(

@@ -1,4 +1,4 @@
-"""Writing changed people and counts into their rows: SQL within a transaction of the caller."""
+"""Writing changed people and their number into their rows: SQL within a transaction of the caller."""
 
 import sqlite3
 
@@ -27,11 +27,9 @@ def store_person(connection: sqlite3.Connection, image: int, change: Change[Pers
 
 
 def recount(connection: sqlite3.Connection, image: int, state: ImageState) -> None:
-    """Sets an image's state, and its counts from its people and the open predictions of its model."""
+    """Sets an image's state, and its number of people from their rows."""
     connection.execute(
         "UPDATE image SET state = ?, "
-        "people = (SELECT count(*) FROM person WHERE image_id = image.id AND deleted = 0), "
-        "(predictions, lowest_confidence) = (SELECT count(*), min(score) FROM prediction "
-        "WHERE image_id = image.id AND status = 'open' AND prediction.model = image.model) WHERE id = ?",
+        "people = (SELECT count(*) FROM person WHERE image_id = image.id AND deleted = 0) WHERE id = ?",
         (state.value, image),
     )

@@ -14,7 +14,31 @@ from msarcnn.atomic_files import remove_stale_temporaries
 Migration = Callable[[sqlite3.Connection], None]
 """Changes tables and records within a transaction of the caller: `connection.execute` only, never `executescript`."""
 
-MIGRATIONS: tuple[Migration, ...] = ()
+
+def _looks_of_every_model(connection: sqlite3.Connection) -> None:
+    """Format 2: an image knows of every model that has looked at it, not only of the last one.
+
+    In format 1 the others are known by what they left: in the order of their newest predictions.
+    """
+    connection.execute(
+        "CREATE TABLE looked (image_id INTEGER NOT NULL REFERENCES image, model TEXT NOT NULL, "
+        "number INTEGER NOT NULL, predictions INTEGER NOT NULL DEFAULT 0, lowest_confidence REAL, "
+        "PRIMARY KEY (image_id, model)) WITHOUT ROWID"
+    )
+    connection.execute(
+        "INSERT INTO looked (image_id, model, number, predictions, lowest_confidence) "
+        "SELECT image_id, model, row_number() OVER (PARTITION BY image_id ORDER BY last, key), open, lowest FROM ("
+        "SELECT p.image_id, p.model, p.model = i.model AS last, max(p.id) AS key, "
+        "count(*) FILTER (WHERE p.status = 'open') AS open, min(p.score) FILTER (WHERE p.status = 'open') AS lowest "
+        "FROM prediction p JOIN image i ON i.id = p.image_id GROUP BY p.image_id, p.model "
+        "UNION ALL SELECT id, model, 1, 0, 0, NULL FROM image i WHERE model != '' AND NOT EXISTS "
+        "(SELECT 1 FROM prediction p WHERE p.image_id = i.id AND p.model = i.model))"
+    )
+    for column in ("predictions", "lowest_confidence", "model"):
+        connection.execute(f"ALTER TABLE image DROP COLUMN {column}")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_looks_of_every_model,)
 """The first makes format 2 of format 1, and so on. Whoever changes `schema.TABLES` raises SCHEMA_VERSION and adds one.
 
 A migration is never changed once it was published, so it names columns and values itself instead of using code that

@@ -16,6 +16,7 @@ from app.storage.attach import Overlaps
 from app.storage.coco_person import read_person
 from app.storage.edit_rows import recount, store_person
 from app.storage.errors import ProjectError
+from app.storage.looks import recount_looks
 from app.storage.meeting import same_label
 from app.storage.rows import BROUGHT_IN, edit_to_json
 from app.storage.split import PART_ID, PROJECT_ID, SPLIT_AT, SPLIT_FROM, SPLIT_PEOPLE, SPLIT_SOURCES
@@ -254,17 +255,15 @@ class _Taking:
         assert image.mine is not None
         for change in changes:
             store_person(self._mine, image.mine, change)
-        state, flagged, note, model = self._theirs.execute(
-            "SELECT state, flagged, note, model FROM image WHERE id = ?", (image.key,)
+        state, flagged, note = self._theirs.execute(
+            "SELECT state, flagged, note FROM image WHERE id = ?", (image.key,)
         ).fetchone()
         if way == "beside":
             state = ImageState.IN_PROGRESS
             marks = "flagged = max(flagged, ?1), note = CASE WHEN ?2 = '' THEN note ELSE ?2 END"
             self._mine.execute(f"UPDATE image SET {marks} WHERE id = ?3", (flagged, note, image.mine))
         else:
-            self._mine.execute(
-                "UPDATE image SET flagged = ?, note = ?, model = ? WHERE id = ?", (flagged, note, model, image.mine)
-            )
+            self._mine.execute("UPDATE image SET flagged = ?, note = ? WHERE id = ?", (flagged, note, image.mine))
             self._take_predictions(image)
         recount(self._mine, image.mine, ImageState(state))
         edit = Edit(image.mine, f"{BROUGHT_IN}{image.path} from {part}", tuple(changes))
@@ -276,7 +275,8 @@ class _Taking:
         self._remember(f"image {image.mine}", [operation, newest])
 
     def _take_predictions(self, image: PartImage) -> None:
-        """What was proposed, accepted and rejected in the part; nothing is written where it is the same here."""
+        """What was proposed, accepted and rejected in the part, and by which models; who is the same here stays."""
+        assert image.mine is not None
         select = f"SELECT {_PREDICTION} FROM prediction WHERE image_id = ? ORDER BY id"
         theirs = self._theirs.execute(select, (image.key,)).fetchall()
         if theirs != self._mine.execute(select, (image.mine,)).fetchall():
@@ -285,6 +285,12 @@ class _Taking:
                 f"INSERT INTO prediction (image_id, {_PREDICTION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
                 ((image.mine, *row) for row in theirs),
             )
+        looks = self._theirs.execute("SELECT model, number FROM looked WHERE image_id = ?", (image.key,)).fetchall()
+        self._mine.execute("DELETE FROM looked WHERE image_id = ?", (image.mine,))
+        self._mine.executemany(
+            "INSERT INTO looked (image_id, model, number) VALUES (?, ?, ?)", ((image.mine, *look) for look in looks)
+        )
+        recount_looks(self._mine, image.mine)
 
     def take_models(self) -> None:
         """What the part knows of models: names and thresholds."""

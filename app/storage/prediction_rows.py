@@ -12,6 +12,7 @@ from app.document.document import unbegun_state
 from app.document.records import SAME_PERSON_IOU, Change, ImageState, Prediction, PredictionStatus
 from app.storage.edit_rows import recount
 from app.storage.errors import ProjectError
+from app.storage.looks import note_look, recount_looks
 from app.storage.rows import PREDICTION_COLUMNS, prediction_columns, prediction_from_columns
 from app.storage.schema import transaction
 from app.storage.staging import RESULTS_TAU, RESULTS_VERSION
@@ -54,7 +55,7 @@ def store_prediction(connection: sqlite3.Connection, image: int, change: Change[
 
 
 def take_predictions(connection: sqlite3.Connection, image: int, model: str, new: Sequence[Prediction]) -> None:
-    """Replaces a model's open predictions on an image; from now on it is the model that is shown there.
+    """Replaces a model's open predictions on an image, which is its newest look there; other models' stay.
 
     A person whom somebody decided on already does not come back; one found again keeps the key.
     """
@@ -69,7 +70,8 @@ def take_predictions(connection: sqlite3.Connection, image: int, model: str, new
         if same is None or same.status is PredictionStatus.OPEN:
             fresh = replace(found, model=model, status=PredictionStatus.OPEN)
             _write(connection, same.key if same else None, image, fresh)
-    connection.execute("UPDATE image SET model = ? WHERE id = ?", (model, image))
+    note_look(connection, image, model)
+    recount_looks(connection, image)
     (state,) = connection.execute("SELECT state FROM image WHERE id = ?", (image,)).fetchone()
     recount(connection, image, unbegun_state(ImageState(state), model))
 

@@ -20,6 +20,7 @@ from app.storage.edit_rows import recount, store_person
 from app.storage.errors import ProjectError, ReadOnlyProjectError
 from app.storage.import_report import ReadReport, keep_report, kept_report
 from app.storage.lock import ProjectLock
+from app.storage.looks import IS_SHOWN, looks_at, models_that_looked, recount_looks, seen_by
 from app.storage.parts import PartReport, part_report, take_part
 from app.storage.prediction_rows import (
     attach_results,
@@ -179,19 +180,28 @@ class Project:
             )
             return self._connection.total_changes - before
 
-    def image_rows(self) -> list[ImageRow]:
-        """The image list, by key."""
-        return list(map(image_row, self._connection.execute(f"SELECT {ROW_COLUMNS} FROM image ORDER BY id")))
+    def image_rows(self, shown: str = "") -> list[ImageRow]:
+        """The image list, by key.
+
+        shown: hash of the model whose look the rows tell of on images that it has looked at; elsewhere, and with "",
+        it is the newest.
+        """
+        rows = self._connection.execute(
+            f"SELECT {ROW_COLUMNS} FROM image i LEFT JOIN looked l ON l.image_id = i.id "
+            f"WHERE l.model IS NULL OR {IS_SHOWN} ORDER BY i.id",
+            {"shown": shown},
+        )
+        return list(map(image_row, rows))
 
     def image_count(self) -> int:
         return self._value("SELECT count(*) FROM image")
 
     def image(self, key: int) -> ImageRecord:
-        """Raises KeyError when there is no such image."""
+        """The record with all looks, the newest shown. Raises KeyError when there is no such image."""
         columns = self._connection.execute(f"SELECT {IMAGE_COLUMNS} FROM image WHERE id = ?", (key,)).fetchone()
         if columns is None:
             raise KeyError(key)
-        return image_record(columns)
+        return image_record(columns, looks_at(self._connection, key))
 
     def load_image(self, key: int) -> OpenedImage:
         """An image's record, people and predictions of all models. Raises KeyError when there is none."""
@@ -232,6 +242,8 @@ class Project:
                 store_prediction(self._connection, edit.image, predicted)
             state = edit.state.after if edit.state and edit.state.after else record.state
             recount(self._connection, edit.image, unbegun_state(state, record.model))
+            if edit.predictions:
+                recount_looks(self._connection, edit.image)
             marked = with_marks(record, edit)
             if marked != record:
                 self._connection.execute(
@@ -257,6 +269,14 @@ class Project:
         """Remembers a model's name by its hash; what else is known of it stays."""
         with self._transaction():
             store_model(self._connection, model, name)
+
+    def models_that_looked(self) -> dict[str, str]:
+        """Names by hash ("": unknown) of the models that have looked at any image."""
+        return models_that_looked(self._connection)
+
+    def seen_by(self, model: str) -> set[int]:
+        """Keys of the images that a model has looked at, whether it found somebody or not."""
+        return seen_by(self._connection, model)
 
     def taus(self) -> dict[str, float]:
         """Keypoint thresholds of the models that pre-filled something here, by hash."""

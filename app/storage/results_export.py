@@ -4,8 +4,8 @@ A list of {"image_id", "file_name", "category_id", "bbox", "keypoints", "score"}
 its confidence. Ids, category and the order of the joints are those of the COCO export of all images of the project, so
 the two fit together in an evaluation; `keypoint_names` says the order where it is not the skeleton's, `image_size` in
 which pixels an entry is where these are not the photo's: those of an import's copies of another size. With several
-image folders, `image_root` counts into them, as in that export. Of every image it has what the model found that
-pre-filled it last, whatever was decided about it since.
+image folders, `image_root` counts into them, as in that export. Of every image it has what one model found, whatever
+was decided about it since: the model of `--model HASH` where that has looked, else the one that has looked last.
 """
 
 import sqlite3
@@ -20,6 +20,7 @@ from app.storage.child_lines import run_child_work
 from app.storage.coco_writer import CocoWriter
 from app.storage.export_arguments import export_parser
 from app.storage.export_plan import complete_plan, joint_names, merge_headers, orders_of_joints, read_sources
+from app.storage.looks import IS_SHOWN
 from app.storage.rows import PREDICTION_COLUMNS, prediction_from_columns
 from app.storage.snapshot import CONDITIONS, Only, count_images, snapshot
 from msarcnn.atomic_files import atomic_writer
@@ -28,8 +29,13 @@ from msarcnn.joint_names import JointOrder, own_order
 _NOTHING = (0, 0, 0)
 
 
-def export_results(project: Path, out: Path, *, only: Only = "all", listed: Sequence[int] = ()) -> dict[str, Any]:
+def export_results(
+    project: Path, out: Path, *, only: Only = "all", listed: Sequence[int] = (), shown: str = ""
+) -> dict[str, Any]:
     """Writes the predictions atomically; returns {"path", "images", "people"}.
+
+    shown: hash of the model whose predictions are meant on images that it has looked at; elsewhere, and with "", it is
+    the newest look.
 
     Raises:
         ProjectError: the project cannot be read.
@@ -39,7 +45,7 @@ def export_results(project: Path, out: Path, *, only: Only = "all", listed: Sequ
     with snapshot(project, out.absolute(), listed) as connection:
         with atomic_writer(out) as file:
             file.write(b"[")
-            for record in _records(connection, only):
+            for record in _records(connection, only, shown):
                 file.write((b"\n" if people == 0 else b",\n") + msgspec.json.encode(record))
                 people += 1
             file.write(b"\n]\n")
@@ -47,7 +53,7 @@ def export_results(project: Path, out: Path, *, only: Only = "all", listed: Sequ
     return {"path": str(out), "images": images, "people": people}
 
 
-def _records(connection: sqlite3.Connection, only: Only) -> Iterator[dict[str, Any]]:
+def _records(connection: sqlite3.Connection, only: Only, shown: str) -> Iterator[dict[str, Any]]:
     written = CocoWriter(connection, read_sources(connection, None), None, "all", "export", _silent)
     ids = written.image_ids()
     common, order = _frame(connection)
@@ -55,7 +61,9 @@ def _records(connection: sqlite3.Connection, only: Only) -> Iterator[dict[str, A
     columns = ", ".join(f"p.{name}" for name in PREDICTION_COLUMNS.split(", "))
     rows = connection.execute(
         f"SELECT i.id, i.root_id, i.path, i.width, i.height, {columns} FROM prediction p "
-        f"JOIN image i ON i.id = p.image_id AND i.model = p.model WHERE {CONDITIONS[only]} ORDER BY i.id, p.score DESC"
+        "JOIN image i ON i.id = p.image_id JOIN looked l ON l.image_id = i.id AND l.model = p.model "
+        f"WHERE {IS_SHOWN} AND {CONDITIONS[only]} ORDER BY i.id, p.score DESC",
+        {"shown": shown},
     )
     for image, root, path, width, height, *values in rows:
         found = prediction_from_columns(tuple(values))
@@ -91,9 +99,15 @@ def _silent(done: int, total: int) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """The child process; returns its exit status."""
     parser = export_parser("app.storage.results_export", "write predictions as COCO results", "all")
+    parser.add_argument(
+        "--model", default="", metavar="HASH", help="whose predictions, where this model has looked (default: newest)"
+    )
     options = parser.parse_args(arguments)
     return run_child_work(
-        options.out, lambda: export_results(options.project, options.out, only=options.only, listed=options.listed)
+        options.out,
+        lambda: export_results(
+            options.project, options.out, only=options.only, listed=options.listed, shown=options.model
+        ),
     )
 
 

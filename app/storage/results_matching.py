@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from app.storage import schema
+from app.storage import migrations, schema
 from app.storage.coco_person import copy_scale, stated_side
 from app.storage.export_plan import Source, categories_of, joint_names, read_sources
 from msarcnn.coco_categories import is_people
@@ -108,8 +108,7 @@ def read_project_images(project: Path) -> ProjectImages:
     """Reads them from a project's file. Raises ProjectError when it cannot be read."""
     schema.check_header(project)
     try:
-        with closing(schema.connect(project, read_only=True)) as connection:
-            schema.check_version(connection, project)
+        with closing(migrations.connect_for_reading(project)) as connection:
             return _read(connection)
     except DatabaseError as error:
         raise schema.open_error(project, error) from error

@@ -16,14 +16,19 @@ from app.document.records import (
     ImageRecord,
     ImageState,
     Joint,
+    Look,
     Person,
     PredictedJoint,
     Prediction,
     PredictionStatus,
 )
 
-IMAGE_COLUMNS = "id, root_id, path, width, height, state, flagged, note, people, predictions, lowest_confidence, model"
-ROW_COLUMNS = "id, root_id, path, state, people, predictions, lowest_confidence, flagged, width, height, model"
+IMAGE_COLUMNS = "id, root_id, path, width, height, state, flagged, note, people"
+ROW_COLUMNS = (
+    "i.id, i.root_id, i.path, i.state, i.people, l.predictions, l.lowest_confidence, i.flagged, i.width, i.height, "
+    "l.model"
+)
+"""Of `image i` and the row of `looked l` that is shown of it, if any."""
 PREDICTION_COLUMNS = "id, model, status, score, x, y, w, h, joints"
 
 _STATES = {state.value: state for state in ImageState}
@@ -37,6 +42,7 @@ BROUGHT_IN = "Brought in: "
 class ImageRow(msgspec.Struct, frozen=True, gc=False):
     """What the image list shows of one image: small, since there may be 100,000 of them.
 
+    predictions, lowest_confidence and model are those of the look that was asked for, as in `ImageRecord`.
     Nothing in it can be part of a cycle, so the garbage collector need not look: it would stop everything for 40 ms.
     """
 
@@ -69,16 +75,17 @@ def image_row(columns: tuple[Any, ...]) -> ImageRow:
     """From ROW_COLUMNS."""
     key, root, path, state, people, predictions, lowest, flagged, width, height, model = columns
     # One text for all images of a model, not 100,000 of them.
-    model = sys.intern(model)
-    return ImageRow(key, root, path, _STATES[state], people, predictions, lowest, bool(flagged), width, height, model)
-
-
-def image_record(columns: tuple[Any, ...]) -> ImageRecord:
-    """From IMAGE_COLUMNS."""
-    key, root, path, width, height, state, flagged, note, people, predictions, lowest, model = columns
-    return ImageRecord(
-        key, root, path, width, height, _STATES[state], bool(flagged), note, people, predictions, lowest, model
+    model = sys.intern(model) if model else ""
+    return ImageRow(
+        key, root, path, _STATES[state], people, predictions or 0, lowest, bool(flagged), width, height, model
     )
+
+
+def image_record(columns: tuple[Any, ...], looks: tuple[Look, ...]) -> ImageRecord:
+    """From IMAGE_COLUMNS and the looks at the image, of which the newest is shown."""
+    key, root, path, width, height, state, flagged, note, people = columns
+    record = ImageRecord(key, root, path, width, height, _STATES[state], bool(flagged), note, people, looks=looks)
+    return record.showing("")
 
 
 def person_to_json(person: Person) -> str:

@@ -11,7 +11,7 @@ from app.storage.errors import ProjectError
 
 APPLICATION_ID = 0x4D534150
 """Bytes 68..71 of the file: tells our projects from other SQLite databases."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 """The format that TABLES make. Older files are brought up to it (`migrations`), newer ones are refused."""
 BUSY_SECONDS = 15.0
 """How long a commit waits for an exporter that is copying the file."""
@@ -33,9 +33,6 @@ CREATE TABLE image (
     flagged INTEGER NOT NULL DEFAULT 0,
     note TEXT NOT NULL DEFAULT '',
     people INTEGER NOT NULL DEFAULT 0,
-    predictions INTEGER NOT NULL DEFAULT 0,
-    lowest_confidence REAL,
-    model TEXT NOT NULL DEFAULT '',
     UNIQUE (root_id, path)
 );
 
@@ -112,6 +109,17 @@ CREATE TABLE prediction (
     joints BLOB NOT NULL
 );
 CREATE INDEX prediction_image ON prediction (image_id);
+
+-- Which models have looked at an image, also those that found nobody. number: 1, 2, ... on each image, the newest look
+-- has the highest; predictions, lowest_confidence: the model's open predictions there, and the lowest score of them.
+CREATE TABLE looked (
+    image_id INTEGER NOT NULL REFERENCES image,
+    model TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    predictions INTEGER NOT NULL DEFAULT 0,
+    lowest_confidence REAL,
+    PRIMARY KEY (image_id, model)
+) WITHOUT ROWID;
 
 -- Every edit, undo and redo included, in the order in which they were made.
 CREATE TABLE operation (

@@ -93,7 +93,7 @@ def _keep_only(part: sqlite3.Connection, keys: Sequence[int]) -> None:
     part.executemany("INSERT INTO kept VALUES (?)", ((key,) for key in keys))
     last = part.execute("SELECT coalesce(max(id), 0) FROM operation").fetchone()[0]
     identity = part.execute("SELECT value FROM meta WHERE key = ?", (PROJECT_ID,)).fetchone()
-    for table in ("person", "prediction", "source_image", "other_annotation"):
+    for table in ("person", "prediction", "looked", "source_image", "other_annotation"):
         part.execute(f"DELETE FROM {table} WHERE image_id IS NULL OR image_id NOT IN (SELECT id FROM kept)")
     part.execute("DELETE FROM source_image WHERE reason != ''")  # what belongs to them has no image
     part.execute("DELETE FROM image WHERE id NOT IN (SELECT id FROM kept)")

@@ -286,11 +286,7 @@ class Engine:
 
         boxes = np.asarray(request["boxes"], np.float32).reshape(-1, 4)
         notes, features = self._encode(request, model, lambda: self._check(request), keep=True)
-        try:
-            logits = model.heatmaps(features, boxes)
-        except FeaturesLostError:
-            notes, features = self._encode(request, model, lambda: self._check(request), keep=True)
-            logits = model.heatmaps(features, boxes)
+        logits = model.heatmaps(features, boxes)
         poses = model.decode(logits, boxes)
         maps = heatmap_probabilities(logits).half().cpu().numpy() if request["heatmaps"] else None
         self._check(request)
@@ -354,7 +350,10 @@ class Engine:
 def _outcome(request: Message, work: Callable[[], Message]) -> Message | None:
     """What work on a request comes to: its reply, or what went wrong; None when it yielded."""
     try:
-        return work()
+        try:
+            return work()
+        except FeaturesLostError:
+            return work()  # the device is another one now, and what was kept on the first is forgotten
     except _CancelledError:
         return {"type": "cancelled"}
     except _YieldError:

@@ -16,6 +16,7 @@ from app.document.records import (
     ImageRecord,
     ImageState,
     Joint,
+    Look,
     Person,
     PredictionStatus,
 )
@@ -164,6 +165,64 @@ def test_prefill_replaces_open_predictions_of_its_model_only() -> None:
     assert document.image(IMAGE).predictions == 0
 
 
+def shown(document: Document) -> tuple[list[int], str, int, float | None]:
+    """Keys of the open predictions that are shown, and what the record says of them."""
+    keys = [p.key for p in document.predictions(IMAGE) if p.status is PredictionStatus.OPEN]
+    record = document.image(IMAGE)
+    return keys, record.model, record.predictions, record.lowest_confidence
+
+
+def test_another_models_predictions_are_shown_and_the_first_ones_again() -> None:
+    document = make_document()
+    document.set_predictions(IMAGE, [make_prediction(1, 0, 0.8), make_prediction(2, 200, 0.3)], MODEL)
+    assert shown(document) == ([1, 2], MODEL, 2, 0.3)
+    document.set_predictions(IMAGE, [make_prediction(3, 0, 0.7, "other")], "other")
+    assert shown(document) == ([3], "other", 1, 0.7), "nobody has chosen: the newest look"
+    calls: list[tuple[str, int]] = []
+    document.predictions_changed.connect(lambda image: calls.append(("predictions", image)))
+    document.image_changed.connect(lambda image: calls.append(("image", image)))
+    revision = document.revision
+    document.show_model(MODEL)
+    assert shown(document) == ([1, 2], MODEL, 2, 0.3) and document.revision != revision
+    document.show_model(MODEL)
+    document.show_model("other")
+    assert shown(document) == ([3], "other", 1, 0.7)
+    document.show_model("has not looked here")
+    assert shown(document) == ([3], "other", 1, 0.7)
+    assert calls == [("predictions", IMAGE), ("image", IMAGE)] * 2
+
+
+def test_a_later_look_of_another_model_does_not_take_the_shown_ones_away() -> None:
+    document = make_document()
+    document.show_model(MODEL)
+    document.set_predictions(IMAGE, [make_prediction(1, model="other")], "other")
+    assert shown(document)[0] == [1], "MODEL has not looked"
+    document.set_predictions(IMAGE, [], MODEL)
+    assert shown(document) == ([], MODEL, 0, None), "it has looked, and found nobody"
+    document.set_predictions(IMAGE, [make_prediction(2, model="third")], "third")
+    assert shown(document) == ([], MODEL, 0, None)
+    document.show_model("")
+    assert shown(document)[0] == [2]
+    assert [look.model for look in document.image(IMAGE).looks] == ["other", MODEL, "third"]
+
+
+def test_undo_after_another_models_predictions_were_shown() -> None:
+    document = make_document()
+    document.set_predictions(IMAGE, [make_prediction(1), make_prediction(2, 200)], MODEL)
+    document.set_predictions(IMAGE, [make_prediction(3, 400, model="other")], "other")
+    document.show_model(MODEL)
+    edit = predictions.accept(document, IMAGE, [1], lambda _: 0.4)
+    assert edit is not None
+    document.apply(edit)
+    assert shown(document)[:3] == ([2], MODEL, 1)
+    document.show_model("other")
+    document.apply(edit.inverse())
+    assert shown(document)[:3] == ([3], "other", 1)
+    assert [p.status for p in document.predictions(IMAGE)] == [PredictionStatus.OPEN]
+    document.show_model(MODEL)
+    assert shown(document)[:3] == ([1, 2], MODEL, 2)
+
+
 def test_a_prefill_between_undo_and_redo_is_no_obstacle() -> None:
     document = make_document()
     edit = people.add_person(document, IMAGE, Box(0, 0, 5, 5))
@@ -178,7 +237,8 @@ def test_a_prefill_between_undo_and_redo_is_no_obstacle() -> None:
 
 def test_a_late_record_of_storage_does_not_take_back_the_state() -> None:
     document = make_document()
-    late = replace(document.image(IMAGE), width=640, height=480, state=ImageState.PREDICTED, model=MODEL)
+    looks = (Look("another"), Look(MODEL))
+    late = replace(document.image(IMAGE), width=640, height=480, state=ImageState.PREDICTED, looks=looks)
     done = images.mark_done(document, IMAGE)
     assert done is not None
     document.apply(done)
@@ -214,6 +274,12 @@ def test_selection_follows_what_disappears() -> None:
     assert (selection.person, selection.joint) == (None, None)
     document.set_predictions(IMAGE, [], MODEL)
     assert selection.prediction is None
+    document.set_predictions(IMAGE, [make_prediction(2, 300, model="other")], "other")
+    selection.select_proposed_joint(2, 4)
+    document.show_model("has not looked here")
+    assert (selection.prediction, selection.joint) == (2, 4)
+    document.show_model(MODEL)
+    assert (selection.prediction, selection.joint) == (None, None)
     selection.person = person.key
     deletion = people.delete_person(document, IMAGE, person.key)
     assert deletion is not None

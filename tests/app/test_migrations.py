@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from storage_builders import MODEL, make_project
 
-from app.document.records import HUMAN, IMPORTED, Box, Change, Edit, ImageState, Person, PredictionStatus
+from app.document.records import HUMAN, IMPORTED, Box, Change, Edit, ImageState, Look, Person, PredictionStatus
 from app.storage import migrations, schema
 from app.storage.coco_export import export_coco
 from app.storage.errors import ProjectError
@@ -19,6 +19,7 @@ from app.storage.snapshot import snapshot
 
 _FORMAT_1 = Path(__file__).parent / "data" / "schema_1.poseproj.gz"
 """Written by the program of format 1: an imported file with edits, predictions decided on, drawn figures only."""
+_NEWEST = schema.SCHEMA_VERSION
 
 
 @pytest.fixture
@@ -100,6 +101,43 @@ def test_a_migrated_file_has_the_tables_of_a_new_one(old: Path, tmp_path: Path) 
     assert tables(old) == tables(tmp_path / "new.poseproj")
 
 
+def test_format_2_knows_every_models_looks(old: Path) -> None:
+    with closing(sqlite3.connect(old)) as connection:
+        (two,) = connection.execute("SELECT id FROM image WHERE path = 'b/two.jpg'").fetchone()
+        (one,) = connection.execute("SELECT id FROM image WHERE path = 'a one.jpg'").fetchone()
+        insert = (
+            "INSERT INTO prediction (image_id, model, status, score, x, y, w, h, joints) "
+            "VALUES (?, ?, ?, ?, 1, 2, 3, 4, x'')"
+        )
+        for model, status, score in (
+            *(("bbbb", "open", 0.5), ("aaaa", "open", 0.75), ("aaaa", "open", 0.25), ("aaaa", "accepted", 0.125)),
+            *(("cccc", "rejected", 0.5), ("bbbb", "open", 0.625)),
+        ):
+            connection.execute(insert, (two, model, status, score))
+        # In format 1, an image's columns are about the model that has looked last.
+        connection.execute(
+            "UPDATE image SET model = 'aaaa', predictions = 2, lowest_confidence = 0.25 WHERE id = ?", (two,)
+        )
+        connection.execute(insert, (one, "bbbb", "open", 0.5))
+        connection.execute(
+            "UPDATE image SET model = 'aaaa', predictions = 0, lowest_confidence = NULL WHERE id = ?", (one,)
+        )
+        connection.commit()
+        before = connection.execute("SELECT path, model, predictions, lowest_confidence FROM image").fetchall()
+    project = Project.open(old)
+    assert [(r.path, r.model, r.predictions, r.lowest_confidence) for r in project.image_rows()] == before
+    assert [(r.model, r.predictions, r.lowest_confidence) for r in map(project.image, (two, one))] == [
+        ("aaaa", 2, 0.25),
+        ("aaaa", 0, None),
+    ]
+    assert project.image(two).looks == (Look("cccc"), Look("bbbb", 2, 0.5), Look("aaaa", 2, 0.25))
+    assert project.image(one).looks == (Look("bbbb", 1, 0.5), Look("aaaa"))
+    (row,) = [row for row in project.image_rows("bbbb") if row.key == one]
+    assert (row.model, row.predictions, row.lowest_confidence) == ("bbbb", 1, 0.5)
+    assert project.seen_by("aaaa") == {one, two} and project.seen_by("cccc") == {two}
+    project.close()
+
+
 def test_an_older_file_is_brought_up_to_date_and_kept_as_it_was(old: Path, next_format: Callable[..., None]) -> None:
     before = old.read_bytes()
     next_format()
@@ -111,7 +149,7 @@ def test_an_older_file_is_brought_up_to_date_and_kept_as_it_was(old: Path, next_
     project.close()
     with closing(sqlite3.connect(old)) as connection:
         assert connection.execute("SELECT path, stars FROM image WHERE stars").fetchall() == [("b/two.jpg", 5)]
-    assert version_of(old) == schema.SCHEMA_VERSION == 2
+    assert version_of(old) == schema.SCHEMA_VERSION == _NEWEST + 1
     assert version_of(kept) == 1
     with closing(sqlite3.connect(kept)) as copy, closing(sqlite3.connect(":memory:")) as original:
         original.deserialize(before)
@@ -161,11 +199,12 @@ def test_an_older_file_is_read_without_being_changed(old: Path, next_format: Cal
 
 def test_a_newer_file_is_refused_and_left_alone(old: Path, next_format: Callable[..., None]) -> None:
     with closing(sqlite3.connect(old)) as connection:
-        connection.execute("UPDATE meta SET value = 3 WHERE key = 'schema_version'")
+        connection.execute(f"UPDATE meta SET value = {_NEWEST + 2} WHERE key = 'schema_version'")
         connection.commit()
     before = old.read_bytes()
     next_format()
+    words = rf"newer version of this program \(format {_NEWEST + 2}, this one knows {_NEWEST + 1}\)"
     for read_only in (False, True):
-        with pytest.raises(ProjectError, match=r"newer version of this program \(format 3, this one knows 2\)"):
+        with pytest.raises(ProjectError, match=words):
             Project.open(old, read_only)
     assert old.read_bytes() == before

@@ -281,6 +281,8 @@ def test_every_query_of_an_edit_uses_an_index(path: Path) -> None:
     for sql in (
         "SELECT id FROM person WHERE image_id = 1 AND deleted = 0 ORDER BY id",
         "SELECT count(*), min(score) FROM prediction WHERE image_id = 1 AND status = 'open'",
+        "SELECT model FROM looked WHERE image_id = 1 ORDER BY number",
+        "UPDATE looked SET predictions = 0 WHERE image_id = 1",
         "SELECT id FROM image WHERE root_id = 1 AND path = 'x'",
         "SELECT 1 FROM source_image WHERE image_id = 1",
     ):

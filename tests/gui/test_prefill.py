@@ -87,6 +87,16 @@ class Desk:
         with self.qtbot.waitSignal(self.prefill.stored):
             self.engine.image_done.emit(batch, key, result)
 
+    def all_unfinished(self) -> None:
+        self.prefill.all_unfinished()
+        self.settle()
+
+    def settle(self) -> None:
+        """Waits for everything that was asked of the file up to now."""
+        done: list[object] = []
+        self.session.store.submit(lambda project: None, done.append)
+        self.qtbot.waitUntil(lambda: bool(done))
+
     def asked(self, batch: int = -1) -> list[int]:
         return [image.key for image in self.engine.batches[batch]]
 
@@ -125,32 +135,90 @@ def test_an_image_is_the_same_file_open_or_not(qtbot: QtBot, path: Path) -> None
 
 def test_the_rest_is_prefilled_after_a_cancelled_start(desk: Desk) -> None:
     desk.engine.start(MODEL)
-    desk.prefill.all_unfinished()
+    desk.all_unfinished()
     assert desk.asked() == [1, 2, 3]
     desk.answer(0, 1, nobody())
     desk.prefill.cancel()
     assert not desk.prefill.running and desk.engine.cancelled == [0]
-    desk.prefill.all_unfinished()
+    desk.all_unfinished()
     assert desk.asked() == [2, 3]
     desk.engine.batch_finished.emit(0, CANCELLED)  # the engine has stopped at last
     assert desk.prefill.running
     desk.prefill.cancel()
     desk.engine.start(OTHER)
-    desk.prefill.all_unfinished()
+    desk.all_unfinished()
     assert desk.asked() == [1, 2, 3]
 
 
 def test_nothing_is_left_for_this_model(desk: Desk) -> None:
     desk.engine.start(MODEL)
-    desk.prefill.all_unfinished()
+    desk.all_unfinished()
     for key in (1, 2, 3):
         desk.answer(0, key, nobody())
     desk.engine.batch_finished.emit(0, "completed")
     assert desk.model.record(1).state is ImageState.PREDICTED  # type: ignore[union-attr]
     texts: list[str] = []
     desk.messages.posted.connect(lambda message: texts.append(message.text))
-    desk.prefill.all_unfinished()
+    desk.all_unfinished()
     assert len(desk.engine.batches) == 1 and "nothing to pre-fill" in texts[-1]
+
+
+def test_an_image_that_another_model_has_looked_at_later_is_not_asked_for_again(desk: Desk) -> None:
+    desk.engine.start(MODEL)
+    desk.all_unfinished()
+    for key in (1, 2):
+        desk.answer(0, key, nobody())
+    desk.prefill.cancel()
+    desk.engine.start(OTHER)
+    desk.prefill.set_selected([2, 3])
+    desk.prefill.selected()
+    for key in (2, 3):
+        desk.answer(1, key, nobody(OTHER))
+    desk.engine.batch_finished.emit(1, COMPLETED)
+    desk.all_unfinished()
+    assert desk.asked() == [1]
+    desk.prefill.cancel()
+    desk.engine.start(MODEL)
+    desk.all_unfinished()
+    assert desk.asked() == [3]
+
+
+def test_a_look_that_is_not_shown_is_said_and_an_open_image_is_asked_about_once(desk: Desk, qtbot: QtBot) -> None:
+    desk.engine.start(MODEL)
+    desk.session.show_model(MODEL)
+    desk.show(1)
+    qtbot.waitUntil(lambda: len(desk.engine.batches) == 1)  # by itself
+    desk.answer(0, 1, nobody())
+    desk.engine.batch_finished.emit(0, CANCELLED)
+    desk.engine.start(OTHER)
+    desk.show(2)
+    desk.show(1)
+    qtbot.wait(250)
+    assert [batch for batch in range(len(desk.engine.batches)) if desk.asked(batch) == [1]] == [0]
+    texts = texts_of(desk)
+    desk.prefill.this_image()
+    desk.answer(len(desk.engine.batches) - 1, 1, nobody(OTHER))
+    assert "Another model's predictions are shown" in texts[-1][1]
+    record = desk.session.document.image(1)
+    assert record.model == MODEL and [look.model for look in record.looks] == [MODEL, OTHER]
+    assert desk.session.models == {MODEL: "a model", OTHER: "a model"}
+
+
+def test_asking_twice_begins_once(desk: Desk) -> None:
+    desk.engine.start(MODEL)
+    texts = texts_of(desk)
+    desk.prefill.all_unfinished()
+    desk.prefill.all_unfinished()
+    desk.settle()
+    assert len(desk.engine.batches) == 1 and texts == [("info", "A pre-fill is running already.")]
+
+
+def test_nothing_begins_in_a_project_that_was_opened_meanwhile(desk: Desk, path: Path) -> None:
+    desk.engine.start(MODEL)
+    desk.prefill.all_unfinished()
+    desk.open(path)
+    desk.settle()
+    assert desk.engine.batches == []
 
 
 def test_coming_back_to_an_image_asks_again(desk: Desk, qtbot: QtBot) -> None:
@@ -211,7 +279,7 @@ def texts_of(desk: Desk) -> list[tuple[str, str]]:
 def test_engine_trouble_is_said_once_marks_nothing_and_is_tried_again_last(desk: Desk) -> None:
     desk.engine.start(MODEL)
     texts = texts_of(desk)
-    desk.prefill.all_unfinished()
+    desk.all_unfinished()
     for key, again in ((1, True), (2, True), (1, False)):
         desk.engine.image_troubled.emit(0, key, f"{key}: out of memory. Close other programs.", again)
     assert [text for _, text in texts] == [
@@ -228,18 +296,18 @@ def test_engine_trouble_is_said_once_marks_nothing_and_is_tried_again_last(desk:
     assert [desk.model.damage(key) for key in (1, 2, 3)] == [None] * 3
     desk.engine.start(OTHER)
     desk.engine.start(MODEL)
-    desk.prefill.all_unfinished()
+    desk.all_unfinished()
     assert desk.asked() == [1]
 
 
 def test_images_that_the_engine_failed_on_do_not_keep_it_from_the_others_again(desk: Desk) -> None:
     desk.engine.start(MODEL)
     texts = texts_of(desk)
-    desk.prefill.all_unfinished()
+    desk.all_unfinished()
     desk.engine.image_troubled.emit(0, 1, "out of memory.", True)
     desk.engine.batch_finished.emit(0, FAILED)
     assert texts[-1][0] == "error" and "ended early. The engine failed on 1 image: out of memory." in texts[-1][1]
-    desk.prefill.all_unfinished()
+    desk.all_unfinished()
     assert desk.asked() == [2, 3, 1]
 
 
@@ -265,14 +333,14 @@ def test_an_image_that_the_engine_failed_on_is_not_asked_for_in_a_circle(desk: D
 def test_a_photo_that_the_engine_dies_of_is_set_aside_until_another_model_answers(desk: Desk) -> None:
     desk.engine.start(MODEL)
     texts = texts_of(desk)
-    desk.prefill.all_unfinished()
+    desk.all_unfinished()
     desk.engine.image_set_aside.emit(0, 1, "a.jpg: the model cannot do this photo.")
     desk.answer(0, 2, nobody())
     desk.answer(0, 3, nobody())
     desk.engine.batch_finished.emit(0, COMPLETED)
     assert "1 image set aside. The first: a.jpg: the model cannot do this photo." in texts[-1][1]
     assert desk.model.damage(1) is None
-    desk.prefill.all_unfinished()
+    desk.all_unfinished()
     desk.show(1)
     desk.prefill.this_image()
     desk.engine.start(MODEL)  # the same one, restarted
@@ -297,7 +365,7 @@ def test_a_read_only_project_is_not_prefilled(desk: Desk, path: Path) -> None:
     desk.engine.start(MODEL)
     desk.open(path, read_only=True)
     desk.show(1)
-    desk.prefill.all_unfinished()
+    desk.all_unfinished()
     desk.prefill.this_image()
     assert desk.engine.batches == []
 
