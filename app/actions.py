@@ -241,10 +241,12 @@ _TRAIN = (
        "End the run now and keep the best model so far", "training", "fine_tuning.stop"),
     _a("cancel_training", "&Cancel the run", "mdi6.cancel", "", "Train",
        "End the run now without a model", "training", "fine_tuning.cancel"),
-    _a("load_model", "&Use another model…", "mdi6.brain", "", "Train",
-       "Let a model file (.safetensors) answer from now on", "always", "fine_tuning.ask_model", separated=True),
+    _a("models", "&Models…", "mdi6.brain", "Ctrl+Shift+M", "Train",
+       "See, download and choose models", "always", "models.show", separated=True),
+    _a("load_model", "&Use a model file…", "mdi6.file-cog-outline", "", "Train",
+       "Let a model file (.safetensors, .pth) answer from now on", "always", "models.ask_model"),
     _a("bundled_model", "Use the &bundled model", "mdi6.package-variant-closed", "", "Train",
-       "Let the model that came with the app answer from now on", "always", "fine_tuning.use_bundled"),
+       "Let the model that came with the app answer from now on", "always", "models.use_bundled"),
 )  # fmt: skip
 
 _HELP = (

@@ -115,7 +115,7 @@ def show_window(application: QApplication, options: argparse.Namespace) -> int:
     else:
         window.offer_tour()
     window.show()
-    QTimer.singleShot(0, window, window.fine_tuning.start_engine)
+    QTimer.singleShot(0, window, window.models.start_engine)
     QTimer.singleShot(0, window, lambda: set_icons(window))
     if options.paths:
         QTimer.singleShot(0, window, lambda: window.open_paths(options.paths, options.images))

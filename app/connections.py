@@ -60,7 +60,7 @@ def connect_panels(window: "MainWindow") -> None:
 
 def connect_background_work(window: "MainWindow") -> None:
     """Children's work with the status bar, and the training with its panel."""
-    strip, jobs, tuning = window.prefill_strip, window.job_strip, window.fine_tuning
+    strip, jobs, tuning, models = window.prefill_strip, window.job_strip, window.fine_tuning, window.models
     window.prefill.progress.connect(
         lambda done, total, left: strip.show_progress("Pre-fill", done, total, left if left >= 0 else None)
     )
@@ -68,7 +68,7 @@ def connect_background_work(window: "MainWindow") -> None:
     window.opening.came_again.connect(window.merging.take_again)
     strip.pause_wanted.connect(window.prefill.pause)
     strip.cancel_wanted.connect(window.prefill.cancel)
-    children = (window.exporting, window.detections, window.merging, window.splitting, window.videos)
+    children = (window.exporting, window.detections, window.merging, window.splitting, window.videos, models)
     for source in (window.opening, *children):
         source.progress.connect(lambda name, done, total: jobs.show_progress(name, done, total, None, pausable=False))
     window.opening.progress_ended.connect(jobs.finish)

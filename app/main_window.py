@@ -32,6 +32,7 @@ from app.controllers.import_reports import REPORT, ImportReports
 from app.controllers.listing import Listing
 from app.controllers.merging import Merging
 from app.controllers.messages import Message, Messages
+from app.controllers.models import Models
 from app.controllers.navigation import Navigation
 from app.controllers.opening import IMPORT, Opening
 from app.controllers.photos import Photos
@@ -59,6 +60,7 @@ from app.storage.settings import Settings
 from app.storage.shipped import default_skeleton
 from app.workers.decoder_client import ImageLoader
 from app.workers.engine_client import EngineClient
+from app.workers.library_client import LibraryClient
 from app.workers.trainer_client import TrainerClient
 
 TITLE = "MSA R-CNN pose labeller"
@@ -128,10 +130,11 @@ class MainWindow(QMainWindow):
         self.videos = Videos(self.opening, self.messages, asker, self)
         self.backups = Backups(session, self.messages)
         self.effort = Effort(session, self.messages, asker)
+        self.models = Models(session, self.engine, LibraryClient(self), self.messages, settings, asker)
         self.fine_tuning = FineTuning(
-            session, self.engine, self.trainer, self.model, self.messages, settings, asker, self.scene.key_names
+            session, self.trainer, self.model, self.models, self.messages, self.scene.key_names
         )
-        self.engine_status = EngineStatus(self.engine, self.fine_tuning, self.messages)
+        self.engine_status = EngineStatus(self.engine, self.models, self.messages)
         self.conditions = Conditions(session, self.layers, self.prefill, self.fine_tuning, self.clipboard)
         self.closing = Closing(
             session,
@@ -146,6 +149,7 @@ class MainWindow(QMainWindow):
                 self.splitting,
                 self.videos,
                 self.effort,
+                self.models,
             ],
             self.engine,
             self.loader,
@@ -204,6 +208,7 @@ class MainWindow(QMainWindow):
             "clipboard": self.clipboard,
             "estimation": self.estimation,
             "prefill": self.prefill,
+            "models": self.models,
             "fine_tuning": self.fine_tuning,
             "canvas": self.canvas,
             "layers": self.layers,

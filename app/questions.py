@@ -12,6 +12,7 @@ from app.dialogs.effort import EffortDialog
 from app.dialogs.export import ExportChoices, ExportDialog, ExportSettings
 from app.dialogs.fine_tune import FineTuneDialog, LabelCounts
 from app.dialogs.import_report import ImportReportDialog
+from app.dialogs.models import ModelsDialog
 from app.dialogs.split import SplitDialog
 from app.dialogs.video import VideoDialog
 from app.panels.message_bar import shortened
@@ -28,9 +29,10 @@ class Questions:
         self._window = window
         self._fine_tuning, self._exporting, self._videos = window.fine_tuning, window.exporting, window.videos
         self._splitting, self._effort, self._reports = window.splitting, window.effort, window.import_reports
-        self._messages = window.messages
+        self._messages, self._models = window.messages, window.models
         self._messages.listed.connect(self._show_choices)
         self._fine_tuning.asked.connect(self._ask_fine_tuning)
+        self._models.asked.connect(self._show_models)
         self._exporting.asked.connect(self._ask_export)
         self._videos.asked.connect(self._ask_video)
         self._splitting.asked.connect(self._ask_split)
@@ -38,8 +40,35 @@ class Questions:
         self._reports.shown.connect(self._show_import_report)
 
     def _ask_fine_tuning(self, counts: LabelCounts) -> None:
-        dialog = FineTuneDialog(counts, self._window)
+        models = self._models
+        dialog = FineTuneDialog(counts, self._window, models.name_in_use, models.in_use)
+        dialog.show_models(models.known)
+        models.listed.connect(dialog.show_models)
+        models.refresh()
         dialog.started.connect(self._fine_tuning.start)
+        _open(dialog)
+
+    def _show_models(self) -> None:
+        """The controller speaks to the dialog while that is open."""
+        if self._models.shown:
+            return
+        models = self._models
+        dialog = ModelsDialog(self._window)
+        dialog.use_wanted.connect(models.use_entry)
+        dialog.download_wanted.connect(models.download)
+        dialog.cancel_wanted.connect(models.cancel)
+        dialog.add_wanted.connect(models.ask_file)
+        dialog.folder_wanted.connect(models.show_in_folder)
+        dialog.remove_wanted.connect(models.remove)
+        models.listed.connect(dialog.show_models)
+        models.said.connect(dialog.say)
+        models.download_progress.connect(dialog.show_progress)
+        models.download_ended.connect(dialog.end_download)
+        models.in_use_changed.connect(dialog.show_in_use)
+        models.shown = True
+        dialog.finished.connect(lambda _: setattr(models, "shown", False))
+        dialog.show_in_use(models.in_use)
+        dialog.show_models(models.known)
         _open(dialog)
 
     def _ask_export(self, start: ExportSettings, choices: ExportChoices) -> None:

@@ -120,6 +120,7 @@ def style_sheet(scheme: Scheme) -> str:
     QPushButton:disabled {{ color: {scheme.muted}; }}
     QPushButton[primary="true"] {{ background: {scheme.accent}; color: {scheme.accent_text}; border: none;
         font-weight: 600; padding: 7px 15px; }}
+    QPushButton[primary="true"]:disabled {{ background: {scheme.raised}; color: {scheme.muted}; }}
     QPushButton[flat_link="true"] {{ background: transparent; border: none; color: {scheme.accent};
         padding: 5px 8px; text-align: left; }}
     QPushButton[flat_link="true"]:hover {{ background: {scheme.hover}; }}
@@ -136,6 +137,7 @@ def style_sheet(scheme: Scheme) -> str:
     QComboBox::down-arrow {{ image: url("{_icon("down")}"); width: 14px; height: 14px; }}
     QListView, QTreeView, QTableView {{ background: {scheme.panel}; border: 1px solid {scheme.line};
         border-radius: 8px; outline: none; }}
+    QTableView[roomy="true"]::item {{ padding: 0 8px; }}
     QTableView[cards="true"] {{ selection-background-color: transparent; }}
     QTreeView::item {{ padding: 3px 0; }}
     QHeaderView::section {{ background: {scheme.window}; border: none; border-bottom: 1px solid {scheme.line};

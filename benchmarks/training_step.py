@@ -13,8 +13,9 @@ from collections.abc import Callable
 
 import torch
 
-from msarcnn.checkpoint import find_model, load_checkpoint
+from msarcnn.checkpoint import load_checkpoint
 from msarcnn.dataset import mixed_seed
+from msarcnn.model_library import find_model
 from msarcnn.precision import has_bf16
 from msarcnn.synthetic import make_scene
 

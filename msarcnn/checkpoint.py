@@ -1,6 +1,5 @@
 """Model files: safetensors whose metadata rebuild the network; nothing in a model file is ever executed."""
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -14,19 +13,10 @@ from torch import Tensor
 
 from msarcnn.atomic_files import atomic_writer
 from msarcnn.checked_fields import ConfigError, check_fields, from_plain, within
-from msarcnn.config import DEFAULT_MODEL, PRESETS, ModelConfig
+from msarcnn.config import ModelConfig
 from msarcnn.model import MSARCNN, build_model
-from msarcnn.resources import resource_path
+from msarcnn.model_files import FORMAT, CheckpointError
 from msarcnn.skeleton import load_skeleton
-
-FORMAT = "msarcnn/1"
-
-
-class CheckpointError(ValueError):
-    """A model file that cannot be used; the message names the file, the reason and the cure."""
-
-    def __init__(self, path: Path | str, reason: str, cure: str) -> None:
-        super().__init__(f"{path}: {reason}. {cure}.")
 
 
 @dataclass(frozen=True)
@@ -153,56 +143,6 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str] | Non
         raise CheckpointError(
             path, f"not a readable safetensors file ({first_line(error)})", "Copy it again, or choose another"
         ) from error
-
-
-def find_model(model: str | Path | None) -> Path:
-    """The file behind a model's name: None or a preset's name means bundled weights; else a path.
-
-    Raises CheckpointError when a preset ships no weights, or the file does not exist.
-    """
-    name = str(model) if model is not None else DEFAULT_MODEL
-    if name in PRESETS:
-        try:
-            return resource_path("weights", f"{name}.safetensors")
-        except FileNotFoundError as error:
-            raise CheckpointError(name, "no weights of this model are bundled", "Name a file instead") from error
-    path = Path(name)
-    if not path.is_file():
-        known = ", ".join(PRESETS)
-        raise CheckpointError(path, "no such file and no such model", f"Known models: {known}")
-    return path
-
-
-_ORIGINS = {
-    "msa_rcnn_mobilenet_v2": "bundled; trained by this project (docs/model_card.md)",
-    "msa_rcnn_resnet50_fpn": "train it, or name a file of your own",
-    "mask_rcnn_resnet50_fpn": "the paper's baseline: train it, or name a file of your own",
-}
-
-
-def describe_models() -> list[dict[str, Any]]:
-    """Every preset: name, path of its bundled weights (or None), their hash, and where weights come from."""
-    facts = []
-    for name in PRESETS:
-        try:
-            path = find_model(name)
-        except CheckpointError:
-            path = None
-        facts.append(
-            {
-                "name": name,
-                "weights": str(path) if path else None,
-                "hash": file_hash(path) if path else None,
-                "origin": _ORIGINS[name],
-            }
-        )
-    return facts
-
-
-def file_hash(path: Path) -> str:
-    """Identity of a model file: the first 12 hexadecimal digits of its SHA-256."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()[:12]
 
 
 def first_line(error: BaseException) -> str:

@@ -11,6 +11,7 @@ import msgspec
 from msarcnn.coco import CocoError, Reading, read_coco
 from msarcnn.config import DEFAULT_MODEL, DEVICE_HELP, PRESETS, preset
 from msarcnn.images import ImageError
+from msarcnn.models_command import add_models_command
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -23,9 +24,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_train(commands)
     _add_summary(commands)
     _add_check(commands)
-    models = commands.add_parser("models", help="known models and where their weights are")
-    models.add_argument("--json", action="store_true")
-    models.set_defaults(function=_models)
+    add_models_command(commands)
     halve = commands.add_parser("halve", help="write a model file in half precision, half the size")
     halve.add_argument("model", type=Path)
     halve.add_argument("output", type=Path)
@@ -237,17 +236,6 @@ def _summary(arguments: argparse.Namespace) -> int:
     lines.append(f"{'total without rpn':>22} {facts['total_without_rpn'] / 1e6:9.2f} M")
     lines += [f"{name:>22} {count / 1e9:9.2f} G multiply-adds" for name, count in facts["multiply_adds"].items()]
     _show(facts, arguments.json, "\n".join(lines))
-    return 0
-
-
-def _models(arguments: argparse.Namespace) -> int:
-    from msarcnn.checkpoint import describe_models
-
-    facts = describe_models()
-    lines = [
-        f"{fact['name']:<28} {fact['weights'] or 'no weights on disk'}\n{'':<28} {fact['origin']}" for fact in facts
-    ]
-    _show({"models": facts}, arguments.json, "\n".join(lines))
     return 0
 
 

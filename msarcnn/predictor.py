@@ -9,10 +9,12 @@ import torch
 from torch import Tensor
 
 from msarcnn.backbone import fold_frozen_batchnorm
-from msarcnn.checkpoint import CheckpointInfo, file_hash, find_model, load_checkpoint
+from msarcnn.checkpoint import CheckpointInfo, load_checkpoint
 from msarcnn.devices import Choice, Device, choose_device
 from msarcnn.keypoints import decode_keypoints
 from msarcnn.model import MSARCNN, Features
+from msarcnn.model_files import file_hash
+from msarcnn.model_library import find_model
 from msarcnn.placed_network import PlacedNetwork
 from msarcnn.pose_model import Checkpoint, People, PosedPeople, Poses, go_on
 from msarcnn.precision import inference_dtype

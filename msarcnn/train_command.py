@@ -12,7 +12,7 @@ import torch
 
 from msarcnn.backbone import mobilenet_body_state
 from msarcnn.checked_fields import ConfigError, check_fields, check_value, from_plain, within
-from msarcnn.checkpoint import CheckpointError, CheckpointInfo, find_model, load_checkpoint, read_tensors
+from msarcnn.checkpoint import CheckpointError, CheckpointInfo, load_checkpoint, read_tensors
 from msarcnn.coco import Reading, read_coco
 from msarcnn.config import DEFAULT_MODEL, ModelConfig, TrainConfig, preset, training_steps
 from msarcnn.dataset import (
@@ -34,6 +34,7 @@ from msarcnn.evaluation import (
     to_coco_results,
 )
 from msarcnn.model import MSARCNN, build_model
+from msarcnn.model_library import find_model
 from msarcnn.predictor import Predictor
 from msarcnn.reading_notes import ReadingNote, reading_notes, why_nobody
 from msarcnn.run_folder import RunFolder

@@ -12,10 +12,11 @@ import torch
 from torch import nn
 from torch.utils.data import DataLoader
 
-from msarcnn.checkpoint import CheckpointInfo, file_hash, save_checkpoint
+from msarcnn.checkpoint import CheckpointInfo, save_checkpoint
 from msarcnn.config import TrainConfig
 from msarcnn.dataset import LabelledImage, PoseDataset, Sample, StepSampler, mixed_seed
 from msarcnn.model import MSARCNN
+from msarcnn.model_files import file_hash
 from msarcnn.precision import choose_precision
 from msarcnn.run_folder import RunFolder
 from msarcnn.training_state import Figures, Progress, TrainingState, score_of
@@ -236,7 +237,7 @@ class Trainer:
             score = score_of(figures) if figures else None
             if score is None or self.progress.best is None or score >= self.progress.best:
                 self.progress.best, self.progress.after = score, figures
-                lineage = {**self.info.lineage, "step": self.progress.step}
+                lineage = {**self.info.lineage, "step": self.progress.step, "before": self.progress.before}
                 save_checkpoint(self.run.best_checkpoint, self.model, replace(info, lineage=lineage, metrics=figures))
                 self._log_checkpoint(self.run.best_checkpoint, best=True)
 

@@ -1,7 +1,9 @@
 """Qt without a display, decided before anything imports it; and what only some machines have."""
 
+import atexit
 import os
 import shutil
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,9 @@ import pytest
 import msarcnn  # noqa: F401  (decides how threads wait, before any test imports torch)
 
 os.environ.setdefault("QT_QPA_PLATFORM", "offscreen")
+# Nobody's own models are seen or changed by a test; what torchvision publishes is asked once.
+os.environ["MSARCNN_HOME"] = tempfile.mkdtemp(prefix="msarcnn-tests-")
+atexit.register(shutil.rmtree, os.environ["MSARCNN_HOME"], ignore_errors=True)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 

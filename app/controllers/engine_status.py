@@ -3,8 +3,8 @@
 from PySide6.QtCore import QObject, Signal
 
 from app.controllers.devices import describe
-from app.controllers.fine_tuning import FineTuning
 from app.controllers.messages import Messages
+from app.controllers.models import Models
 from app.workers.engine_client import EngineClient
 from app.workers.payloads import EngineInfo
 
@@ -16,9 +16,9 @@ class EngineStatus(QObject):
 
     changed = Signal(str)
 
-    def __init__(self, engine: EngineClient, fine_tuning: FineTuning, messages: Messages) -> None:
+    def __init__(self, engine: EngineClient, models: Models, messages: Messages) -> None:
         super().__init__(engine)
-        self._fine_tuning, self._messages = fine_tuning, messages
+        self._models, self._messages = models, messages
         engine.ready.connect(self._ready)
         engine.failed.connect(self._failed)
         engine.gave_up.connect(self._gave_up)
@@ -34,7 +34,7 @@ class EngineStatus(QObject):
 
     def _gave_up(self, text: str) -> None:
         self.changed.emit("no model")
-        choices = [("Start it again", self._fine_tuning.start_engine)]
+        choices = [("Start it again", self._models.start_engine)]
         self._messages.post(f"{text} Labelling by hand goes on.", "error", choices, topic=_TOPIC, of_window=True)
 
 

@@ -9,23 +9,18 @@ from PySide6.QtCore import QObject, Signal
 
 from app.canvas.key_names import KeyNames
 from app.controllers import places
-from app.controllers.asker import Asker
 from app.controllers.exporting import ExportJob, training_job, when_saved
 from app.controllers.messages import Messages
+from app.controllers.models import Models
 from app.controllers.session import Session
 from app.dialogs.fine_tune import FineTuneSettings, LabelCounts
 from app.panels.image_model import ImageListModel
-from app.storage.settings import Settings
 from app.storage.shipped import bundled_model
-from app.workers.engine_client import EngineClient
-from app.workers.payloads import EngineInfo
 from app.workers.run_log import can_resume, finished_model, note_use, was_used
 from app.workers.trainer_client import TrainerClient, TrainerError
 
 _LABELS = "labels.json"
 _TOPIC = "training"
-_REFUSED = "model refused"
-"""It stays when a model is ready: that is another one."""
 
 
 class FineTuning(QObject):
@@ -46,32 +41,27 @@ class FineTuning(QObject):
     def __init__(
         self,
         session: Session,
-        engine: EngineClient,
         trainer: TrainerClient,
         model: ImageListModel,
+        models: Models,
         messages: Messages,
-        settings: Settings,
-        asker: Asker,
         key_names: KeyNames,
     ) -> None:
         super().__init__(session)
         self._key_names = key_names
-        self._session, self._engine, self._trainer, self._images = session, engine, trainer, model
-        self._messages, self._settings, self._asker = messages, settings, asker
+        self._session, self._trainer, self._images = session, trainer, model
+        self._models, self._messages = models, messages
         self._export: ExportJob | None = None
         self._waiting = False
         self._run: Path | None = None
-        self.model_path: Path | None = None
         self._offer: Path | None = None
         self._worse = False
         session.opened.connect(self.attach)
-        session.opened.connect(self._remember_name)
         session.closed.connect(self._leave)
         trainer.run_event.connect(self.logged)
         trainer.run_event.connect(self._heard)
         trainer.finished.connect(self._finished)
-        engine.refused.connect(self._refused)
-        engine.ready.connect(self._ready)
+        models.answering.connect(self._answering)
 
     @property
     def running(self) -> bool:
@@ -112,7 +102,7 @@ class FineTuning(QObject):
 
     def _freeze(self, project: Path, settings: FineTuneSettings) -> None:
         self._stop_waiting()
-        run = places.runs_of(project) / time.strftime("%Y%m%d-%H%M%S")
+        run = places.runs_of(project) / time.strftime(places.RUN_NAMES)
         try:
             run.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -166,7 +156,7 @@ class FineTuning(QObject):
 
     def arguments(self, labels: Path, roots: Sequence[str], settings: FineTuneSettings) -> list[str]:
         """Returns the train command's arguments. Raises FileNotFoundError when no model is there to start from."""
-        init = self.model_path or bundled_model()
+        init = settings.init or self._models.model_path or bundled_model()
         arguments = ["--annotations", str(labels), "--init", str(init), "--epochs", str(settings.epochs)]
         for root in roots:
             arguments += ["--images", root]
@@ -195,7 +185,7 @@ class FineTuning(QObject):
             if self._trainer.attach(run):
                 self.began.emit("A training run of this project is under way.")
                 self.changed.emit()
-            elif (model := finished_model(run)) and model != self.model_path and not was_used(run):
+            elif (model := finished_model(run)) and model != self._models.model_path and not was_used(run):
                 self._offer_model(
                     model, f"This project's last fine-tuning is over, its model was not used yet: {model}"
                 )
@@ -213,60 +203,22 @@ class FineTuning(QObject):
         self._trainer.stop()
         self.close()
 
-    # Models
-
-    def start_engine(self) -> None:
-        """Starts the engine with the model that was used last, if its file is still there."""
-        stored = self._settings.value("model", "")
-        self.model_path = Path(stored) if stored and Path(stored).is_file() else None
-        self._engine.start(str(self.model_path) if self.model_path else None)
-
-    def ask_model(self) -> None:
-        if path := self._asker.file("Use a model", "Models (*.safetensors)"):
-            self.use(path)
-
-    def use(self, path: Path) -> None:
-        """Lets a model file answer from now on; the running one stays until it does."""
-        self._load(path)
-
     def use_offered(self) -> None:
         """Uses the model of the last run."""
         if self._offer is not None:
-            self.use(self._offer)
+            self._models.use(self._offer)
 
-    def use_bundled(self) -> None:
-        self._load(None)
-
-    def _load(self, path: Path | None) -> None:
-        self._engine.load(str(path) if path else None)
-        name = path.name if path else "the bundled model"
-        self._messages.settle(_REFUSED)
-        self._messages.post(f"Loading {name}…", "info", topic="model")
-
-    def _ready(self, info: EngineInfo) -> None:
-        self._messages.settle("model")
-        path = Path(info.model) if info.model else None
-        if path != self.model_path:
-            self.model_path = path
-            self._settings.set_value("model", str(path or ""))
-        if path is not None and path == self._offer and self._run is not None:
+    def _answering(self, model: Path | None) -> None:
+        """The offer is taken once its model answers, not before: it may be refused."""
+        if model is not None and model == self._offer and self._run is not None:
             note_use(self._run)
+            self._note_model(model, self._run)
             self._withdraw_offer()
-        self._remember_name()
 
-    def _remember_name(self) -> None:
-        """Lets the project know what the answering model is called: its labels only have the hash."""
-        info = self._engine.info
-        if info is not None and self._session.is_open and not self._session.read_only:
-            # Failing is no news: it is remembered again the next time.
-            self._session.store.submit(
-                lambda project: project.add_model(info.hash, info.name), failed=lambda error: None
-            )
-
-    def _refused(self, model: str, reason: str) -> None:
-        text = f"{model or 'The bundled model'} cannot be used: {reason}"
-        self._messages.settle("model")
-        self._messages.post(text, "error", topic=_REFUSED, of_window=True)
+    def _note_model(self, model: Path, run: Path) -> None:
+        """Lets the library know what a run has made, by the project's name and the run's time."""
+        if (project := self._session.path) is not None:
+            self._models.add_fine_tuned(model, f"{places.title_of(project)}, {places.time_of(run)}")
 
     # The end of a run
 
@@ -283,6 +235,8 @@ class FineTuning(QObject):
     def _finished(self, status: str, model: object, message: str) -> None:
         if status in ("completed", "stopped") and isinstance(model, str):
             word = "complete" if status == "completed" else "stopped"
+            if self._run is not None:
+                self._note_model(Path(model), self._run)
             self._offer_model(Path(model), f"The fine-tuning is {word}. {message}".strip(), not self._worse)
         elif status == "cancelled":
             self._over("The fine-tuning was cancelled; the model in use stays.", "info")

@@ -5,6 +5,7 @@ import json
 import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path, PurePosixPath
 
 from PySide6.QtCore import QStandardPaths
@@ -12,6 +13,8 @@ from PySide6.QtCore import QStandardPaths
 from app.workers.photo_files import has_photo
 
 SUFFIX = ".poseproj"
+RUN_NAMES = "%Y%m%d-%H%M%S"
+"""Run folders are called after the time of their beginning."""
 _FILE_NAME = re.compile(rb'"file_name"\s*:\s*"((?:[^"\\]|\\.)+)"')
 _CHUNK = 1 << 20
 _MOST_CHUNKS = 64
@@ -52,6 +55,14 @@ def runs_newest_first(project: Path) -> list[Path]:
     """Returns the run folders of a project; their names are time stamps."""
     folder = runs_of(project)
     return sorted((run for run in folder.iterdir() if run.is_dir()), reverse=True) if folder.is_dir() else []
+
+
+def time_of(run: Path) -> str:
+    """Returns when a run began, e.g. "2026-05-01 14:30"; its folder's name when that is no time stamp."""
+    try:
+        return datetime.strptime(run.name, RUN_NAMES).strftime("%Y-%m-%d %H:%M")
+    except ValueError:
+        return run.name
 
 
 def coco_image_roots(annotations: Path, known: Iterable[Path] = ()) -> list[Path]:

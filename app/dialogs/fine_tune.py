@@ -1,6 +1,8 @@
 """What to train on, and how: defaults filled in, so that Start is enough."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from PySide6.QtCore import QSignalBlocker, Signal
 from PySide6.QtWidgets import (
@@ -16,6 +18,7 @@ from PySide6.QtWidgets import (
 )
 
 from app.dialogs.buttons import add_primary
+from app.workers.library_client import ModelEntry
 from app.workers.trainer_client import default_fine_tuning, default_learning_rate, plan_run
 
 
@@ -53,6 +56,7 @@ class FineTuneSettings:
         batch: Images a step.
         lr: Learning rate.
         device: "cpu" or "cuda".
+        init: The model file to start from; None: the model in use.
     """
 
     only: str
@@ -63,6 +67,7 @@ class FineTuneSettings:
     batch: int
     lr: float
     device: str
+    init: Path | None = None
 
 
 _UNFINISHED = " On unfinished images, places where somebody may be unlabelled are not taught as empty."
@@ -73,11 +78,16 @@ class FineTuneDialog(QDialog):
 
     started = Signal(object)
 
-    def __init__(self, counts: LabelCounts, parent: QWidget | None = None) -> None:
+    def __init__(
+        self, counts: LabelCounts, parent: QWidget | None = None, name_in_use: str = "", hash_in_use: str = ""
+    ) -> None:
+        """The model in use is the first to start from; `show_models` brings the others."""
         super().__init__(parent)
         self.setWindowTitle("Fine-tune")
         self.setMinimumWidth(460)
         self._counts = counts
+        self._hash_in_use = hash_in_use
+        self.init = _choices((f"{name_in_use}, in use" if name_in_use else "the model in use", ""))
         self._chosen: set[str] = set()
         self._make_fields()
         self.summary = QLabel(self)
@@ -87,6 +97,7 @@ class FineTuneDialog(QDialog):
         form.setVerticalSpacing(8)
         form.setHorizontalSpacing(20)
         for label, field in (
+            ("Start from", self.init),
             ("Learn from", self.only),
             ("Held out to measure on", self.val_fraction),
             ("Seed of the split", self.seed),
@@ -129,7 +140,18 @@ class FineTuneDialog(QDialog):
             self.batch.value(),
             self.lr.value(),
             self.device.currentData(),
+            Path(self.init.currentData()) if self.init.currentData() else None,
         )
+
+    def show_models(self, entries: Sequence[ModelEntry]) -> None:
+        """Offers the models of the library that are here; the one chosen stays chosen."""
+        chosen = self.init.currentData()
+        while self.init.count() > 1:
+            self.init.removeItem(1)
+        for entry in entries:
+            if entry.usable and entry.hash != self._hash_in_use:
+                self.init.addItem(entry.title, str(entry.path))
+        self.init.setCurrentIndex(max(self.init.findData(chosen), 0))
 
     def _make_fields(self) -> None:
         counts = self._counts

@@ -91,6 +91,7 @@ def make_window(
 ) -> Iterator[WindowMaker]:
     """Makes shown windows, with the engine running if wanted, and ends them and their children afterwards."""
     monkeypatch.setenv("MSARCNN_DATA_DIR", str(tmp_path / "data"))
+    monkeypatch.setenv("MSARCNN_HOME", str(tmp_path / "library"))
     monkeypatch.setenv("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
     windows: list[MainWindow] = []
 

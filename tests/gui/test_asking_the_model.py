@@ -182,6 +182,6 @@ def test_a_model_that_was_refused_is_named_though_another_one_answers(window: Ma
     window.engine.refused.emit("/models/mine.safetensors", "the engine died.")
     switch_model(window, OLD)
     assert window.message_bar.text == "/models/mine.safetensors cannot be used: the engine died."
-    window.fine_tuning.use(Path("/models/other.safetensors"))
+    window.models.use(Path("/models/other.safetensors"))
     switch_model(window)
     assert window.message_bar.text == "", "somebody has chosen another one"

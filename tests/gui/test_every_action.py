@@ -276,6 +276,7 @@ SHOWS = {
     "export_coco": Shows(shown_dialogs),
     "split": Shows(shown_dialogs),
     "fine_tune": Shows(shown_dialogs),
+    "models": Shows(shown_dialogs),
     "tour": Shows(lambda window: window.tour.isVisible()),
     "open_sample": Shows(lambda window: window.session.path),
     "bundled_model": Shows(lambda window: window.message_bar.text),

@@ -120,7 +120,7 @@ def loop(make_window: WindowMaker, open_in: Opener, photos: Path, qtbot: QtBot) 
     """A window with the bundled model on photos of people, the first of which is pre-filled by itself."""
     window = make_window(automatic_prefill=True)
     with qtbot.waitSignal(window.engine.ready, timeout=60_000):
-        window.fine_tuning.start_engine()
+        window.models.start_engine()
     open_in(window, photos)
     return Loop(window, qtbot)
 
@@ -224,8 +224,8 @@ def fine_tune_and_use_the_model(loop: Loop) -> None:
     button.click()
     loop.until(lambda: window.engine.info is not None and window.engine.info.hash != old.hash)
     new = window.engine.info
-    assert new is not None and window.fine_tuning.model_path is not None
-    assert window.settings.value("model", "") == str(window.fine_tuning.model_path)
+    assert new is not None and window.models.model_path is not None
+    assert window.settings.value("model", "") == str(window.models.model_path)
     window.prefill.this_image()
     loop.until(lambda: loop.document.image(loop.image).model == new.hash)
     shown = loop.document.predictions(loop.image)

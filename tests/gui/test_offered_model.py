@@ -54,12 +54,12 @@ def test_a_run_that_ended_without_the_window_offers_its_model_until_it_is_used(
     assert str(best) in window.message_bar.text
     with qtbot.waitSignal(window.engine.ready, timeout=30_000):
         window.training.use.click()
-    assert window.fine_tuning.model_path == best
+    assert window.models.model_path == best
     assert window.training.use.isHidden()
     assert str(best) not in window.message_bar.text
     with qtbot.waitSignal(window.engine.ready, timeout=30_000):
-        window.fine_tuning.use_bundled()
-    assert window.fine_tuning.model_path is None
+        window.models.use_bundled()
+    assert window.models.model_path is None
     window = close_and_open(window, make_window, open_in, photos)
     assert window.training.use.isHidden()
     assert window.message_bar.text == ""
@@ -74,11 +74,11 @@ def test_a_model_in_use_and_a_run_without_one_are_not_offered(
     assert project is not None
     best = finished_run(project, small_model)
     window.session.close()
-    window.fine_tuning.model_path = best
+    window.models.model_path = best
     open_in(window, photos)
     assert window.training.use.isHidden()
     window.session.close()
-    window.fine_tuning.model_path = None
+    window.models.model_path = None
     best.unlink()
     open_in(window, photos)
     assert window.training.use.isHidden()
@@ -88,7 +88,7 @@ def test_a_model_that_is_refused_stays_on_offer(
     make_window: WindowMaker, open_in: Opener, photos: Path, tmp_path: Path, qtbot: QtBot
 ) -> None:
     window = make_window(engine=True)
-    before = window.fine_tuning.model_path
+    before = window.models.model_path
     open_in(window, photos)
     project = window.session.path
     assert project is not None
@@ -101,7 +101,7 @@ def test_a_model_that_is_refused_stays_on_offer(
     with qtbot.waitSignal(window.engine.refused, timeout=30_000):
         window.training.use.click()
     assert not window.training.use.isHidden()
-    assert window.fine_tuning.model_path == before
+    assert window.models.model_path == before
 
 
 def test_a_question_comes_back_after_what_covered_it(qtbot: QtBot) -> None:

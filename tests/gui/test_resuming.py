@@ -52,7 +52,7 @@ def test_a_run_is_ended_from_the_menu(
 ) -> None:
     window = make_window()
     open_in(window, photos)
-    window.fine_tuning.model_path = small_model
+    window.models.model_path = small_model
     window.editing.add_person(Box(60, 40, 80, 180))
     window.actions_by_id["mark_done"].trigger()
     assert not window.actions_by_id[action].isEnabled()
@@ -71,7 +71,7 @@ def test_a_killed_run_is_resumed_from_its_checkpoint(
 ) -> None:
     window = make_window()
     open_in(window, photos)
-    window.fine_tuning.model_path = small_model
+    window.models.model_path = small_model
     window.editing.add_person(Box(60, 40, 80, 180))
     window.actions_by_id["mark_done"].trigger()
     run = start_and_kill(window, qtbot, STEPS, "checkpoint")
@@ -95,7 +95,7 @@ def test_a_killed_run_without_a_checkpoint_offers_the_dialog_again(
 ) -> None:
     window = make_window()
     open_in(window, photos)
-    window.fine_tuning.model_path = small_model
+    window.models.model_path = small_model
     window.editing.add_person(Box(60, 40, 80, 180))
     window.actions_by_id["mark_done"].trigger()
     start_and_kill(window, qtbot, 500, "start")

@@ -37,7 +37,7 @@ def test_a_second_fine_tuning_is_refused_while_the_first_waits_for_the_disk(
 ) -> None:
     window = make_window()
     open_in(window, photos)
-    window.fine_tuning.model_path = small_model
+    window.models.model_path = small_model
     said: list[Message] = []
     window.messages.posted.connect(said.append)
     window.editing.add_person(Box(60, 40, 80, 180))

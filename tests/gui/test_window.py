@@ -260,7 +260,7 @@ def test_fine_tuning_refuses_images_that_do_not_say_where_nobody_is(
 ) -> None:
     window = make_window()
     open_in(window, photos)
-    window.fine_tuning.model_path = small_model
+    window.models.model_path = small_model
     settings = FineTuneSettings("labelled", 0.0, 1, "heads", 1, 1, 0.001, "cpu")
     window.editing.add_person(Box(60, 40, 80, 180))
     window.fine_tuning.start(settings)
@@ -278,7 +278,7 @@ def test_fine_tuning_freezes_the_labels_trains_and_offers_the_model(
 ) -> None:
     window = make_window()
     open_in(window, coco_file)
-    window.fine_tuning.model_path = small_model
+    window.models.model_path = small_model
     events: list[str] = []
     window.fine_tuning.logged.connect(lambda event: events.append(event["event"]))
     window.fine_tuning.start(FineTuneSettings("labelled", 0.0, 1, "heads", 1, 1, 0.001, "cpu"))

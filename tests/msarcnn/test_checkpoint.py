@@ -15,13 +15,11 @@ from msarcnn.checkpoint import (
     Calibration,
     CheckpointError,
     CheckpointInfo,
-    describe_models,
-    file_hash,
-    find_model,
     load_checkpoint,
     save_checkpoint,
 )
 from msarcnn.model import build_model
+from msarcnn.model_files import file_hash
 from msarcnn.skeleton import load_skeleton
 
 
@@ -163,19 +161,6 @@ def test_a_full_disk_leaves_the_old_file(tiny_model, tiny_checkpoint, monkeypatc
         save_checkpoint(tiny_checkpoint, tiny_model, CheckpointInfo(tiny_model.config), half=True)
     assert tiny_checkpoint.read_bytes() == before
     assert [path.name for path in tiny_checkpoint.parent.iterdir()] == [tiny_checkpoint.name]
-
-
-def test_a_name_that_is_no_model_is_refused(tmp_path):
-    with pytest.raises(CheckpointError, match="Known models"):
-        find_model(tmp_path / "missing.safetensors")
-    with pytest.raises(CheckpointError, match="no weights"):
-        find_model("msa_rcnn_resnet50_fpn")
-
-
-def test_models_are_described():
-    names = {fact["name"]: fact for fact in describe_models()}
-    assert set(names) == {"msa_rcnn_resnet50_fpn", "mask_rcnn_resnet50_fpn", "msa_rcnn_mobilenet_v2"}
-    assert names["msa_rcnn_resnet50_fpn"]["weights"] is None
 
 
 @pytest.mark.parametrize(

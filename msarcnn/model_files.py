@@ -1,0 +1,129 @@
+"""Looking at model files without torch: their identity, what they say about themselves, what is wrong with them."""
+
+import hashlib
+import json
+import zipfile
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+FORMAT = "msarcnn/1"
+"""The word by which a model of this program is known."""
+TORCH_SUFFIXES = (".pth", ".pt")
+
+_LONGEST_HEADER = 100_000_000
+"""Bytes; the safetensors library has the same bound."""
+_OLD_TORCH = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
+"""How files of torch begin that are no zip archives: a pickled number. Some of torchvision's are of that time."""
+
+
+class CheckpointError(ValueError):
+    """A model file that cannot be used; the message names the file, the reason and the cure."""
+
+    def __init__(self, path: Path | str, reason: str, cure: str) -> None:
+        super().__init__(f"{path}: {reason}. {cure}.")
+
+
+@dataclass(frozen=True)
+class FileLook:
+    """What is known of a model file without loading it.
+
+    Attributes:
+        layout: "msarcnn" (safetensors of this program) or "torch" (a file of torch.save, as torchvision's are).
+        architecture: The preset that its configuration started from; "" when it does not say.
+        lineage, metrics: As in `msarcnn.checkpoint.CheckpointInfo`; {} when it does not say.
+    """
+
+    layout: str
+    architecture: str = ""
+    lineage: dict[str, Any] = field(default_factory=dict)
+    metrics: dict[str, Any] = field(default_factory=dict)
+
+
+def look_at(path: Path) -> FileLook:
+    """Tells a model from what only is called so; whether its weights fit is seen when it is loaded.
+
+    Raises:
+        CheckpointError: no such file, not a model, or one that was cut off.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(len(_OLD_TORCH))
+            if start.startswith(b"PK"):
+                return _look_at_zip(path)
+            if start == _OLD_TORCH:
+                return FileLook("torch")
+            file.seek(0)
+            return _look_at_safetensors(path, file)
+    except FileNotFoundError as error:
+        raise CheckpointError(path, "no such file", "Check the path, or list models with `models`") from error
+    except OSError as error:
+        raise CheckpointError(path, f"cannot be read ({error.strerror})", "Check the file's permissions") from error
+
+
+def _look_at_zip(path: Path) -> FileLook:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            names = [name.rpartition("/")[2] for name in archive.namelist()]
+    except (zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise CheckpointError(path, "a damaged or truncated archive", "Copy or download it again") from error
+    if "constants.pkl" in names:
+        raise CheckpointError(path, "a TorchScript program, not weights", "Choose a file of weights (a state dict)")
+    if "data.pkl" not in names:
+        raise CheckpointError(path, "an archive, but not torch's", "Choose a .safetensors or .pth file")
+    return FileLook("torch")
+
+
+def _look_at_safetensors(path: Path, file: BinaryIO) -> FileLook:
+    header = _header(path, file)
+    described = header.get("__metadata__")
+    if not isinstance(described, dict) or described.get("format") != FORMAT:
+        raise CheckpointError(
+            path, "not a model of this program (no configuration inside)", "Choose a file written by `train`"
+        )
+    facts = {name: _object(described.get(name)) for name in ("config", "lineage", "metrics")}
+    return FileLook("msarcnn", str(facts["config"].get("name", "")), facts["lineage"], facts["metrics"])
+
+
+def _header(path: Path, file: BinaryIO) -> dict[str, Any]:
+    """The JSON at the beginning of a safetensors file: tensors by name, with the places of their bytes."""
+    foreign = CheckpointError(path, "not a model file", "Choose a .safetensors file written by `train`, or a .pth file")
+    size = path.stat().st_size
+    length = int.from_bytes(file.read(8), "little")
+    if size < 8 or not 2 <= length <= _LONGEST_HEADER or file.read(1) != b"{":
+        raise foreign
+    truncated = CheckpointError(path, "damaged or truncated", "Copy or download it again")
+    if 8 + length > size:
+        raise truncated
+    header = _object(b"{" + file.read(length - 1))
+    if not header:
+        raise foreign
+    ends = [entry["data_offsets"][1] for name, entry in header.items() if name != "__metadata__" and _has_place(entry)]
+    if 8 + length + max(ends, default=0) != size:
+        raise truncated
+    return header
+
+
+def _has_place(entry: Any) -> bool:
+    place = entry.get("data_offsets") if isinstance(entry, dict) else None
+    return isinstance(place, list) and len(place) == 2 and isinstance(place[1], int)
+
+
+def _object(text: Any) -> dict[str, Any]:
+    """A JSON object; {} for anything else."""
+    try:
+        value = json.loads(text) if isinstance(text, str | bytes) else None
+    except (ValueError, RecursionError):
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def full_hash(path: Path) -> str:
+    """The SHA-256 of a file, 64 hexadecimal digits. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_hash(path: Path) -> str:
+    """Identity of a model file: the first 12 hexadecimal digits of its SHA-256. Raises OSError."""
+    return full_hash(path)[:12]
