@@ -43,6 +43,7 @@ class Questions:
         models = self._models
         dialog = FineTuneDialog(counts, self._window, models.name_in_use, models.in_use)
         dialog.show_models(models.known)
+        dialog.show_devices(self._window.devices.choices())
         models.listed.connect(dialog.show_models)
         models.refresh()
         dialog.started.connect(self._fine_tuning.start)
@@ -69,6 +70,7 @@ class Questions:
         dialog.finished.connect(lambda _: setattr(models, "shown", False))
         dialog.show_in_use(models.in_use)
         dialog.show_models(models.known)
+        dialog.show_devices(self._window.devices.choices())
         _open(dialog)
 
     def _ask_export(self, start: ExportSettings, choices: ExportChoices) -> None:

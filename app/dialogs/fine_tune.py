@@ -55,7 +55,7 @@ class FineTuneSettings:
         epochs: Passes over the images.
         batch: Images a step.
         lr: Learning rate.
-        device: "cpu" or "cuda".
+        device: Where to train: "auto" or a device's id.
         init: The model file to start from; None: the model in use.
     """
 
@@ -153,6 +153,14 @@ class FineTuneDialog(QDialog):
                 self.init.addItem(entry.title, str(entry.path))
         self.init.setCurrentIndex(max(self.init.findData(chosen), 0))
 
+    def show_devices(self, devices: Sequence[tuple[str, str, bool]]) -> None:
+        """Offers devices, each with its id, its text, and whether the model computes there now."""
+        self.device.clear()
+        for device, text, chosen in devices:
+            self.device.addItem(text, device)
+            if chosen:
+                self.device.setCurrentIndex(self.device.count() - 1)
+
     def _make_fields(self) -> None:
         counts = self._counts
         self.only = _choices(
@@ -165,7 +173,7 @@ class FineTuneDialog(QDialog):
             ("the heads only (fast, few labels)", "heads"),
             ("everything (slow, needs hundreds of people)", "all"),
         )
-        self.device = _choices(("CPU", "cpu"), ("GPU (CUDA)", "cuda"))
+        self.device = _choices(("Automatic", "auto"))
         self.val_fraction = QSpinBox()
         self.val_fraction.setRange(0, 50)
         self.val_fraction.setValue(20)

@@ -76,3 +76,12 @@ def test_the_trainer_makes_as_many_steps_as_the_dialog_says(tmp_path: Path, smal
     dialog.epochs.setValue(3)
     assert dialog.summary.text().startswith("3 images to learn from, 1 held out, 4 people on them: 4 steps.")
     dialog.deleteLater()
+
+
+def test_the_device_is_the_one_that_the_model_computes_on(qtbot: QtBot) -> None:
+    dialog = FineTuneDialog(LabelCounts(4, 4, 4, 4))
+    qtbot.addWidget(dialog)
+    assert dialog.settings().device == "auto"
+    dialog.show_devices([("auto", "Automatic", False), ("cuda:0", "NVIDIA", True), ("cpu", "CPU", False)])
+    assert dialog.settings().device == "cuda:0"
+    assert dialog.device.currentText() == "NVIDIA"
