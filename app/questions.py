@@ -70,7 +70,6 @@ class Questions:
         dialog.finished.connect(lambda _: setattr(models, "shown", False))
         dialog.show_in_use(models.in_use)
         dialog.show_models(models.known)
-        dialog.show_devices(self._window.devices.choices())
         _open(dialog)
 
     def _ask_export(self, start: ExportSettings, choices: ExportChoices) -> None:

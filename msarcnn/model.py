@@ -107,7 +107,7 @@ class MSARCNN(nn.Module):
         return losses | self.roi_heads.losses(features, proposals, batch.image_sizes, targets)
 
     def encode(self, images: list[Tensor], checkpoint: Checkpoint = go_on) -> Features:
-        """Backbone and FPN (paper section 4), in the network's own precision; images [3, H, W] of the network's device."""
+        """Backbone and FPN (paper section 4), in the network's own precision; images [3, H, W] on its device."""
         batch = self.transform.batch(images)
         pixels = batch.tensors.to(next(self.parameters()).dtype).contiguous(memory_format=torch.channels_last)
         maps = self.backbone(pixels, checkpoint)
@@ -148,9 +148,9 @@ class MSARCNN(nn.Module):
         ]
 
     def heatmaps(self, features: Features, boxes: list[Tensor]) -> Tensor:
-        """MS-RoIAlign(1) and MS-KpsNet (paper sections 5 and 6) on any boxes: B tensors [N_i, 4] -> logits [sum N_i, K, S, S].
+        """MS-RoIAlign(1) and MS-KpsNet (paper sections 5 and 6) on any boxes.
 
-        Boxes are taken some at a time, which bounds the memory that a crowd needs.
+        B tensors [N_i, 4] xyxy in pixels of the images -> logits [sum N_i, K, S, S] in single precision. Boxes are taken some at a time, which bounds the memory that a crowd needs.
         """
         sizes = features.sizes
         resized = [resize_boxes(*one) for one in zip(boxes, features.original_sizes, sizes, strict=True)]
