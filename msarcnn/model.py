@@ -150,7 +150,8 @@ class MSARCNN(nn.Module):
     def heatmaps(self, features: Features, boxes: list[Tensor]) -> Tensor:
         """MS-RoIAlign(1) and MS-KpsNet (paper sections 5 and 6) on any boxes.
 
-        B tensors [N_i, 4] xyxy in pixels of the images -> logits [sum N_i, K, S, S] in single precision. Boxes are taken some at a time, which bounds the memory that a crowd needs.
+        B tensors [N_i, 4] xyxy in pixels of the images -> logits [sum N_i, K, S, S] in single precision.
+        They are taken some at a time, which bounds the memory that a crowd needs.
         """
         sizes = features.sizes
         resized = [resize_boxes(*one) for one in zip(boxes, features.original_sizes, sizes, strict=True)]
