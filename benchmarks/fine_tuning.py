@@ -24,7 +24,7 @@ from PIL import Image
 
 from msarcnn.config import fine_tuning_defaults
 from msarcnn.images import load_image
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 from msarcnn.synthetic import write_dataset
 
 Coco = dict[str, Any]
@@ -67,7 +67,7 @@ def write_turned(data: Coco, source: Path, images: list[dict[str, Any]], turns: 
         picture.save(out / name)
         entries.append({"id": image["id"], "file_name": name, "width": picture.width, "height": picture.height})
         annotations += people
-    return {"images": entries, "annotations": annotations, "categories": [load_skeleton().coco_category()]}
+    return {"images": entries, "annotations": annotations, "categories": [coco17().coco_category()]}
 
 
 def subset(data: Coco, ids: set[int], path: Path) -> Path:

@@ -19,7 +19,7 @@ from app.storage.coco_import import stage_coco
 from app.storage.project import Project
 from app.storage.rows import prediction_columns
 from app.storage.staging import write_results
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
 
 def write_coco(path: Path, people: int) -> None:
@@ -41,7 +41,7 @@ def write_coco(path: Path, people: int) -> None:
         }
         for i in range(people)
     ]
-    document = {"images": images, "annotations": annotations, "categories": [load_skeleton().coco_category()]}
+    document = {"images": images, "annotations": annotations, "categories": [coco17().coco_category()]}
     path.write_text(json.dumps(document))
 
 

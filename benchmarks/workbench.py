@@ -36,7 +36,7 @@ from app.panels.image_filter import ImageFilter
 from app.storage.coco_import import stage_coco
 from app.storage.project import Project
 from app.storage.settings import Settings
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
 MODEL = "0123456789ab"
 PREDICTIONS = 100
@@ -179,7 +179,7 @@ def write_crowd(folder: Path) -> Path:
              "keypoints": keypoints, "num_keypoints": 17}
         )  # fmt: skip
     images = [{"id": 1, "file_name": photo.name, "width": 1920, "height": 1080}]
-    content = {"images": images, "annotations": people, "categories": [load_skeleton().coco_category()]}
+    content = {"images": images, "annotations": people, "categories": [coco17().coco_category()]}
     labels = folder / "crowd.json"
     labels.write_text(json.dumps(content))
     return labels

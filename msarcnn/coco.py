@@ -45,6 +45,7 @@ from msarcnn.coco_records import (
     ReadLog,
     locate,
 )
+from msarcnn.skeleton import Skeleton
 
 __all__ = [
     "CocoDataset",
@@ -82,6 +83,7 @@ class CocoDataset(msgspec.Struct):
         others: Annotations of other categories, in file order; only their ids are checked.
         quarantined: Records that cannot be used, with reasons.
         notes: What was repaired or is odd, one note a kind of thing.
+        skeleton: The joints of its people, in the order of their keypoints here.
     """
 
     path: Path
@@ -93,6 +95,7 @@ class CocoDataset(msgspec.Struct):
     others: list[CocoOther]
     quarantined: list[Quarantined]
     notes: list[Note]
+    skeleton: Skeleton
 
     @property
     def person(self) -> PersonCategory | None:
@@ -140,6 +143,7 @@ def read_coco(
         CocoQuestionError: when it leaves open who is a person, or in which order joints stand.
         DuplicateIdError: when two records of a kind have the same id.
     """
+    reading = reading or Reading()
     top = _top_level(path)
     log = ReadLog(path, keep_raw)
     raw_images = _records(path, top, "images", log, required=True)
@@ -149,7 +153,7 @@ def read_coco(
     annotations = read_annotations(path, raw_annotations, log)
     used = Counter(one.fields.category_id for one in annotations)
     posed = Counter(one.fields.category_id for one in annotations if one.is_posed)
-    people = people_categories(path, categories, used, posed, reading or Reading(), log)
+    people = people_categories(path, categories, used, posed, reading, log)
     images = read_images(path, raw_images, log)
     if raw_images and not any(map(fits_64_bits, images)):
         first = log.quarantined[-len(raw_images)]
@@ -168,6 +172,7 @@ def read_coco(
         others=reader.others,
         quarantined=sorted(log.quarantined, key=lambda one: (one.section == "annotations", one.index)),
         notes=log.notes(),
+        skeleton=reading.skeleton,
     )
 
 

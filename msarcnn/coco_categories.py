@@ -10,7 +10,7 @@ import msgspec
 from msarcnn.coco_records import CocoError, PersonCategory, ReadLog
 from msarcnn.joint_names import is_animals_joint, joint_named, joint_order, own_order
 from msarcnn.person_names import is_person_name, is_thing_name
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import Skeleton, coco17
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -18,11 +18,17 @@ class Reading(msgspec.Struct, frozen=True):
 
     Attributes:
         people: Names of the categories that are people; empty: by their names and joints.
-        coco_order: Joints whose names are not understood stand in COCO's order.
+        coco_order: Joints whose names are not understood stand in the skeleton's order.
+        skeleton: The joints that people have here.
     """
 
     people: tuple[str, ...] = ()
     coco_order: bool = False
+    skeleton: Skeleton = msgspec.field(default_factory=coco17)
+
+    def with_people(self, *names: str) -> "Reading":
+        """The same, with these categories as people."""
+        return msgspec.structs.replace(self, people=names)
 
 
 class CocoQuestionError(CocoError):
@@ -91,8 +97,8 @@ def people_categories(
             raise CocoError(path, "categories", f"has none called {missing[0]!r}", f"choose among: {listed}")
         chosen = [one for one in categories.values() if one.name in reading.people]
     else:
-        chosen = [one for one in categories.values() if is_people(one)]
-        _check_the_others(path, categories, chosen, used, posed, log)
+        chosen = [one for one in categories.values() if is_people(one, reading.skeleton)]
+        _check_the_others(path, categories, chosen, used, posed, reading, log)
     # A category that nobody uses, as Roboflow's root, is not asked about its joints.
     in_use = [one for one in chosen if used.get(one.id)] or chosen
     people = [_person_category(path, one, reading, log) for one in in_use]
@@ -103,15 +109,15 @@ def people_categories(
     return tuple(people)
 
 
-def is_people(category: Category) -> bool:
+def is_people(category: Category, skeleton: Skeleton) -> bool:
     """Whether a category's annotations are people, by its name or by its joints."""
     if is_person_name(category.name):
         return True
-    return not _is_thing(category) and _has_the_joints(category)
+    return not _is_thing(category) and _has_the_joints(category, skeleton)
 
 
-def _has_the_joints(category: Category) -> bool:
-    return joint_order(category.keypoints or ()) is not None
+def _has_the_joints(category: Category, skeleton: Skeleton) -> bool:
+    return joint_order(category.keypoints or (), skeleton) is not None
 
 
 def _is_thing(category: Category) -> bool:
@@ -125,6 +131,7 @@ def _check_the_others(
     chosen: list[Category],
     used: Mapping[int, int],
     posed: Mapping[int, int],
+    reading: Reading,
     log: ReadLog,
 ) -> None:
     """Sees to it that nobody is hidden without a word.
@@ -136,15 +143,18 @@ def _check_the_others(
     for one in chosen:
         if used.get(one.id) and not is_person_name(one.name):
             log.note(f"{one.name or one.id} is taken to be people, since it has their joints", "categories")
+    skeleton = reading.skeleton
     doubtful = [
         one
         for key, one in categories.items()
-        if used.get(key) and one not in chosen and not _is_thing(one) and joint_named(one.name) is None
+        if used.get(key) and one not in chosen and not _is_thing(one) and joint_named(one.name, skeleton) is None
     ]
     sure = [one.name for one in chosen if used.get(one.id)]
     asked = [one for one in doubtful if posed.get(one.id)] if chosen else doubtful
     # "Eagle" may be a pose of yoga: what has people's joints is not another thing without a word.
-    alike = [one for one in categories.values() if posed.get(one.id) and one not in chosen and _has_the_joints(one)]
+    alike = [
+        one for one in categories.values() if posed.get(one.id) and one not in chosen and _has_the_joints(one, skeleton)
+    ]
     strange = [one for one in alike if _is_thing(one)]
     if strange and any(used.get(one.id) and is_person_name(one.name) for one in chosen):
         names = ", ".join(f"{one.name} ({used[one.id]})" for one in strange)
@@ -158,13 +168,13 @@ def _check_the_others(
             text = f"nobody is labelled as {names}; taken as other things than people: {listed}"
             log.note(text, "categories", warns=True)
         return
-    choices = [(", ".join([*sure, one.name]), Reading((*sure, one.name))) for one in asked if one.name]
+    choices = [(", ".join([*sure, one.name]), reading.with_people(*sure, one.name)) for one in asked if one.name]
     if len(choices) > 1:
-        choices.append(("All of them", Reading((*sure, *(one.name for one in asked if one.name)))))
+        choices.append(("All of them", reading.with_people(*sure, *(one.name for one in asked if one.name))))
     cure = f"say it with {_options([*sure, 'NAME'])}"
     if chosen:
         people = sure or [one.name for one in chosen]
-        choices.append((f"Only {', '.join(people)}", Reading(tuple(people))))
+        choices.append((f"Only {', '.join(people)}", reading.with_people(*people)))
         cure += f", or with {_options(people)} that they are none"
     raise CocoQuestionError(
         path,
@@ -182,17 +192,17 @@ def _options(people: list[str]) -> str:
 
 def _person_category(path: Path, category: Category, reading: Reading, log: ReadLog) -> PersonCategory:
     names = tuple(category.keypoints or ())
-    own = load_skeleton().keypoints
+    skeleton, own = reading.skeleton, reading.skeleton.keypoints
     if not any(name.strip() for name in names) and len(names) in (0, len(own)):
-        return PersonCategory(category.id, category.name, (), own_order())
-    order = joint_order(names)
+        return PersonCategory(category.id, category.name, (), own_order(skeleton))
+    order = joint_order(names, skeleton)
     if order is None:
         if not (reading.coco_order and len(names) == len(own)):
             raise _unknown_joints(path, category, reading)
         log.note(f"the joints of {category.name} are taken to be in COCO's order, as was said", "categories")
-        return PersonCategory(category.id, category.name, names, own_order())
+        return PersonCategory(category.id, category.name, names, own_order(skeleton))
     absent = [joint for joint, place in zip(own, order.places, strict=True) if place is None]
-    unknown = [name for name in names if joint_named(name) is None]
+    unknown = [name for name in names if joint_named(name, skeleton) is None]
     if absent:
         text = f"{category.name} has no {', '.join(absent)}: these joints stay not labelled, and are not exported there"
         log.note(text, "categories", warns=True)
@@ -204,14 +214,14 @@ def _person_category(path: Path, category: Category, reading: Reading, log: Read
 
 
 def _unknown_joints(path: Path, category: Category, reading: Reading) -> CocoQuestionError:
-    own = load_skeleton().keypoints
+    own = reading.skeleton.keypoints
     names = ", ".join((category.keypoints or ())[:6])
     fits = len(category.keypoints or ()) == len(own)
     cure = f"name them as COCO does ({', '.join(own[:3])}, ...)"
     choices: tuple[tuple[str, Reading], ...] = ()
     if fits:
         cure += ", or say --joints-in-coco-order if that is their order"
-        choices = (("They are in COCO's order", Reading(reading.people, coco_order=True)),)
+        choices = (("They are in COCO's order", msgspec.structs.replace(reading, coco_order=True)),)
     reason = (
         f"has {len(category.keypoints or ())} joints of {category.name} in an order that is not known: {names}, ..."
     )

@@ -17,7 +17,7 @@ from msarcnn.config import ModelConfig, TrainConfig
 from msarcnn.images import ImageError, Photo
 from msarcnn.reading_notes import ReadingNote, reading_notes
 from msarcnn.roi_heads import Target
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import Skeleton
 
 
 @dataclass(frozen=True)
@@ -123,7 +123,7 @@ def _labelled_image(
         )
     singles = [person for person in people if not person.iscrowd]
     ignored = [person.bbox for person in people if person.iscrowd] + _unknown_regions(image, lost)
-    count = len(load_skeleton().keypoints)
+    count = len(data.skeleton.keypoints)
     return LabelledImage(
         image.id,
         roots[image.image_root],
@@ -231,7 +231,8 @@ def ground_truth(data: CocoDataset, image_ids: Collection[int] | None = None) ->
     # pycocotools keeps one of two annotations with the same id, and takes 0 for no match.
     first_free = max((person.index + 1 for person in people), default=0) + 1
     regions = [(image.id, region) for image in images for region in _unknown_regions(image, image.id in lost)]
-    annotations += [_ignored(key, *region) for key, region in enumerate(regions, start=first_free)]
+    joints = len(data.skeleton.keypoints)
+    annotations += [_ignored(key, *region, joints) for key, region in enumerate(regions, start=first_free)]
     return {
         "images": [{"id": i.id, "width": i.width, "height": i.height, "file_name": i.file_name} for i in images],
         "annotations": annotations,
@@ -239,7 +240,7 @@ def ground_truth(data: CocoDataset, image_ids: Collection[int] | None = None) ->
     }
 
 
-def _ignored(key: int, image_id: int, region: Sequence[float]) -> dict[str, Any]:
+def _ignored(key: int, image_id: int, region: Sequence[float], joints: int) -> dict[str, Any]:
     return {
         "id": key,
         "image_id": image_id,
@@ -248,7 +249,7 @@ def _ignored(key: int, image_id: int, region: Sequence[float]) -> dict[str, Any]
         "area": region[2] * region[3],
         "iscrowd": 1,
         "num_keypoints": 0,
-        "keypoints": [0.0] * (3 * len(load_skeleton().keypoints)),
+        "keypoints": [0.0] * (3 * joints),
     }
 
 
@@ -283,13 +284,15 @@ class StepSampler:
 class PoseDataset(Dataset[Sample]):
     """Augmented samples, addressed by (step, image index): the same pair always gives the same sample."""
 
-    def __init__(self, images: list[LabelledImage], config: TrainConfig, model: ModelConfig) -> None:
+    def __init__(
+        self, images: list[LabelledImage], config: TrainConfig, model: ModelConfig, skeleton: Skeleton
+    ) -> None:
         self.images = images
         self.config = config
         base = model.min_size
         self.sizes = config.sizes or tuple(sorted({round(base * factor) for factor in (0.8, 0.9, 1.0, 1.1, 1.2)}))
         self.max_ratio = model.max_size / model.min_size
-        self.flip = torch.tensor(load_skeleton().flip_permutation)
+        self.flip = torch.tensor(skeleton.flip_permutation)
 
     def __getitem__(self, item: tuple[int, int]) -> Sample:
         step, index = item

@@ -22,6 +22,7 @@ from typing import Any
 import numpy as np
 
 from msarcnn.oks import box_coverage, box_overlaps, oks_terms
+from msarcnn.skeleton import coco17
 
 ACTIONS = ("accept", "delete", "draw", "adjust", "move", "visibility")
 SHOWN_SCORE = 0.5
@@ -54,13 +55,14 @@ class Shown:
 
 @dataclass
 class Effort:
-    """Sums over images; `figures` makes them means.
+    """Sums over images; `figures` makes them means. sigmas: the skeleton's, K of them.
 
     corrections holds a person's number of corrections to each of CORRECTION_TARGETS; posed counts the people with
     labelled joints, untouched those of them who were found and needed nothing; by_image are the actions on each image
     and those from nothing.
     """
 
+    sigmas: Sequence[float] = field(default_factory=lambda: coco17().sigmas)
     images: int = 0
     people: int = 0
     posed: int = 0
@@ -113,7 +115,7 @@ class Effort:
                 counts["visibility"] = int((keypoints[:, 2] == 1).sum())
                 terms = np.zeros(len(keypoints))
             else:
-                terms = oks_terms(pose[0], keypoints, person["area"])
+                terms = oks_terms(pose[0], keypoints, person["area"], self.sigmas)
                 counts += joint_actions(terms, pose[1], keypoints[:, 2])
             self.corrections.append(corrections_needed(terms[keypoints[:, 2] > 0]))
         self.posed += posed

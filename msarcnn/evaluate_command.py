@@ -26,7 +26,6 @@ from msarcnn.model import Features
 from msarcnn.predictor import Predictor
 from msarcnn.reading_notes import reading_notes, why_nobody
 from msarcnn.results import read_results
-from msarcnn.skeleton import load_skeleton
 
 Report = Callable[[int, int, float], None]
 """Called after every image with (done, total, seconds left)."""
@@ -74,7 +73,7 @@ def evaluate_model(
     predictor = Predictor.load_for(model, device, notes.append)
     problems: list[str] = []
     started, results = time.monotonic(), []
-    effort, people = Effort(), _people_by_image(truth)
+    effort, people = Effort(data.skeleton.sigmas), _people_by_image(truth)
     chosen = labelled_images(data, [images])
 
     def take(result: ImageResult) -> None:
@@ -95,7 +94,9 @@ def evaluate_model(
             take(result)
     if problems and not results:
         raise DataError(f"none of the {len(chosen)} images could be read; the first: {problems[0]}")
-    figures: dict[str, dict[str, Any]] = dict(evaluate_results(truth, to_coco_results(results)))
+    figures: dict[str, dict[str, Any]] = dict(
+        evaluate_results(truth, to_coco_results(results), sigmas=data.skeleton.sigmas)
+    )
     if shown_score is not None:
         figures["effort"] = effort.figures()
     return Judged(figures, notes + problems)
@@ -116,17 +117,20 @@ def evaluate_predictions(
     problems = _notes(data, truth)
     results = read_results(predictions, data)
     problems += results.problems
-    figures: dict[str, dict[str, Any]] = dict(evaluate_results(truth, results.entries, results.kinds))
+    figures: dict[str, dict[str, Any]] = dict(
+        evaluate_results(truth, results.entries, results.kinds, data.skeleton.sigmas)
+    )
     if shown_score is not None and len(results.kinds) < len(KINDS):
         problems.append(f"{predictions}: no effort figures, which need boxes and keypoints")
     elif shown_score is not None:
-        effort, people = Effort(), _people_by_image(truth)
+        effort, people = Effort(data.skeleton.sigmas), _people_by_image(truth)
         shown: dict[int, list[dict[str, Any]]] = defaultdict(list)
         for entry in results.entries:
             if entry.get("box_score", entry["score"]) >= shown_score:
                 shown[entry["image_id"]].append(entry)
         for image in truth["images"]:
-            effort.add(people[image["id"]], _shown_entries(shown[image["id"]]), None)
+            found = _shown_entries(shown[image["id"]], len(data.skeleton.keypoints))
+            effort.add(people[image["id"]], found, None)
         figures["effort"] = effort.figures()
     return Judged(figures, problems)
 
@@ -164,9 +168,8 @@ def _shown(result: ImageResult, score: float, threshold: float) -> Shown:
     return Shown(chosen.boxes, chosen.keypoints, chosen.confidences >= threshold)
 
 
-def _shown_entries(entries: list[dict[str, Any]]) -> Shown:
+def _shown_entries(entries: list[dict[str, Any]], count: int) -> Shown:
     """Results from elsewhere: a joint is visible unless its own score says that it is more likely wrong."""
-    count = len(load_skeleton().keypoints)
     boxes = np.array([entry["bbox"] for entry in entries], dtype=float).reshape(-1, 4)
     points = np.array([entry["keypoints"] for entry in entries], dtype=float).reshape(-1, count, 3)
     scores = [entry.get("keypoint_scores", [1.0] * count) for entry in entries]

@@ -138,7 +138,10 @@ def to_coco_results(results: Iterable[ImageResult]) -> list[dict[str, Any]]:
 
 
 def evaluate_results(
-    ground_truth: dict[str, Any], results: Sequence[dict[str, Any]], kinds: Collection[str] = KINDS
+    ground_truth: dict[str, Any],
+    results: Sequence[dict[str, Any]],
+    kinds: Collection[str] = KINDS,
+    sigmas: Sequence[float] | None = None,
 ) -> dict[str, dict[str, float]]:
     """COCO's figures for the person category.
 
@@ -146,6 +149,7 @@ def evaluate_results(
         ground_truth: A COCO keypoint dataset (images, annotations of category 1, categories).
         results: Entries in COCO's results format; boxes are ranked by `box_score` where an entry has one.
         kinds: What to judge; every entry must have it.
+        sigmas: The skeleton's, K of them; COCO's by default.
 
     Returns:
         {"keypoints": ten figures, "bbox": six}, or those of `kinds`. A figure without any ground truth is -1, as
@@ -157,15 +161,17 @@ def evaluate_results(
         truth.createIndex()
         figures = {}
         if "keypoints" in kinds:
-            figures["keypoints"] = _run(truth, results, "keypoints", KEYPOINT_FIGURES)
+            figures["keypoints"] = _run(truth, results, "keypoints", KEYPOINT_FIGURES, sigmas)
         if "bbox" in kinds:
             # Annotations of detection-only images count for the boxes, though they have no keypoints.
             ranked = [{**entry, "score": entry.get("box_score", entry["score"])} for entry in results]
-            figures["bbox"] = _run(truth, ranked, "bbox", BOX_FIGURES)
+            figures["bbox"] = _run(truth, ranked, "bbox", BOX_FIGURES, None)
     return figures
 
 
-def _run(truth: COCO, results: Sequence[dict[str, Any]], kind: str, names: tuple[str, ...]) -> dict[str, float]:
+def _run(
+    truth: COCO, results: Sequence[dict[str, Any]], kind: str, names: tuple[str, ...], sigmas: Sequence[float] | None
+) -> dict[str, float]:
     if not results:
         # pycocotools cannot load an empty list of results; nothing found is an AP of 0.
         has_truth = any(is_judged(annotation, kind) for annotation in truth.dataset["annotations"])
@@ -174,6 +180,8 @@ def _run(truth: COCO, results: Sequence[dict[str, Any]], kind: str, names: tuple
     entries = [{k: v for k, v in entry.items() if k in ("image_id", "category_id", "score", kind)} for entry in results]
     evaluation = COCOeval(truth, truth.loadRes(entries), kind)
     evaluation.params.catIds = [PERSON_CATEGORY]
+    if sigmas is not None:
+        evaluation.params.kpt_oks_sigmas = np.array(sigmas)
     evaluation.evaluate()
     evaluation.accumulate()
     evaluation.summarize()

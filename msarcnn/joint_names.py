@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import msgspec
 
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import Skeleton
 
 T = TypeVar("T")
 
@@ -53,13 +53,13 @@ class JointOrder(msgspec.Struct, frozen=True):
         return written
 
 
-def own_order() -> JointOrder:
-    """The skeleton's own order, COCO's."""
-    count = len(load_skeleton().keypoints)
+def own_order(skeleton: Skeleton) -> JointOrder:
+    """The skeleton's own order."""
+    count = len(skeleton.keypoints)
     return JointOrder(tuple(range(count)), count)
 
 
-def joint_named(name: str) -> str | None:
+def joint_named(name: str, skeleton: Skeleton) -> str | None:
     """The skeleton's name for a joint ("rightEye", "eye_right", "r_eye", "RIGHT EYE" are one); None if unknown."""
     words = [word for word in _words(name) if word not in _NOISE]
     if len(words) == 1 and (match := _RUN_TOGETHER.fullmatch(words[0])):
@@ -69,7 +69,7 @@ def joint_named(name: str) -> str | None:
     if len(parts) != 1 or len(sides) + len(parts) != len(words):
         return None
     meant = "_".join([*sides, *parts])
-    return meant if meant in load_skeleton().keypoints else None
+    return meant if meant in skeleton.keypoints else None
 
 
 def is_animals_joint(name: str) -> bool:
@@ -81,14 +81,14 @@ def _words(name: str) -> list[str]:
     return [word.lower() for word in _WORD_ENDS.split(name.strip()) if word]
 
 
-def joint_order(names: Sequence[str]) -> JointOrder | None:
+def joint_order(names: Sequence[str], skeleton: Skeleton) -> JointOrder | None:
     """The order of a file's joints by their names; None when it is not understood, so that nobody guesses.
 
     Understood is a list in which at least eight names are joints of the skeleton, and none of them comes twice.
     """
-    meant = [joint_named(name) for name in names]
+    meant = [joint_named(name, skeleton) for name in names]
     known = [joint for joint in meant if joint is not None]
     if len(known) < FEWEST_JOINTS or len(known) != len(set(known)):
         return None
-    places = tuple(meant.index(joint) if joint in known else None for joint in load_skeleton().keypoints)
+    places = tuple(meant.index(joint) if joint in known else None for joint in skeleton.keypoints)
     return JointOrder(places, len(names))

@@ -4,21 +4,20 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from msarcnn.skeleton import load_skeleton
 
-
-def oks_terms(points: np.ndarray, truth: np.ndarray, area: float) -> np.ndarray:
+def oks_terms(points: np.ndarray, truth: np.ndarray, area: float, sigmas: Sequence[float]) -> np.ndarray:
     """Every joint's own term of the OKS, exp(-d^2 / (2 s^2 k^2)) with s^2 the area and k twice COCO's sigma.
 
     Args:
         points: [K, 2] x, y in pixels.
         truth: [K, 3] the labelled joints; their visibility is not looked at.
         area: The person's area in pixels; below 1 it counts as 1.
+        sigmas: K, the skeleton's.
 
     Returns:
         [K] in 0..1, 1 at the label.
     """
-    variances = (2 * np.array(load_skeleton().sigmas)) ** 2
+    variances = (2 * np.array(sigmas)) ** 2
     distance = ((points - truth[:, :2]) ** 2).sum(axis=1)
     terms: np.ndarray = np.exp(-distance / (2 * max(area, 1.0) * variances))
     return terms

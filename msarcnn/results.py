@@ -15,6 +15,7 @@ import msgspec
 from msarcnn.coco import CocoDataset, CocoImage, PersonCategory
 from msarcnn.dataset import PERSON_CATEGORY, DataError
 from msarcnn.joint_names import JointOrder, joint_order, own_order
+from msarcnn.skeleton import Skeleton
 
 
 class _Entry(msgspec.Struct):
@@ -72,7 +73,7 @@ def read_results(path: Path, data: CocoDataset) -> Results:
     known = {image.id for image in data.images}
     entries = []
     for index, entry in people:
-        order = _order(entry, categories.get(entry.category_id or 0, data.person))
+        order = _order(entry, categories.get(entry.category_id or 0, data.person), data.skeleton)
         fault = "names its keypoints in a way that is not known" if order is None else _fault(entry, known, order.count)
         if order is None or fault:
             raise DataError(f"{path}: entry {index} {fault}")
@@ -80,11 +81,11 @@ def read_results(path: Path, data: CocoDataset) -> Results:
     return Results(entries, _kinds(path, [entry for _, entry in people], problems), problems)
 
 
-def _order(entry: _Entry, category: PersonCategory | None) -> JointOrder | None:
+def _order(entry: _Entry, category: PersonCategory | None, skeleton: Skeleton) -> JointOrder | None:
     """Where the skeleton's joints stand in an entry: by its own names, else its category's; None if not understood."""
     if entry.keypoint_names:
-        return joint_order(entry.keypoint_names)
-    return category.order if category else own_order()
+        return joint_order(entry.keypoint_names, skeleton)
+    return category.order if category else own_order(skeleton)
 
 
 def _called(data: CocoDataset) -> str:

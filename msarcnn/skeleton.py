@@ -60,7 +60,12 @@ class Skeleton(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         }
 
 
+def load_skeleton(path: Path) -> Skeleton:
+    """Reads a skeleton file. Raises msgspec.ValidationError on a malformed one."""
+    return msgspec.json.decode(path.read_bytes(), type=Skeleton)
+
+
 @cache
-def load_skeleton(path: Path | None = None) -> Skeleton:
-    """Reads a skeleton file; COCO-17 by default. Raises msgspec.ValidationError on a malformed one."""
-    return msgspec.json.decode((path or resource_path("skeletons", "coco17.json")).read_bytes(), type=Skeleton)
+def coco17() -> Skeleton:
+    """COCO's 17 joints: what is meant where nobody says otherwise."""
+    return load_skeleton(resource_path("skeletons", "coco17.json"))

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 
 from msarcnn.atomic_files import write_json_atomic
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 from msarcnn.synthetic_figure import Figure, random_figure, view
 from msarcnn.synthetic_render import NOBODY, Canvas, Capsule, Paint
 
@@ -220,7 +220,7 @@ def write_dataset(folder: Path, images: int, seed: int = 0, size: tuple[int, int
         "licenses": [],
         "images": entries,
         "annotations": annotations,
-        "categories": [load_skeleton().coco_category()],
+        "categories": [coco17().coco_category()],
     }
     path = folder / "annotations.json"
     write_json_atomic(path, msgspec.json.format(msgspec.json.encode(document), indent=1))

@@ -24,7 +24,7 @@ from msarcnn.evaluation import ImageResult, encoded_results, evaluate_results, p
 from msarcnn.model import Features
 from msarcnn.oks import oks_terms
 from msarcnn.predictor import Predictor
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
 Truth = dict[str, Any]
 Results = list[dict[str, Any]]
@@ -109,7 +109,7 @@ class Analysis:
             poses = self.predictor.estimate(features, corners(people))
             for person, points in zip(people, poses.keypoints, strict=True):
                 labels = np.array(person["keypoints"], dtype=float).reshape(-1, 3)
-                terms = oks_terms(points, labels, person["area"])
+                terms = oks_terms(points, labels, person["area"], coco17().sigmas)
                 for name, joints in JOINT_GROUPS.items():
                     good[name] += [bool(terms[k] >= 0.5) for k in joints if labels[k, 2] > 0]
         return {name: float(np.mean(values)) for name, values in good.items()}
@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--resample", type=int, metavar="DRAWS")
     parser.add_argument("--against", help="name or file of a second model, with --resample")
     options = parser.parse_args()
-    assert len(load_skeleton().keypoints) == 17, "the groups of joints are COCO's"
+    assert len(coco17().keypoints) == 17, "the groups of joints are COCO's"
     data = read_coco(options.annotations, keep_raw=False)
     images = labelled_images(data, [options.images])
     predictor = Predictor.load(options.model)

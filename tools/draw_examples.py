@@ -26,11 +26,11 @@ from msarcnn.effort import SHOWN_SCORE, match_people
 from msarcnn.evaluation import ImageResult, predict_images
 from msarcnn.oks import oks_terms
 from msarcnn.predictor import Predictor
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
 PANEL, CAPTION, SCALE = (440, 340), 26, 2
 PAPER, SILHOUETTE, INK = "#ffffff", "#d9dce1", "#20242c"
-SKELETON = load_skeleton()
+SKELETON = coco17()
 COLORS = {**SKELETON.colors, "c": "#8c8200"}
 """The skeleton's, with a centre that can be seen on white."""
 
@@ -56,7 +56,7 @@ def example(people: list[dict[str, Any]], result: ImageResult) -> Example:
     similarities = [0.0] * len(posed)
     for index, box in matches.items():
         labels = np.array(posed[index]["keypoints"], dtype=float).reshape(-1, 3)
-        terms = oks_terms(found.keypoints[box], labels, posed[index]["area"])
+        terms = oks_terms(found.keypoints[box], labels, posed[index]["area"], SKELETON.sigmas)
         similarities[index] = float(terms[labels[:, 2] > 0].mean())
     return Example(people, found, float(np.mean(similarities)), len(matches))
 

@@ -26,7 +26,7 @@ from app import application as program
 from app.document.records import ImageRecord
 from app.main_window import MainWindow
 from msarcnn.resources import resource_path
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 from msarcnn.synthetic import make_scene
 
 SECONDS = 60.0
@@ -198,7 +198,7 @@ def write_crowd(folder: Path) -> Path:
     content = {
         "images": [{"id": 1, "file_name": "crowd.png", "width": canvas.shape[1], "height": canvas.shape[0]}],
         "annotations": annotations,
-        "categories": [load_skeleton().coco_category()],
+        "categories": [coco17().coco_category()],
     }
     path = folder / "crowd.json"
     path.write_text(json.dumps(content))

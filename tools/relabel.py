@@ -32,7 +32,7 @@ from msarcnn.atomic_files import write_json_atomic
 from msarcnn.images import load_image
 from msarcnn.oks import box_coverage, box_overlaps
 from msarcnn.predictor import Predictor
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
 AGREE = 0.05
 """Share of a box's longer side within which two looks of one model agree."""
@@ -48,7 +48,7 @@ PART_COVERAGE = 0.7
 CONFIRMED, UNSURE, DISPUTED, PROPOSED = 1.0, 0.7, 0.3, 0.3
 """Weights of joints."""
 
-FLIP = list(load_skeleton().flip_permutation)
+FLIP = list(coco17().flip_permutation)
 JOINTS = len(FLIP)
 
 

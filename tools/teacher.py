@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
 
 class Teacher:
@@ -24,7 +24,7 @@ class Teacher:
         self._interpreter.allocate_tensors()
         self._input = self._interpreter.get_input_details()[0]
         self._output = self._interpreter.get_output_details()[0]["index"]
-        self._flip = list(load_skeleton().flip_permutation)
+        self._flip = list(coco17().flip_permutation)
 
     def keypoints(self, pixels: np.ndarray, box: np.ndarray, margin: float = 1.25) -> np.ndarray:
         """The joints in a square crop whose side is `margin` times the box's longer one.

@@ -143,9 +143,11 @@ class Session(QObject):
         """
         self.close()
 
+        skeleton = self.skeleton
+
         def open_or_create() -> Project:
             path.parent.mkdir(parents=True, exist_ok=True)
-            return Project.open(path, read_only) if path.exists() else Project.create(path)
+            return Project.open(path, read_only, skeleton) if path.exists() else Project.create(path, skeleton)
 
         store = self._opening = ProjectStore(open_or_create, self, places.data_folder() / "unsaved")
         store.open_failed.connect(lambda error: self._failed(store, error))

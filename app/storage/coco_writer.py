@@ -28,6 +28,7 @@ from app.storage.export_plan import (
     merge_headers,
     orders_of_joints,
 )
+from app.storage.project_skeleton import read_skeleton
 from app.storage.rows import person_from_json
 from app.storage.snapshot import CONDITIONS, FINISHED, Only
 from app.storage.staging import LOST_LABELS
@@ -76,7 +77,8 @@ class CocoWriter:
         self.skipped: list[str] = []
         self._connection = connection
         self._sources = sources
-        self._plan = merge_headers(sources)
+        self._skeleton = read_skeleton(connection)
+        self._plan = merge_headers(sources, self._skeleton)
         self._by_itself = source is not None
         self._everything = only == "all" and purpose == "export"
         self._choice = CONDITIONS[only]
@@ -280,7 +282,7 @@ class CocoWriter:
         people = self._connection.execute(
             "SELECT id, image_id, data FROM person WHERE source_id IS NULL AND deleted = 0 ORDER BY id"
         )
-        order = orders_of_joints(self._plan.header).get(category, own_order())
+        order = orders_of_joints(self._plan.header, self._skeleton).get(category, own_order(self._skeleton))
         for person_key, image, data in people:
             self._advance()
             if image in self._written:
@@ -301,6 +303,7 @@ class CocoWriter:
             "AND (image_id IS NOT NULL OR ?) AND reason != ? AND NOT ? ORDER BY position",
             (source.key, self._everything, LOST_LABELS, self._training),
         )
+        own = own_order(self._skeleton)
         for _, is_person, image, raw, key, data, imported in heapq.merge(people, others, key=lambda row: row[0]):
             self._advance()
             if image is not None and image not in self._written:
@@ -315,7 +318,7 @@ class CocoWriter:
             text = raw
             if is_person and data is not None:
                 before, after = read_person(key, None, imported, raw), person_from_json(key, data, raw)
-                order = source.orders.get(ids.category_id, own_order())
+                order = source.orders.get(ids.category_id, own)
                 text = edited_raw(raw, before, after, order, source.scales.get(ids.image_id, _NO_SCALE))
             if places := source.places.get(ids.category_id):
                 text = reordered(text, places)

@@ -6,9 +6,10 @@ from typing import Any
 
 import msgspec
 
+from app.storage.project_skeleton import read_skeleton
 from msarcnn.coco_categories import Category
 from msarcnn.joint_names import JointOrder, joint_named, joint_order, own_order
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import Skeleton
 
 _SECTIONS = ("info", "images", "annotations", "categories")
 
@@ -70,6 +71,7 @@ def read_sources(connection: sqlite3.Connection, only: int | None) -> list[Sourc
         "WHERE ?1 IS NULL OR id = ?1 ORDER BY id",
         (only,),
     )
+    skeleton = read_skeleton(connection)
     sources = [
         Source(
             key,
@@ -83,14 +85,14 @@ def read_sources(connection: sqlite3.Connection, only: int | None) -> list[Sourc
         for key, name, header, layout, category, max_image, max_annotation in rows
     ]
     for source in sources:
-        source.orders = orders_of_joints(source.header)
+        source.orders = orders_of_joints(source.header, skeleton)
     return sources
 
 
-def orders_of_joints(header: Fields) -> dict[int, JointOrder]:
+def orders_of_joints(header: Fields, skeleton: Skeleton) -> dict[int, JointOrder]:
     """How the joints of each category stand; one whose names say nothing has the skeleton's own order."""
     records = _records(header.get("categories"))
-    return {_id(record): joint_order(_joint_names(record)) or own_order() for record in records}
+    return {_id(record): joint_order(_joint_names(record), skeleton) or own_order(skeleton) for record in records}
 
 
 def categories_of(header: Fields) -> list[Category]:
@@ -116,21 +118,26 @@ class Plan:
         header: Top-level fields but images and annotations.
         layout: All top-level names, in order.
         category_id: The category of people made here; None when there is none.
+        skeleton: The project's.
         notes: Sentences about what did not fit together.
     """
 
     header: Fields
     layout: list[str]
     category_id: int | None
+    skeleton: Skeleton
     notes: list[str] = field(default_factory=list)
 
 
-def merge_headers(sources: list[Source]) -> Plan:
-    """Merges the sources' headers and fills their category and licence maps; a single one stays as it is."""
+def merge_headers(sources: list[Source], skeleton: Skeleton) -> Plan:
+    """Merges the sources' headers and fills their category and licence maps; a single one stays as it is.
+
+    skeleton: The project's.
+    """
     if not sources:
         info = _raw({"description": "Human poses, labelled with MSA R-CNN"})
-        return Plan({"info": info}, list(_SECTIONS), None)
-    plan = Plan(dict(sources[0].header), list(sources[0].layout), None)
+        return Plan({"info": info}, list(_SECTIONS), None, skeleton)
+    plan = Plan(dict(sources[0].header), list(sources[0].layout), None, skeleton)
     for source in sources[1:]:
         source.categories = _merge_records(plan, source, "categories")
         source.licenses = _merge_records(plan, source, "licenses")
@@ -140,9 +147,9 @@ def merge_headers(sources: list[Source]) -> Plan:
             elif name not in plan.layout:
                 plan.layout.append(name)
     people = [one.categories.get(one.category_id, one.category_id) for one in sources if one.category_id is not None]
-    orders = orders_of_joints(plan.header)
+    orders = orders_of_joints(plan.header, skeleton)
     # The first that takes all joints of somebody new.
-    whole = (key for key in people if None not in orders.get(key, own_order()).places)
+    whole = (key for key in people if None not in orders.get(key, own_order(skeleton)).places)
     plan.category_id = next(whole, next(iter(people), None))
     return plan
 
@@ -167,8 +174,8 @@ def keep_people_only(plan: Plan, people: set[int]) -> None:
     kept = [record for record in _records(plan.header.get("categories")) if _id(record) in people]
     for record in kept:
         record["name"] = _raw("person")
-        if not joint_order(_joint_names(record)):
-            record.update(_skeleton_fields())
+        if not joint_order(_joint_names(record), plan.skeleton):
+            record.update(_skeleton_fields(plan.skeleton))
     plan.header["categories"] = _raw(kept)
 
 
@@ -181,13 +188,13 @@ def _merge_records(plan: Plan, source: Source, section: str) -> dict[int, int]:
     mine: list[Fields] = _records(plan.header.get(section))
     has_joints = section == "categories"
     names = {_name(record) for record in mine}
-    known = {_meaning(record, has_joints): record for record in reversed(mine)}
+    known = {_meaning(record, has_joints, plan.skeleton): record for record in reversed(mine)}
     ids = IdAllocator(max(map(_id, mine), default=0))
     for one in mine:
         ids.claim(_id(one))
     changed: dict[int, int] = {}
     for record in _records(source.header.get(section)):
-        old, meaning = _id(record), _meaning(record, has_joints)
+        old, meaning = _id(record), _meaning(record, has_joints, plan.skeleton)
         kept = known.get(meaning)
         if kept is None:
             kept = known[meaning] = {**record, "id": _raw(ids.claim(old))}
@@ -200,8 +207,8 @@ def _merge_records(plan: Plan, source: Source, section: str) -> dict[int, int]:
             names.add(_name(record))
         elif has_joints:
             if _joint_names(record) and not _joint_names(kept):
-                kept.update(_skeleton_fields())
-            here, there = _joints(kept), _joints(record)
+                kept.update(_skeleton_fields(plan.skeleton))
+            here, there = _joints(kept, plan.skeleton), _joints(record, plan.skeleton)
             if here != there:
                 source.places[old] = tuple(map(there.index, here))
         if _id(kept) != old:
@@ -212,24 +219,29 @@ def _merge_records(plan: Plan, source: Source, section: str) -> dict[int, int]:
     return changed
 
 
-def _meaning(record: Fields, has_joints: bool) -> tuple[object, ...]:
+def _meaning(record: Fields, has_joints: bool, skeleton: Skeleton) -> tuple[object, ...]:
     """What two records have in common that are one: their names, and of categories their joints in whatever order."""
     if not has_joints:
         return (_name(record),)
-    joints = _joints(record)
+    joints = _joints(record, skeleton)
     return _name(record), frozenset(joints) if len(set(joints)) == len(joints) else joints
 
 
-def _joints(record: Fields) -> tuple[str, ...]:
-    """A category's joints in the skeleton's words, where it has some; COCO's where it names none."""
-    names = _joint_names(record) or load_skeleton().keypoints
-    return tuple(joint_named(name) or name.strip().casefold() for name in names)
+def _joints(record: Fields, skeleton: Skeleton) -> tuple[str, ...]:
+    """A category's joints in the skeleton's words, where it has some; all of the skeleton's where it names none."""
+    names = _joint_names(record) or skeleton.keypoints
+    return tuple(joint_named(name, skeleton) or name.strip().casefold() for name in names)
 
 
 def _add_person_category(plan: Plan) -> int:
     categories = _records(plan.header.get("categories"))
     key = max((_id(record) for record in categories), default=0) + 1
-    person = {"id": _raw(key), "name": _raw("person"), "supercategory": _raw("person"), **_skeleton_fields()}
+    person = {
+        "id": _raw(key),
+        "name": _raw("person"),
+        "supercategory": _raw("person"),
+        **_skeleton_fields(plan.skeleton),
+    }
     _add(plan, "categories", _raw([]))
     plan.header["categories"] = _raw([*categories, person])
     return key
@@ -239,12 +251,11 @@ def _complete_category(plan: Plan) -> None:
     categories = _records(plan.header.get("categories"))
     for record in categories:
         if _id(record) == plan.category_id and not msgspec.json.decode(record.get("keypoints", _raw(None))):
-            record.update(_skeleton_fields())
+            record.update(_skeleton_fields(plan.skeleton))
             plan.header["categories"] = _raw(categories)
 
 
-def _skeleton_fields() -> Fields:
-    skeleton = load_skeleton()
+def _skeleton_fields(skeleton: Skeleton) -> Fields:
     edges = [[first + 1, second + 1] for first, second in skeleton.edges]  # COCO counts keypoints from 1
     return {"keypoints": _raw(skeleton.keypoints), "skeleton": _raw(edges)}
 

@@ -13,10 +13,10 @@ from PIL import Image
 from app.storage.child_lines import print_line, run_child_work
 from app.storage.export_arguments import export_parser
 from app.storage.new_folder import FreeNames, new_folder
+from app.storage.project_skeleton import read_skeleton
 from app.storage.snapshot import Only, count_images, labelled_images, snapshot
 from msarcnn.images import ImageError, load_image
 from msarcnn.overlay import DrawnPerson, draw_people
-from msarcnn.skeleton import load_skeleton
 
 
 def export_overlays(
@@ -32,7 +32,7 @@ def export_overlays(
     skipped: list[str] = []
     count = 0
     with new_folder(folder) as unfinished, snapshot(project, folder.absolute(), listed) as connection:
-        total = count_images(connection, only)
+        total, skeleton = count_images(connection, only), read_skeleton(connection)
         names = FreeNames([root for (root,) in connection.execute("SELECT path FROM root ORDER BY id")])
         for index, image in enumerate(labelled_images(connection, only), 1):
             size = (image.width, image.height) if image.width and image.height else None
@@ -51,7 +51,7 @@ def export_overlays(
             ]
             out = (unfinished / names.claim(image.root, image.path)).with_suffix(".png")
             out.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(draw_people(pixels, people, load_skeleton())).save(out, compress_level=3)
+            Image.fromarray(draw_people(pixels, people, skeleton)).save(out, compress_level=3)
             count += 1
             print_line("progress", done=index, total=total)
     return {"path": str(folder), "images": count, "skipped": skipped[:100]}

@@ -31,6 +31,7 @@ from app.storage.prediction_rows import (
     take_predictions,
     taus,
 )
+from app.storage.project_skeleton import read_skeleton, store_skeleton
 from app.storage.rows import (
     IMAGE_COLUMNS,
     ROW_COLUMNS,
@@ -40,6 +41,7 @@ from app.storage.rows import (
     image_row,
 )
 from app.storage.split import PROJECT_ID
+from msarcnn.skeleton import Skeleton, coco17
 
 OpenedImage = tuple[ImageRecord, tuple[Person, ...], tuple[Prediction, ...]]
 
@@ -60,13 +62,18 @@ class Project:
         self.notes = tuple(notes)
         """What whoever opens it should know: sentences."""
         self.author = _user_name()
+        self.skeleton = read_skeleton(connection)
+        """The joints of its people."""
         self._connection = connection
         self._lock = lock
         self._next_own_key = self._read_next_own_key()
 
     @classmethod
-    def create(cls, path: Path) -> "Project":
-        """Makes an empty project and opens it. Raises ProjectError when the name is taken or not writable."""
+    def create(cls, path: Path, skeleton: Skeleton | None = None) -> "Project":
+        """Makes an empty project and opens it. Raises ProjectError when the name is taken or not writable.
+
+        skeleton: The joints of its people; COCO's by default.
+        """
         path = path.absolute()
         if path.exists():
             raise ProjectError(path, "it exists already", "Choose another name, or open it.")
@@ -75,14 +82,15 @@ class Project:
             unfinished.touch(exist_ok=False)
             with closing(schema.connect(unfinished, read_only=False)) as connection:
                 schema.create_tables(connection)
+                store_skeleton(connection, skeleton or coco17())
             unfinished.rename(path)
         except (OSError, sqlite3.Error) as error:
             unfinished.unlink(missing_ok=True)
             raise ProjectError(path, f"it cannot be created ({error})", "Choose a folder you can write to.") from error
-        return cls.open(path)
+        return cls.open(path, skeleton=skeleton)
 
     @classmethod
-    def open(cls, path: Path, read_only: bool = False) -> "Project":
+    def open(cls, path: Path, read_only: bool = False, skeleton: Skeleton | None = None) -> "Project":
         """Opens a project; for reading only also when its file or folder is not writable.
 
         A file of an older format is brought up to date first, with a copy kept beside it (`migrations`); for reading
@@ -90,7 +98,8 @@ class Project:
 
         Raises:
             ProjectLockedError: another live process has it open for writing (read_only=True works).
-            ProjectError: it is missing, no project, damaged, or of a newer version. The file is untouched.
+            ProjectError: it is missing, no project, damaged, of a newer version, or its people have other joints than
+                `skeleton` (COCO's by default). The file is untouched.
         """
         path = path.absolute()
         schema.check_header(path)
@@ -112,7 +121,9 @@ class Project:
                 schema.check_version(connection, path)
             if path.stat().st_size <= schema.CHECKED_ON_OPEN_BYTES:
                 schema.quick_check(connection, path)
-            return cls(path, connection, lock, notes)
+            project = cls(path, connection, lock, notes)
+            _check_skeleton(project, skeleton or coco17())
+            return project
         except (sqlite3.Error, OSError, ProjectError) as error:
             if connection is not None:
                 connection.close()
@@ -426,3 +437,14 @@ def _user_name() -> str:
         return getpass.getuser()
     except (KeyError, OSError):  # a user id without a name, as in containers
         return ""
+
+
+def _check_skeleton(project: Project, wanted: Skeleton) -> None:
+    own = project.skeleton.keypoints
+    if own != wanted.keypoints:
+        raise ProjectError(
+            project.path,
+            f"its people have other joints ({len(own)}: {', '.join(own[:3])}, ...) than this program shows "
+            f"({len(wanted.keypoints)}: {', '.join(wanted.keypoints[:3])}, ...)",
+            "Open it with the program that made it.",
+        )

@@ -21,6 +21,7 @@ from app.storage.coco_writer import CocoWriter
 from app.storage.export_arguments import export_parser
 from app.storage.export_plan import complete_plan, joint_names, merge_headers, orders_of_joints, read_sources
 from app.storage.looks import IS_SHOWN
+from app.storage.project_skeleton import read_skeleton
 from app.storage.rows import PREDICTION_COLUMNS, prediction_from_columns
 from app.storage.snapshot import CONDITIONS, Only, count_images, snapshot
 from msarcnn.atomic_files import atomic_writer
@@ -84,9 +85,10 @@ def _records(connection: sqlite3.Connection, only: Only, shown: str) -> Iterator
 
 def _frame(connection: sqlite3.Connection) -> tuple[dict[str, Any], JointOrder]:
     """What all people have in common, and how their joints stand: as in the COCO export."""
-    plan = merge_headers(read_sources(connection, None))
+    skeleton = read_skeleton(connection)
+    plan = merge_headers(read_sources(connection, None), skeleton)
     category = complete_plan(plan, has_own_people=True, has_new_keypoints=True)
-    order = orders_of_joints(plan.header).get(category, own_order())
+    order = orders_of_joints(plan.header, skeleton).get(category, own_order(skeleton))
     if order.is_own:
         return {"category_id": category}, order
     return {"category_id": category, "keypoint_names": joint_names(plan.header, category)}, order

@@ -27,7 +27,7 @@ from app.storage.rows import prediction_columns
 from app.storage.staging import write_results
 from msarcnn.coco_categories import Category, is_people
 from msarcnn.joint_names import JointOrder, joint_order, own_order
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import Skeleton
 
 _MARGIN = 0.1
 """Room around the joints of a person without a box, in shares of the longer side of their extent."""
@@ -118,7 +118,7 @@ def _decode(results: Path, data: bytes, images: ProjectImages, report: ResultsRe
     try:
         if data.lstrip().startswith(b"{"):
             dataset = msgspec.json.decode(data, type=_Dataset)
-            every, people = dataset.annotations, _people_of(results, dataset)
+            every, people = dataset.annotations, _people_of(results, dataset, images.skeleton)
         else:
             every = msgspec.json.decode(data, type=list[Found])
             people = [(index, one) for index, one in enumerate(every) if images.is_person(one)]
@@ -132,10 +132,10 @@ def _decode(results: Path, data: bytes, images: ProjectImages, report: ResultsRe
     return people
 
 
-def _people_of(results: Path, dataset: _Dataset) -> list[tuple[int, Found]]:
+def _people_of(results: Path, dataset: _Dataset, skeleton: Skeleton) -> list[tuple[int, Found]]:
     """The people of a data set, with what it says of their images and joints."""
     images = {image.id: image for image in dataset.images}
-    categories = {category.id: category for category in _people_categories(results, dataset.categories)}
+    categories = {category.id: category for category in _people_categories(results, dataset.categories, skeleton)}
     every = enumerate(dataset.annotations)
     found = [(index, one) for index, one in every if not categories or one.category_id in categories]
     for _, one in found:
@@ -146,9 +146,9 @@ def _people_of(results: Path, dataset: _Dataset) -> list[tuple[int, Found]]:
     return found
 
 
-def _people_categories(results: Path, categories: Sequence[Category]) -> list[Category]:
+def _people_categories(results: Path, categories: Sequence[Category], skeleton: Skeleton) -> list[Category]:
     """Those of people; none where there are no categories."""
-    people = [category for category in categories if is_people(category)]
+    people = [category for category in categories if is_people(category, skeleton)]
     if categories and not people:
         listed = ", ".join(category.name for category in categories[:5])
         raise ResultsError(f"{results}: none of its categories ({listed}) is called person. Rename the one of people.")
@@ -196,12 +196,12 @@ class _Reader:
         if not names and match.by_id:
             names = self._images.orders.get((match.key, person.category_id))
         if not names:
-            return own_order()
-        order = joint_order(names)
+            return own_order(self._images.skeleton)
+        order = joint_order(names, self._images.skeleton)
         if order is None:
             raise ResultsError(
                 f"{self._results}: entry {index} names its keypoints {', '.join(names[:4])}, ...: their order is not "
-                f"known. Name them as COCO does ({', '.join(load_skeleton().keypoints[:3])}, ...)."
+                f"known. Name them as COCO does ({', '.join(self._images.skeleton.keypoints[:3])}, ...)."
             )
         return order
 

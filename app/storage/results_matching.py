@@ -12,7 +12,9 @@ import msgspec
 from app.storage import migrations, schema
 from app.storage.coco_person import copy_scale, stated_side
 from app.storage.export_plan import Source, categories_of, joint_names, read_sources
+from app.storage.project_skeleton import read_skeleton
 from msarcnn.coco_categories import is_people
+from msarcnn.skeleton import Skeleton
 
 _COCO_PERSON = 1
 _ROUNDING = 1.02
@@ -67,6 +69,7 @@ class ProjectImages:
         orders: Names of a category's joints by image and category id, where the imported file orders them its own way.
         people, things: Category ids of the imported files: of people, and of anything else.
         posed_things: Those of the latter that have keypoints, too.
+        skeleton: The project's.
     """
 
     paths: Mapping[int, str]
@@ -79,6 +82,7 @@ class ProjectImages:
     people: frozenset[int | None]
     things: frozenset[int | None]
     posed_things: frozenset[int | None]
+    skeleton: Skeleton
 
     def find(self, found: Found) -> Match | None:
         """The image that a detection is on."""
@@ -136,7 +140,8 @@ def _read(connection: Connection) -> ProjectImages:
         for category, order in sources[source].orders.items():
             if not order.is_own:
                 orders.setdefault((key, category), joint_names(sources[source].header, category))
-    people = {key for source in sources.values() for key in _people(source)}
+    skeleton = read_skeleton(connection)
+    people = {key for source in sources.values() for key in _people(source, skeleton)}
     others = [one for source in sources.values() for one in categories_of(source.header) if one.id not in people]
     return ProjectImages(
         paths,
@@ -149,11 +154,12 @@ def _read(connection: Connection) -> ProjectImages:
         frozenset(people),
         frozenset(category.id for category in others),
         frozenset(category.id for category in others if category.keypoints),
+        skeleton,
     )
 
 
-def _people(source: Source) -> set[int]:
-    named = {category.id for category in categories_of(source.header) if is_people(category)}
+def _people(source: Source, skeleton: Skeleton) -> set[int]:
+    named = {category.id for category in categories_of(source.header) if is_people(category, skeleton)}
     return named if source.category_id is None else named | {source.category_id}
 
 

@@ -3,14 +3,14 @@
 from pathlib import Path
 
 from msarcnn.resources import resource_path
-from msarcnn.skeleton import Skeleton, load_skeleton
+from msarcnn.skeleton import Skeleton, coco17
 
 __all__ = ["Skeleton", "bundled_model", "default_skeleton", "sample_folder"]
 
 
 def default_skeleton() -> Skeleton:
     """COCO-17."""
-    return load_skeleton()
+    return coco17()
 
 
 def sample_folder() -> Path:

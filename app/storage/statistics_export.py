@@ -16,9 +16,9 @@ from typing import Any
 from app.document.records import HUMAN, IMPORTED, ImageState, Joint, Person
 from app.storage.child_lines import print_line, run_child_work
 from app.storage.export_arguments import export_parser
+from app.storage.project_skeleton import read_skeleton
 from app.storage.snapshot import Only, count_images, labelled_images, snapshot
 from msarcnn.coco import atomic_writer
-from msarcnn.skeleton import load_skeleton
 
 SMALL, MEDIUM = 32.0**2, 96.0**2
 MANY = 10
@@ -36,7 +36,7 @@ def statistics_of(connection: sqlite3.Connection, only: Only) -> list[Row]:
     joints: Counter[tuple[str, str]] = Counter()
     origins: Counter[str] = Counter()
     people = crowds = posed = 0
-    names = load_skeleton().keypoints
+    names = read_skeleton(connection).keypoints
     total = count_images(connection, only)
     for index, image in enumerate(labelled_images(connection, only), 1):
         states[image.state.value] += 1

@@ -13,7 +13,7 @@ from app.storage.yolo_places import YoloError, YoloPhotos, find_photos, shown
 from app.storage.yolo_report import YoloReport
 from msarcnn.joint_names import JointOrder, joint_order, own_order
 from msarcnn.person_names import is_person_name, is_thing_name
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import Skeleton
 
 _MOST_BYTES = 1 << 20
 _NOTHING = ("", "~", "null", "Null", "NULL")
@@ -40,7 +40,7 @@ class YoloDataset:
     dimensions: int
 
 
-def read_description(path: Path, report: YoloReport) -> YoloDataset:
+def read_description(path: Path, report: YoloReport, skeleton: Skeleton) -> YoloDataset:
     """Reads and checks a dataset.yaml, and finds its photos; what was decided, or is missing, goes to the report.
 
     Raises:
@@ -62,8 +62,8 @@ def read_description(path: Path, report: YoloReport) -> YoloDataset:
     content = {name: value for name, value in content.items() if value not in _NOTHING}
     classes = _classes(path, content)
     people = _people(path, classes, report)
-    joints, dimensions = _shape(path, content)
-    orders = {kind: _order(path, content, kind, joints, report) for kind in people}
+    joints, dimensions = _shape(path, content, skeleton)
+    orders = {kind: _order(path, content, kind, joints, report, skeleton) for kind in people}
     photos = find_photos(path, content, report)
     return YoloDataset(path.absolute().parent, photos, orders, classes, joints, dimensions)
 
@@ -112,8 +112,8 @@ def _people(path: Path, classes: dict[int, str], report: YoloReport) -> list[int
     return [only]
 
 
-def _shape(path: Path, content: dict[str, Any]) -> tuple[int, int]:
-    own, shape = len(load_skeleton().keypoints), content.get("kpt_shape")
+def _shape(path: Path, content: dict[str, Any], skeleton: Skeleton) -> tuple[int, int]:
+    own, shape = len(skeleton.keypoints), content.get("kpt_shape")
     if shape is None:
         raise YoloError(f"{path}: it has no kpt_shape, so it is no pose data set. Only pose data sets can be opened.")
     joints, dimensions = map(_whole, shape) if isinstance(shape, list) and len(shape) == 2 else (None, None)
@@ -122,15 +122,17 @@ def _shape(path: Path, content: dict[str, Any]) -> tuple[int, int]:
     return joints, dimensions
 
 
-def _order(path: Path, content: dict[str, Any], person: int, joints: int, report: YoloReport) -> JointOrder:
+def _order(
+    path: Path, content: dict[str, Any], person: int, joints: int, report: YoloReport, skeleton: Skeleton
+) -> JointOrder:
     """How a person's joints stand in a line: by their names, or in COCO's order where there are none."""
-    own = own_order()
+    own = own_order(skeleton)
     names = _joint_names(content, person)
     if names is None:
-        _refuse_unnamed(path, content, joints)
+        _refuse_unnamed(path, content, joints, skeleton)
         report.decide(f"its {joints} joints have no names: they are taken to be in COCO's order")
         return own
-    order = joint_order(names)
+    order = joint_order(names, skeleton)
     listed = ", ".join(shown(name) for name in names[:6])
     if order is None:
         cure = "Write COCO's names there, in the order of the labels."
@@ -161,9 +163,8 @@ def _joint_names(content: dict[str, Any], person: int) -> Sequence[str] | None:
     return None if len({re.sub("[0-9]+", "", name) for name in names}) == 1 else names
 
 
-def _refuse_unnamed(path: Path, content: dict[str, Any], joints: int) -> None:
+def _refuse_unnamed(path: Path, content: dict[str, Any], joints: int, skeleton: Skeleton) -> None:
     """Raises YoloError where joints without names cannot be in COCO's order."""
-    skeleton = load_skeleton()
     own = len(skeleton.keypoints)
     if joints != own:
         raise YoloError(

@@ -24,10 +24,11 @@ from app.document.records import Person
 from app.storage.child_lines import print_line, run_child_work
 from app.storage.export_arguments import export_parser
 from app.storage.new_folder import FreeNames, new_folder
+from app.storage.project_skeleton import read_skeleton
 from app.storage.snapshot import LabelledImage, Only, count_images, labelled_images, snapshot
 from app.storage.yolo_photos import Photos, plan_photo, write_photo
 from msarcnn.images import ImageError
-from msarcnn.skeleton import Skeleton, load_skeleton
+from msarcnn.skeleton import Skeleton
 
 _STEP = 200
 _PATTERN = re.compile(r"[][*?]")
@@ -148,7 +149,7 @@ def export_yolo(
                 print_line("progress", done=index, total=total)
         for split in ("train", "val"):
             (unfinished / "images" / split).mkdir(parents=True, exist_ok=True)
-        text = _description(load_skeleton(), "images/val" if writer.result.val else "images/train")
+        text = _description(read_skeleton(connection), "images/val" if writer.result.val else "images/train")
         (unfinished / "dataset.yaml").write_text(text, encoding="utf-8")
     writer.result.path = str(folder)
     if _PATTERN.search(str(folder.absolute())):

@@ -27,7 +27,7 @@ from app.storage.yolo_report import YoloReport
 from msarcnn.coco import CocoError
 from msarcnn.coco_report import ReadReport
 from msarcnn.images import ImageError, image_size
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import Skeleton, coco17
 
 _STEP = 200
 _SURE = 0.5
@@ -202,8 +202,8 @@ def _report_orphans(dataset: YoloDataset, converted: _Converted, report: YoloRep
                 report.lose("a label file has no photo that can be read", _short(file, dataset))
 
 
-def stage_yolo(description: Path, staging: Path, progress: Progress) -> ReadReport:
-    """Prepares a data set for a project.
+def stage_yolo(description: Path, staging: Path, progress: Progress, skeleton: Skeleton | None = None) -> ReadReport:
+    """Prepares a data set for a project whose people have the skeleton's joints (COCO's by default).
 
     Raises:
         YoloError: it cannot be used as a whole: joints that are not understood, missing folders, no people.
@@ -211,13 +211,14 @@ def stage_yolo(description: Path, staging: Path, progress: Progress) -> ReadRepo
         OSError, sqlite3.Error: a file cannot be read or written.
     """
     found = YoloReport()
-    dataset = read_description(description, found)
+    skeleton = skeleton or coco17()
+    dataset = read_description(description, found, skeleton)
     converted = _convert(dataset, found, progress)
     content = {
         "info": {"description": f"from {description.name}"},
         "images": converted.images,
         "annotations": converted.annotations,
-        "categories": [load_skeleton().coco_category()],
+        "categories": [skeleton.coco_category()],
     }
     with tempfile.TemporaryDirectory(prefix="msarcnn-yolo-") as folder:
         coco = Path(folder) / PurePath(description.absolute().parent.name or "dataset").with_suffix(".json")

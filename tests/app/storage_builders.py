@@ -10,7 +10,7 @@ from app.storage.attach import AttachProgress
 from app.storage.coco_import import stage_coco
 from app.storage.project import Project
 from msarcnn.coco_report import ReadReport
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
 MODEL = "0123456789ab"
 IMAGE = 1
@@ -18,7 +18,7 @@ IMAGE = 1
 
 def make_document(**record: Any) -> Document:
     """A document with one open image, key 1, and nobody in it."""
-    document = Document(load_skeleton())
+    document = Document(coco17())
     document.open_image(ImageRecord(IMAGE, 1, "a.jpg", 640, 480, **record), (), ())
     return document
 
@@ -59,7 +59,7 @@ def make_coco(**changes: Any) -> dict[str, Any]:
             {"id": 42, "file_name": "a one.jpg", "width": 320, "height": 240},
         ],
         "categories": [
-            {"id": 9, "name": "person", "keypoints": list(load_skeleton().keypoints), "skeleton": [[1, 2]]},
+            {"id": 9, "name": "person", "keypoints": list(coco17().keypoints), "skeleton": [[1, 2]]},
             {"id": 18, "name": "dog"},
         ],
         "annotations": [

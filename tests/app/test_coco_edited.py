@@ -15,9 +15,9 @@ from app.storage.coco_export import export_coco
 from app.storage.coco_import import stage_coco
 from app.storage.project import Project
 from msarcnn.coco import Reading, read_coco
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
-NAMES = list(load_skeleton().keypoints)
+NAMES = list(coco17().keypoints)
 ONE = "a one.jpg"
 
 

@@ -20,7 +20,7 @@ from app.storage.results_export import export_results, main
 from app.storage.rows import ImageRow, prediction_columns
 from app.storage.split import split_project
 from app.storage.staging import write_results
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
 A, B, C = "aaaaaaaaaaaa", "bbbbbbbbbbbb", "cccccccccccc"
 
@@ -119,7 +119,7 @@ def test_looks_go_into_parts_and_come_back(project: Project, tmp_path: Path) -> 
     decide(one, 1, found, PredictionStatus.REJECTED)
     for part in parts:
         part.close()
-    keys = Document(load_skeleton()).reserve_block(project.part_report(one.path).people)
+    keys = Document(coco17()).reserve_block(project.part_report(one.path).people)
     assert list(project.take_part(one.path, "mine", keys)) == [1]
     assert project.image(1).looks == (Look(A, 1, 0.9), Look(B, 1, 0.8), Look(C))
     assert [prediction.model for prediction in project.predictions(1)] == [A, B, C]
@@ -138,7 +138,7 @@ class LooksMachine(RuleBasedStateMachine):
         self.folder = Path(tempfile.mkdtemp())
         self.project = make_project(self.folder / "p.poses")
         self.order: dict[int, list[str]] = {image: [] for image in (1, 2, 3)}
-        self.document = Document(load_skeleton())
+        self.document = Document(coco17())
 
     def teardown(self) -> None:
         self.project.close()

@@ -7,10 +7,12 @@ import sqlite3
 import subprocess
 import sys
 import time
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from storage_builders import (
     MODEL,
@@ -28,6 +30,7 @@ from app.document.records import Box, Change, Edit, ImageState, Joint, Person, P
 from app.storage import schema
 from app.storage.errors import ProjectError, ProjectLockedError, ReadOnlyProjectError
 from app.storage.project import Project
+from msarcnn.skeleton import coco17
 
 KILLS = 10
 
@@ -397,3 +400,30 @@ def test_half_a_staging_file_is_not_attached(path: Path, tmp_path: Path) -> None
         next(project.attach_staging(tmp_path / "none.db"))
     project.apply(adding(1, replace(person(), joints=(Joint(),) * 17)))
     project.close()
+
+
+def test_a_project_says_which_joints_its_people_have(tmp_path: Path) -> None:
+    own = coco17()
+    other = msgspec.structs.replace(own, name="other", keypoints=("snout", *own.keypoints[1:]))
+    with closing(Project.create(tmp_path / "own.poseproj")) as project:
+        assert project.skeleton == own
+    path = tmp_path / "other.poseproj"
+    with closing(Project.create(path, other)) as project:
+        assert project.skeleton == other
+    with closing(Project.open(path, skeleton=other)) as project:
+        assert project.skeleton.keypoints[0] == "snout"
+    before = path.read_bytes()
+    with pytest.raises(ProjectError, match=r"other joints \(17: snout, left_eye, .*\) than this program shows"):
+        Project.open(path)
+    assert path.read_bytes() == before
+    with closing(Project.open(path, skeleton=other)):
+        pass  # the lock was given back
+
+
+def test_a_skeleton_that_cannot_be_read_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "one.poseproj"
+    Project.create(path).close()
+    with closing(sqlite3.connect(path)) as connection, connection:
+        connection.execute("UPDATE meta SET value = '{}' WHERE key = 'skeleton'")
+    with pytest.raises(ProjectError, match="skeleton cannot be read"):
+        Project.open(path)

@@ -15,7 +15,7 @@ from app.storage.errors import ProjectError
 from app.storage.project import Project
 from app.storage.results_export import export_results
 from app.storage.results_import import ResultsError, ResultsReport, stage_results
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
 
 def result(image: Any, score: float = 0.8, **fields: Any) -> dict[str, Any]:
@@ -179,7 +179,7 @@ def test_an_id_chooses_among_images_of_a_name(tmp_path: Path) -> None:
 
 
 def test_results_fit_the_coco_export(tmp_path: Path) -> None:
-    names = list(load_skeleton().keypoints)[::-1]
+    names = list(coco17().keypoints)[::-1]
     content = make_coco()
     content["categories"][0]["keypoints"] = names
     project = Project.create(tmp_path / "p.poses")
@@ -223,7 +223,7 @@ def test_scores_beside_the_keypoints_are_the_confidences(project: Project, tmp_p
 
 def test_people_are_those_of_a_category_called_person(tmp_path: Path) -> None:
     project = make_project(tmp_path / "p.poses")
-    names = list(load_skeleton().keypoints)[::-1]
+    names = list(coco17().keypoints)[::-1]
     content: dict[str, Any] = {
         "images": [{"id": 1, "file_name": "000000.jpg"}],
         "categories": [{"id": 1, "name": "dog"}, {"id": 2, "name": "Person", "keypoints": names}],
@@ -253,7 +253,7 @@ def halved(tmp_path: Path) -> Project:
     Image.new("RGB", (640, 480)).save(tmp_path / "a.jpg")
     label = result(42, id=1, iscrowd=0, area=2000, num_keypoints=17, bbox=[45, 20, 25, 30])
     label["keypoints"] = [value for index in range(17) for value in (50.0 + index / 2, 25.0 + index, 2)]
-    person = {"id": 1, "name": "person", "keypoints": list(load_skeleton().keypoints)}
+    person = {"id": 1, "name": "person", "keypoints": list(coco17().keypoints)}
     content = {"images": [SIZED], "annotations": [label], "categories": [person]}
     project = Project.create(tmp_path / "p.poses")
     import_coco(project, write_coco(tmp_path / "labels.json", content), tmp_path)
@@ -284,7 +284,7 @@ def test_ids_of_a_file_about_copies_mean_its_pixels_unless_somebody_is_beyond_th
 
 
 def test_the_imported_file_says_which_category_is_people_and_how_their_joints_stand(tmp_path: Path) -> None:
-    names = list(load_skeleton().keypoints)[::-1]
+    names = list(coco17().keypoints)[::-1]
     content = make_coco()
     content["categories"] = [{"id": 1, "name": "car"}, {"id": 2, "name": "person", "keypoints": names}]
     for label in content["annotations"]:

@@ -15,7 +15,7 @@ from app.commands import images, joints, people, predictions, stack
 from app.document.document import Document
 from app.document.records import Box, Edit, ImageState, Person, Prediction
 from app.storage.project import Project
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
 places = st.floats(-5, 700, allow_nan=False, width=32)
 sides = st.floats(0.5, 300, allow_nan=False, width=32)
@@ -35,7 +35,7 @@ class UndoMachine(RuleBasedStateMachine):
         import_coco(self.project, write_coco(self.folder / "s.json", make_coco()), self.folder)
         self.undo_stack = QUndoStack()
         self.waiting: list[Edit] = []
-        self.document = Document(load_skeleton())
+        self.document = Document(coco17())
         self.document.edited.connect(self.waiting.append)
         self.document.reserve_keys(self.project.next_person_key)
         self.image = 1

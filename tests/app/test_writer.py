@@ -20,7 +20,7 @@ from app.storage.errors import ProjectError, ProjectLockedError
 from app.storage.project import OpenedImage, Project
 from app.storage.writer import ProjectStore
 from app.storage.writer_thread import StoreClosedError
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def break_writes(store: ProjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_saved_comes_after_the_commit(store: ProjectStore, qtbot: QtBot) -> None:
-    document = Document(load_skeleton())
+    document = Document(coco17())
     store.bind(document)
     document.open_image(*store.call(lambda project: project.load_image(1)))
     committed: list[Any] = []
@@ -234,7 +234,7 @@ def test_damage_found_later_is_shown(store: ProjectStore, qtbot: QtBot, monkeypa
 
 
 def test_predictions_reach_the_document_with_their_keys(store: ProjectStore, qtbot: QtBot) -> None:
-    document = Document(load_skeleton())
+    document = Document(coco17())
     store.bind(document)
     document.open_image(*store.call(lambda project: project.load_image(1)))
     found = [make_prediction(0), make_prediction(0, 100)]

@@ -15,9 +15,9 @@ from app.storage.yolo_import import stage_yolo
 from app.storage.yolo_places import YoloError
 from app.storage.yolo_report import YoloReport
 from msarcnn.coco_report import ReadReport, ReportLine
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
-COCO = load_skeleton().keypoints
+COCO = coco17().keypoints
 BOX = "0.5 0.5 0.4 0.8"
 
 
@@ -245,7 +245,7 @@ def test_joints_are_ordered_by_name_or_said_to_be_in_cocos_order(folder: Path, t
         read(describe(folder, kpt_names={0: ["neck", "top", *(f"part {n}" for n in range(15))]}), tmp_path)
     with pytest.raises(YoloError, match="by its flip_idx the joints are not in COCO's order"):
         read(describe(folder, flip_idx=[0, 4, 5, 6, 1, 2, 3, 7, 8, 9, 10, 14, 15, 16, 11, 12, 13]), tmp_path)
-    for nothing_said in (list(range(17)), list(load_skeleton().flip_permutation)):
+    for nothing_said in (list(range(17)), list(coco17().flip_permutation)):
         assert read(describe(folder, flip_idx=nothing_said), tmp_path)[0].people == 1
 
 

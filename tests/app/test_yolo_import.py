@@ -18,7 +18,7 @@ from app.storage.yolo_import import label_file, main, stage_yolo
 from app.storage.yolo_places import YoloError
 from app.storage.yolo_report import YoloReport
 from msarcnn.images import ImageError
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
 PERSON = "0 0.5 0.5 0.9 0.9 " + " ".join(f"{index / 20} 0.5 2" for index in range(17))
 YAML = "path: .\ntrain: images/train\nval: images/train\nkpt_shape: [17, 3]\nnames: {0: person, 1: dog}\n"
@@ -101,7 +101,7 @@ def test_a_line_with_impossible_numbers_costs_no_other(dataset: Path, tmp_path: 
 
 
 def test_keypoint_names_in_another_order(dataset: Path, tmp_path: Path) -> None:
-    names = list(load_skeleton().keypoints)[::-1]
+    names = list(coco17().keypoints)[::-1]
     (dataset / "labels/train/a.txt").write_text(PERSON)
     noses = []
     for stated in ({0: names}, names, {"0": names}, {1: names}, [f"joint {n}" for n in range(17)], "odd", [[1], [2]]):
@@ -120,13 +120,13 @@ def test_a_pipe_is_not_waited_for(dataset: Path, tmp_path: Path) -> None:
     assert report.lines[0].text == "a label file is no regular file" and "a.txt" in report.lines[0].places[0]
     os.mkfifo(dataset / "pipe.yaml")
     with pytest.raises(YoloError, match=r"pipe\.yaml: this is no regular file"):
-        read_description(dataset / "pipe.yaml", YoloReport())
+        read_description(dataset / "pipe.yaml", YoloReport(), coco17())
 
 
 def test_what_a_description_may_hold(dataset: Path) -> None:
     text = YAML.replace("{0:", "{'0':") + "made: 2020-13-45\ntest:\npath: null\n"
     (dataset / "dataset.yaml").write_text(text)
-    found = read_description(dataset / "dataset.yaml", YoloReport())
+    found = read_description(dataset / "dataset.yaml", YoloReport(), coco17())
     assert (list(found.orders), found.dimensions, found.photos.folders) == ([0], 3, [dataset / "images/train"])
 
 
@@ -136,7 +136,7 @@ def test_which_folders_a_description_may_name(dataset: Path, tmp_path: Path) -> 
 
     def folders(path: str, train: str) -> list[Path]:
         description.write_text(f"path: {path}\ntrain: {train}\nkpt_shape: [17, 3]\nnames: [person]\n")
-        return read_description(description, YoloReport()).photos.folders
+        return read_description(description, YoloReport(), coco17()).photos.folders
 
     assert folders(f"{dataset}", "images/train") == [dataset / "images/train"]
     assert folders(f"{dataset}", f"{dataset}/images") == [dataset / "images"]
@@ -186,7 +186,7 @@ BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9
 def test_a_data_set_that_does_not_fit_is_refused_with_the_reason(dataset: Path, text: str, reason: str) -> None:
     (dataset / "dataset.yaml").write_text(text)
     with pytest.raises(YoloError, match=reason) as raised:
-        read_description(dataset / "dataset.yaml", YoloReport())
+        read_description(dataset / "dataset.yaml", YoloReport(), coco17())
     assert "dataset.yaml" in str(raised.value)
 
 

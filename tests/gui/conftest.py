@@ -14,7 +14,7 @@ from small_models import save_small_model
 
 from app.main_window import MainWindow
 from app.storage.settings import Settings
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
 WindowMaker = Callable[..., MainWindow]
 
@@ -77,7 +77,7 @@ def coco_file(photos: Path) -> Path:
                 "segmentation": {"counts": "0", "size": [240, 320]},
             },
         ],
-        "categories": [load_skeleton().coco_category()],
+        "categories": [coco17().coco_category()],
     }
     path = photos.parent / "labels" / "train.json"
     path.parent.mkdir()

@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 
 from msarcnn.augmentation import augment, mirror_target, mosaic
 from msarcnn.config import TrainConfig
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
-FLIP = torch.tensor(load_skeleton().flip_permutation)
+FLIP = torch.tensor(coco17().flip_permutation)
 PLAIN = TrainConfig(flip=False, color=0.0)
 
 

@@ -20,7 +20,7 @@ from msarcnn.checkpoint import (
 )
 from msarcnn.model import build_model
 from msarcnn.model_files import file_hash
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
 
 def test_weights_and_description_come_back(tiny_model, tmp_path):
@@ -125,7 +125,7 @@ def other_keypoints(path, tiny_config, names):
 HAND = ("wrist", "thumb", "index")
 
 
-@pytest.mark.parametrize("names", [HAND, load_skeleton().keypoints[::-1], (*load_skeleton().keypoints, "neck")])
+@pytest.mark.parametrize("names", [HAND, coco17().keypoints[::-1], (*coco17().keypoints, "neck")])
 def test_a_model_of_other_keypoints_is_refused_naming_its_own_and_ours(tiny_config, tmp_path, names):
     path = tmp_path / "hand.safetensors"
     other_keypoints(path, tiny_config, names)
@@ -134,7 +134,7 @@ def test_a_model_of_other_keypoints_is_refused_naming_its_own_and_ours(tiny_conf
     text = str(caught.value)
     assert str(path) in text and "\n" not in text
     assert f"{len(names)} ({', '.join(names)})" in text
-    assert f"17 ({', '.join(load_skeleton().keypoints)})" in text
+    assert f"17 ({', '.join(coco17().keypoints)})" in text
 
 
 def test_a_model_without_keypoint_names_has_cocos_if_it_has_as_many(tiny_config, tiny_model, tmp_path):
@@ -142,7 +142,7 @@ def test_a_model_without_keypoint_names_has_cocos_if_it_has_as_many(tiny_config,
     description = CheckpointInfo(tiny_model.config).to_metadata()
     del description["keypoint_names"]
     save_file(tiny_model.state_dict(), path, description)
-    assert load_checkpoint(path)[1].keypoint_names == load_skeleton().keypoints
+    assert load_checkpoint(path)[1].keypoint_names == coco17().keypoints
     three = replace(tiny_config, keypoints=3)
     description["config"] = json.dumps(three.to_dict())
     save_file(build_model(three).state_dict(), path, description)

@@ -21,9 +21,9 @@ from msarcnn.coco import (
     write_json_atomic,
 )
 from msarcnn.coco_records import locate
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
-NAMES = list(load_skeleton().keypoints)
+NAMES = list(coco17().keypoints)
 POINTS = [value for joint in range(17) for value in (10.0 + joint, 20.5, 2)]
 
 

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 
 from msarcnn.coco import CocoDataset, CocoError, CocoQuestionError, Reading, read_coco
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
-NAMES = list(load_skeleton().keypoints)
+NAMES = list(coco17().keypoints)
 POINTS = [float(value) for index in range(17) for value in (index + 10, 2 * index + 5, 2)]
 
 

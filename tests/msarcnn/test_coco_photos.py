@@ -11,9 +11,9 @@ from PIL import Image
 from msarcnn.coco import CocoDataset, read_coco
 from msarcnn.file_names import find_file, relative_end
 from msarcnn.images import read_header
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
-NAMES = list(load_skeleton().keypoints)
+NAMES = list(coco17().keypoints)
 SIDEWAYS = 6
 
 

@@ -8,11 +8,11 @@ import msgspec
 
 from msarcnn.coco import read_coco
 from msarcnn.coco_report import ReadReport, report_of
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
 
 def report(folder: Path, annotations: list[dict[str, Any]]) -> ReadReport:
-    category = {"id": 1, "name": "person", "keypoints": list(load_skeleton().keypoints)}
+    category = {"id": 1, "name": "person", "keypoints": list(coco17().keypoints)}
     image = {"id": 7, "file_name": "a.jpg", "width": 100, "height": 80}
     path = folder / "a.json"
     path.write_text(json.dumps({"images": [image], "annotations": annotations, "categories": [category]}))

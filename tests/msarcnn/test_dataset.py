@@ -17,7 +17,7 @@ from msarcnn.dataset import (
     mixed_seed,
     read_labelled_images,
 )
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 from msarcnn.split import split_by_image
 
 LIGHT = PRESETS["msa_rcnn_mobilenet_v2"]
@@ -44,7 +44,7 @@ def folder(tmp_path):
             person(2, 10, [50, 0, 30, 30], iscrowd=1, segmentation={"counts": "abc", "size": [60, 80]}),
             person(3, 11, [5, 5, 20, 30]),
         ],
-        "categories": [{"id": 1, "name": "person", "keypoints": list(load_skeleton().keypoints), "skeleton": []}],
+        "categories": [{"id": 1, "name": "person", "keypoints": list(coco17().keypoints), "skeleton": []}],
     }
     data["images"][2]["ignore_regions"] = [[0, 0, 10, 10]]
     (tmp_path / "labels.json").write_text(json.dumps(data))
@@ -134,7 +134,7 @@ def test_an_image_that_lost_people_is_no_place_for_false_positives(losses):
 
 def test_a_sample_depends_on_seed_step_and_image_only(folder):
     images, _ = read_labelled_images([folder / "labels.json"], [folder])
-    dataset = PoseDataset(images, TrainConfig(sizes=(64,), seed=5), LIGHT)
+    dataset = PoseDataset(images, TrainConfig(sizes=(64,), seed=5), LIGHT, coco17())
     first, again, later = dataset[(3, 0)], dataset[(3, 0)], dataset[(4, 0)]
     assert torch.equal(first.image, again.image)
     assert not torch.equal(first.image, later.image)
@@ -143,7 +143,7 @@ def test_a_sample_depends_on_seed_step_and_image_only(folder):
 def test_a_mosaic_depends_on_seed_step_and_image_only_and_may_meet_a_damaged_file(folder):
     images, _ = read_labelled_images([folder / "labels.json"], [folder])
     config = TrainConfig(sizes=(64,), crop=64, mosaic=1.0, seed=5)
-    dataset, whole = PoseDataset(images[:3], config, LIGHT), PoseDataset(images, config, LIGHT)
+    dataset, whole = PoseDataset(images[:3], config, LIGHT, coco17()), PoseDataset(images, config, LIGHT, coco17())
     first, again, later = dataset[(3, 0)], dataset[(3, 0)], dataset[(4, 0)]
     assert first.image.shape == (3, 64, 64)
     assert torch.equal(first.image, again.image) and torch.equal(first.target["boxes"], again.target["boxes"])
@@ -154,7 +154,7 @@ def test_a_mosaic_depends_on_seed_step_and_image_only_and_may_meet_a_damaged_fil
 
 def test_a_damaged_image_is_a_problem_not_a_crash(folder):
     images, _ = read_labelled_images([folder / "labels.json"], [folder])
-    sample = PoseDataset(images, TrainConfig(), LIGHT)[(0, 3)]
+    sample = PoseDataset(images, TrainConfig(), LIGHT, coco17())[(0, 3)]
     assert "3.png" in sample.problem and "left out" in sample.problem
 
 

@@ -19,7 +19,7 @@ from msarcnn.evaluation import (
     recalibrated,
     to_coco_results,
 )
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
 
 def truth(people, images=4):
@@ -147,7 +147,7 @@ def test_results_in_another_order_of_joints_are_sorted_by_their_names(tmp_path):
         {**image, "file_name": f"{image['id']}.jpg", "width": 640, "height": 480} for image in ground["images"]
     ]
     (tmp_path / "truth.json").write_text(json.dumps(ground))
-    names = list(load_skeleton().keypoints)[::-1]
+    names = list(coco17().keypoints)[::-1]
     results = to_coco_results(result_of(a) for a in ground["annotations"])
     for entry in results:
         triples = [entry["keypoints"][start : start + 3] for start in range(0, 51, 3)]
@@ -169,7 +169,7 @@ def labelled_person(key, left, top):
 def file_with(folder, annotations, regions=()):
     """A COCO file with one image of 1000 x 400 pixels."""
     image = {"id": 1, "file_name": "1.jpg", "width": 1000, "height": 400, "ignore_regions": list(regions)}
-    categories = [{"id": 1, "name": "person", "keypoints": list(load_skeleton().keypoints), "skeleton": []}]
+    categories = [{"id": 1, "name": "person", "keypoints": list(coco17().keypoints), "skeleton": []}]
     path = folder / "labels.json"
     path.write_text(json.dumps({"images": [image], "annotations": annotations, "categories": categories}))
     return path

@@ -11,10 +11,10 @@ from msarcnn.coco import read_coco
 from msarcnn.command_line import main
 from msarcnn.dataset import LabelledImage
 from msarcnn.reading_notes import reading_notes
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 from msarcnn.split import split_by_image
 
-NAMES = list(load_skeleton().keypoints)
+NAMES = list(coco17().keypoints)
 JOINTS = [value for k in range(17) for value in (20 + 2 * k, 20 + 3 * (k % 9), 2)]
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from msarcnn.overlay import DrawnPerson, draw_people
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
-SKELETON = load_skeleton()
+SKELETON = coco17()
 GREY = np.full((200, 300, 3), 128, np.uint8)
 LEFT_WRIST, RIGHT_WRIST, LEFT_ELBOW = 9, 10, 7
 LEFT, RIGHT = (0x56, 0xB4, 0xE9), (0xE6, 0x9F, 0x00)

@@ -10,9 +10,9 @@ from msarcnn.command_line import main
 from msarcnn.dataset import DataError
 from msarcnn.evaluate_command import evaluate_predictions
 from msarcnn.results import for_file, read_results
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17
 
-NAMES = list(load_skeleton().keypoints)
+NAMES = list(coco17().keypoints)
 PERSON, DOG = 7, 3
 ORDER = [16, *range(16)]
 """The file has its last joint, right_ankle, first."""

@@ -7,11 +7,11 @@ import msgspec
 import pytest
 
 from msarcnn.resources import resource_path
-from msarcnn.skeleton import load_skeleton
+from msarcnn.skeleton import coco17, load_skeleton
 
 
 def test_coco_17() -> None:
-    skeleton = load_skeleton()
+    skeleton = coco17()
     assert skeleton.keypoints[0] == "nose" and skeleton.keypoints[16] == "right_ankle" and len(skeleton.keypoints) == 17
     for index, (name, side) in enumerate(zip(skeleton.keypoints, skeleton.sides, strict=True)):
         assert side == {"left": "l", "right": "r"}.get(name.split("_")[0], "c")
