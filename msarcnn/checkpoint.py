@@ -1,4 +1,4 @@
-"""Model files: safetensors whose metadata rebuild the network; nothing in a model file is ever executed."""
+"""Model files: safetensors whose metadata rebuild the network, and torchvision's; nothing in them is ever executed."""
 
 import hashlib
 import json
@@ -14,34 +14,56 @@ from torch import Tensor
 
 from msarcnn.atomic_files import atomic_writer
 from msarcnn.checked_fields import ConfigError, check_fields, from_plain, within
+from msarcnn.checkpoint_error import CheckpointError, first_line
 from msarcnn.config import DEFAULT_MODEL, PRESETS, ModelConfig
 from msarcnn.model import MSARCNN, build_model
 from msarcnn.resources import resource_path
 from msarcnn.skeleton import load_skeleton
+from msarcnn.torch_files import is_torch_file, read_torch_file
+from msarcnn.torchvision_weights import keypoint_rcnn
+
+__all__ = [
+    "Calibration",
+    "CheckpointError",
+    "CheckpointInfo",
+    "describe_models",
+    "file_hash",
+    "find_model",
+    "first_line",
+    "load_checkpoint",
+    "read_checkpoint",
+    "read_tensors",
+    "save_checkpoint",
+    "write_checkpoint",
+]
 
 FORMAT = "msarcnn/1"
-
-
-class CheckpointError(ValueError):
-    """A model file that cannot be used; the message names the file, the reason and the cure."""
-
-    def __init__(self, path: Path | str, reason: str, cure: str) -> None:
-        super().__init__(f"{path}: {reason}. {cure}.")
 
 
 @dataclass(frozen=True)
 class Calibration:
     """Turns the peak of a heatmap into a confidence: sigmoid(slope * logit(peak) + intercept).
 
-    threshold is tau: a prediction's joint becomes a visible label from this confidence on.
+    threshold is tau: a prediction's joint becomes a visible label from this confidence on. fitted_on says what the
+    numbers were fitted on; it is empty where nothing was fitted, and in files of before this was noted.
     """
 
     slope: Annotated[float, within(0, 1e6, above=True)] = 1.0
     intercept: Annotated[float, within(-1e6, 1e6)] = 0.0
     threshold: Annotated[float, within(0, 1)] = 0.3
+    fitted_on: str = ""
 
     def __post_init__(self) -> None:
         check_fields(self)
+
+    @property
+    def origin(self) -> str:
+        """A phrase for people: where the numbers come from."""
+        if self.fitted_on:
+            return f"fitted on {self.fitted_on}"
+        if self == Calibration():
+            return "default, fitted on nothing (`calibrate` fits it to labels)"
+        return "fitted"
 
     def confidence(self, peaks: Tensor) -> Tensor:
         """Peaks in 0..1, any shape -> confidences in 0..1, the same shape."""
@@ -58,6 +80,7 @@ class CheckpointInfo:
         calibration: From peak to confidence.
         lineage: Where the weights come from: parent's hash, data hash, settings, step (plain data).
         metrics: Figures at the time of saving (plain data).
+        title: What people call it, where that is not the configuration's name.
     """
 
     config: ModelConfig
@@ -65,6 +88,7 @@ class CheckpointInfo:
     calibration: Calibration = Calibration()
     lineage: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    title: str = ""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -72,6 +96,11 @@ class CheckpointInfo:
             raise ConfigError(
                 f"keypoint_names has {len(self.keypoint_names)} names, but config.keypoints is {self.config.keypoints}"
             )
+
+    @property
+    def name(self) -> str:
+        """What people are shown."""
+        return self.title or self.config.name
 
     def to_metadata(self) -> dict[str, str]:
         return {
@@ -81,6 +110,7 @@ class CheckpointInfo:
             "calibration": json.dumps(vars(self.calibration)),
             "lineage": json.dumps(self.lineage),
             "metrics": json.dumps(self.metrics),
+            "title": json.dumps(self.title),
         }
 
     @classmethod
@@ -106,21 +136,28 @@ class CheckpointInfo:
 def save_checkpoint(path: Path, model: MSARCNN, info: CheckpointInfo, half: bool = False) -> None:
     """Writes a model file atomically, in half precision for shipping. Raises OSError."""
     state = {
-        key: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
-        for key, value in model.state_dict().items()
+        key: value.half() if half and value.is_floating_point() else value for key, value in model.state_dict().items()
     }
+    write_checkpoint(path, state, info)
+
+
+def write_checkpoint(path: Path, state: Mapping[str, Tensor], info: CheckpointInfo) -> None:
+    """Writes weights by name, of whatever precision, as a model file; atomic. Raises OSError."""
     with atomic_writer(path) as file:
-        file.write(save(state, info.to_metadata()))
+        file.write(save({key: value.contiguous().cpu() for key, value in state.items()}, info.to_metadata()))
 
 
 def load_checkpoint(path: Path, device: str = "cpu") -> tuple[MSARCNN, CheckpointInfo]:
     """Rebuilds a network from its file, in single precision; the file is never executed.
 
+    Args:
+        path: A file of ours, or of torchvision's keypointrcnn_resnet50_fpn (its state dictionary).
+        device: Where the network is put.
+
     Raises:
         CheckpointError: no model, a damaged one, or one of other keypoints than the skeleton's.
     """
-    state, metadata = read_tensors(path)
-    info = CheckpointInfo.from_metadata(path, metadata)
+    state, info = read_checkpoint(path)
     _check_keypoints(path, info.keypoint_names)
     model = build_model(info.config)
     try:
@@ -130,6 +167,21 @@ def load_checkpoint(path: Path, device: str = "cpu") -> tuple[MSARCNN, Checkpoin
             path, f"its weights do not fit the architecture {info.config.name} ({first_line(error)})", "Choose another"
         ) from error
     return model.to(device), info
+
+
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], CheckpointInfo]:
+    """Reads a model file without building the network: weights by our names as they were saved, and what they are.
+
+    Raises:
+        CheckpointError: no model, or a damaged one.
+    """
+    if is_torch_file(path):
+        model = keypoint_rcnn(path, read_torch_file(path))
+        return model.state, CheckpointInfo(
+            model.config, lineage=model.lineage, metrics=model.metrics, title=model.title
+        )
+    state, metadata = read_tensors(path)
+    return state, CheckpointInfo.from_metadata(path, metadata)
 
 
 def _check_keypoints(path: Path, names: tuple[str, ...]) -> None:
@@ -203,9 +255,3 @@ def file_hash(path: Path) -> str:
     """Identity of a model file: the first 12 hexadecimal digits of its SHA-256."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()[:12]
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, without the heading and the details of PyTorch's lists."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[1] if len(lines) > 1 else lines[0]) if lines else type(error).__name__
