@@ -103,9 +103,13 @@ def _add_train(commands: Commands) -> None:
     run.add_argument("--resume", action="store_true", help="continue the run in --output")
     run.add_argument("--device", default="cpu")
     start = train.add_argument_group("model")
-    start.add_argument("--init", help="model file or name to start from")
-    start.add_argument("--model", choices=list(PRESETS), help=f"architecture without --init (default {DEFAULT_MODEL})")
-    start.add_argument("--backbone-weights", type=Path, help="safetensors of torchvision's mobilenet_v2 features")
+    start.add_argument("--init", help="model file (ours, or torchvision's .pth) or name to start from")
+    start.add_argument(
+        "--model",
+        choices=list(PRESETS),
+        help=f"network; other than the --init file's: starts from its trunk, FPN and RPN (default {DEFAULT_MODEL})",
+    )
+    start.add_argument("--backbone-weights", metavar="FILE", help="`imagenet`, or a classifier's weights for the trunk")
     recipe = train.add_argument_group("recipe (see msarcnn.config.TrainConfig)")
     recipe.add_argument("--epochs", type=float, help="instead of --iterations")
     recipe.add_argument("--iterations", type=int)

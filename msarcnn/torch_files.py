@@ -45,6 +45,10 @@ def read_torch_file(path: Path) -> dict[str, Tensor]:
         raise CheckpointError(path, "no such file", "Check the path, or list models with `models`") from error
     except CheckpointError:
         raise
+    except OSError as error:
+        raise CheckpointError(
+            path, f"cannot be read ({error.strerror})", "Check the file and its permissions"
+        ) from error
     except pickle.UnpicklingError as error:
         raise CheckpointError(
             path, "damaged, or more than weights: objects that could run a program, so it was not opened", _STATE_DICT

@@ -8,17 +8,15 @@ import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import Tensor
 from torchvision.models.detection import KeypointRCNN_ResNet50_FPN_Weights
 
 from msarcnn.checkpoint_error import CheckpointError
 from msarcnn.config import ModelConfig, preset
-from msarcnn.model import build_model
+from msarcnn.weight_names import misfits, shapes_of
 
 PRESET = "mask_rcnn_resnet50_fpn"
 BATCHNORM_EPS = 1e-5
@@ -65,7 +63,7 @@ def keypoint_rcnn(path: Path, weights: Mapping[str, Tensor]) -> TorchvisionModel
     legacy = published is KeypointRCNN_ResNet50_FPN_Weights.COCO_LEGACY
     counted = any(name.endswith("num_batches_tracked") for name in weights)
     config = preset(PRESET, norm_eps=BATCHNORM_EPS if legacy or counted else 0.0)
-    _check_shapes(path, state, _expected_shapes())
+    _check_shapes(path, state)
     if published is None:
         return TorchvisionModel(config, state, path.stem, {}, {})
     figures = published.meta["_metrics"]["COCO-val2017"]
@@ -113,32 +111,15 @@ def _check_kind(path: Path, state: Mapping[str, Tensor]) -> None:
         raise CheckpointError(path, f"it tells {classes} classes apart instead of background and person", person)
 
 
-@cache
-def _expected_shapes() -> dict[str, torch.Size]:
-    with torch.device("meta"):
-        return {name: value.shape for name, value in build_model(preset(PRESET)).state_dict().items()}
-
-
-def _check_shapes(path: Path, state: Mapping[str, Tensor], expected: Mapping[str, torch.Size]) -> None:
+def _check_shapes(path: Path, state: Mapping[str, Tensor]) -> None:
     """Raises CheckpointError naming the first entry that is missing, too much, or of another shape."""
-    misfit = misfits(state, expected)
+    misfit = misfits(state, shapes_of(preset(PRESET)))
     if misfit:
         raise CheckpointError(
             path,
             f"a Keypoint R-CNN, but not torchvision's keypointrcnn_resnet50_fpn ({misfit[0]}; {len(misfit)} such)",
             "Choose one with a ResNet-50 backbone, and whole",
         )
-
-
-def misfits(state: Mapping[str, Tensor], expected: Mapping[str, torch.Size]) -> list[str]:
-    """What keeps weights from being those of a network: a phrase for each entry that does not fit."""
-    wrong = [f"{name} is missing" for name in expected if name not in state]
-    for name, value in state.items():
-        if name not in expected:
-            wrong.append(f"{name} is too much")
-        elif value.shape != expected[name]:
-            wrong.append(f"{name} is {list(value.shape)} instead of {list(expected[name])}")
-    return wrong
 
 
 def published_weights(digest: str) -> KeypointRCNN_ResNet50_FPN_Weights | None:
