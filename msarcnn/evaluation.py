@@ -171,9 +171,25 @@ def calibrate(ground_truth: dict[str, Any], results: Sequence[ImageResult], peak
         The fitted calibration with tau = 0.5 (more likely right than wrong); `peaks` itself when fewer than
         fifty joints can be matched.
     """
-    logits, right = _joint_outcomes(ground_truth, results, peaks)
-    if len(logits) < 50 or right.min() == right.max():
-        return peaks
+    return fit_calibration(*joint_outcomes(ground_truth, results, peaks)) or peaks
+
+
+LEAST_JOINTS = 50
+"""Joints below which two numbers are not fitted."""
+
+
+def fit_calibration(logits: np.ndarray, right: np.ndarray) -> Calibration | None:
+    """Fits a calibration with tau = 0.5 to the outcomes of joints.
+
+    Args:
+        logits: [n] logits of their peaks.
+        right: [n] bool, whether each is labelled and rightly placed.
+
+    Returns:
+        None for fewer than LEAST_JOINTS, for outcomes all alike, and where joints of higher peaks are less often right.
+    """
+    if len(logits) < LEAST_JOINTS or right.min() == right.max():
+        return None
     inputs = torch.tensor(logits, dtype=torch.float64)
     wanted = torch.tensor(right, dtype=torch.float64)
     weights = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
@@ -188,7 +204,7 @@ def calibrate(ground_truth: dict[str, Any], results: Sequence[ImageResult], peak
 
     optimizer.step(closure)
     slope, intercept = (float(value) for value in weights.detach())
-    return Calibration(slope, intercept, 0.5) if slope > 0 else peaks
+    return Calibration(slope, intercept, 0.5, f"{len(logits)} joints") if slope > 0 else None
 
 
 def recalibrated(result: ImageResult, old: Calibration, new: Calibration, pose_score: str) -> ImageResult:
@@ -205,9 +221,10 @@ def _peak_logits(confidences: np.ndarray, calibration: Calibration) -> np.ndarra
     return logits
 
 
-def _joint_outcomes(
+def joint_outcomes(
     ground_truth: dict[str, Any], results: Sequence[ImageResult], peaks: Calibration
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of the peaks [n] of the joints that can be compared, and whether each is right [n] (see `calibrate`)."""
     people: dict[int, list[dict[str, Any]]] = {}
     for annotation in ground_truth["annotations"]:
         if annotation.get("num_keypoints") and not annotation.get("iscrowd"):

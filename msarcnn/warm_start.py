@@ -155,8 +155,8 @@ def backbone_transfer(path: Path, config: ModelConfig) -> Transfer:
 
     Args:
         path: .pth or safetensors with the names of torchvision's ResNets or MobileNetV2; the classifier may be missing.
-        config: The network; its input becomes what ImageNet's weights were trained with. A file of a MobileNetV2's
-            `features` alone is taken as a trunk of this project, whose BatchNorms are folded and have no epsilon.
+        config: The network; its input becomes what ImageNet's weights were trained with. A safetensors file of a
+            MobileNetV2's `features` alone is a trunk of this project, for the network's own input and without an epsilon.
 
     Raises:
         CheckpointError: the file cannot be used, or is not of the network's trunk.
@@ -164,11 +164,11 @@ def backbone_transfer(path: Path, config: ModelConfig) -> Transfer:
     weights = read_torch_file(path) if is_torch_file(path) else read_tensors(path)[0]
     if any(name.startswith(TRUNK) for name in weights):
         raise CheckpointError(path, "a whole model, not the weights of a classifier", "Give it to `train` as --init")
-    counted = any(name.startswith("classifier.") or name.endswith("num_batches_tracked") for name in weights)
-    if config.backbone != "mobilenet_v2" or counted:
+    folded = not is_torch_file(path) and not any(name.startswith("classifier.") for name in weights)
+    if config.backbone != "mobilenet_v2" or not folded:
         config = replace(config, norm_eps=BATCHNORM_EPS, image_mean=IMAGENET_MEAN, image_std=IMAGENET_STD)
     if config.backbone == "mobilenet_v2":
-        taken = _mobilenet_trunk(path, weights, BATCHNORM_EPS if counted else 0.0)
+        taken = _mobilenet_trunk(path, weights, 0.0 if folded else BATCHNORM_EPS)
         unused = tuple(name for name in weights if not name.startswith("features."))
     else:
         taken = resnet_body_state(weights)
