@@ -156,7 +156,7 @@ def backbone_transfer(path: Path, config: ModelConfig) -> Transfer:
     Args:
         path: .pth or safetensors with the names of torchvision's ResNets or MobileNetV2; the classifier may be missing.
         config: The network; its input becomes what ImageNet's weights were trained with. A safetensors file of a
-            MobileNetV2's `features` alone is a trunk of this project, for the network's own input and without an epsilon.
+            MobileNetV2's `features` alone is a trunk of ours: for the network's own input, and without an epsilon.
 
     Raises:
         CheckpointError: the file cannot be used, or is not of the network's trunk.
