@@ -27,7 +27,11 @@ from msarcnn.skeleton import load_skeleton
 
 def test_weights_and_description_come_back(tiny_model, tmp_path):
     info = CheckpointInfo(
-        tiny_model.config, calibration=Calibration(2.0, -1.0, 0.4), lineage={"parent": "abc"}, metrics={"AP": 0.5}
+        tiny_model.config,
+        calibration=Calibration(2.0, -1.0, 0.4, "val.json, 99 joints"),
+        lineage={"parent": "abc"},
+        metrics={"AP": 0.5},
+        title="Mine",
     )
     path = tmp_path / "model.safetensors"
     save_checkpoint(path, tiny_model, info)
@@ -35,6 +39,16 @@ def test_weights_and_description_come_back(tiny_model, tmp_path):
     assert read == info
     for name, value in tiny_model.state_dict().items():
         assert torch.equal(model.state_dict()[name], value), name
+
+
+def test_a_file_of_before_titles_and_origins_is_read(tiny_model, tmp_path):
+    path = tmp_path / "old.safetensors"
+    description = CheckpointInfo(tiny_model.config).to_metadata()
+    del description["title"]
+    description["calibration"] = json.dumps({"slope": 2.0, "intercept": 1.0, "threshold": 0.5})
+    save_file(tiny_model.state_dict(), path, description)
+    _, info = load_checkpoint(path)
+    assert info.name == "msa_rcnn_mobilenet_v2" and info.calibration == Calibration(2.0, 1.0, 0.5)
 
 
 def test_half_precision_is_half_the_size_and_close(tiny_model, tmp_path):
@@ -192,7 +206,9 @@ def test_models_are_described():
         ("keypoint_names", ["nose"], "keypoint_names has 1 names, but config.keypoints is 17"),
         ("keypoint_names", [1] * 17, "keypoint_names"),
         ("lineage", ["a"], r"lineage = \['a'\]: expected `object`"),
+        ("calibration", {"fitted_on": 3}, r"calibration\.fitted_on = 3: expected `str`"),
         ("metrics", None, "metrics = None: expected `object`"),
+        ("title", 3, "title = 3: expected `str`"),
     ],
 )
 def test_a_wrong_field_of_the_description_is_one_sentence(tiny_model, tmp_path, key, value, message):
