@@ -63,8 +63,8 @@ def read_torch_file(path: Path) -> dict[str, Tensor]:
 
 def _load(path: Path, file: BinaryIO) -> object:
     head = file.read(4)
-    if head == _ZIP and _is_torchscript(file):
-        raise CheckpointError(path, "a TorchScript program, which is not run here", _STATE_DICT)
+    if head == _ZIP:
+        _check_archive(path, file)
     if not head.startswith((_ZIP, _PICKLE)):
         raise CheckpointError(path, "no file of PyTorch's, whatever its name says", "Copy or download it again")
     file.seek(0)
@@ -72,9 +72,14 @@ def _load(path: Path, file: BinaryIO) -> object:
         return torch.load(file, map_location="cpu", weights_only=True)
 
 
-def _is_torchscript(file: BinaryIO) -> bool:
+def _check_archive(path: Path, file: BinaryIO) -> None:
+    """Raises CheckpointError for a TorchScript program, and for what would unfold to any size in memory."""
     with zipfile.ZipFile(file) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+        entries = archive.infolist()
+    if any(entry.filename.endswith("/constants.pkl") for entry in entries):
+        raise CheckpointError(path, "a TorchScript program, which is not run here", _STATE_DICT)
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        raise CheckpointError(path, "a compressed archive, which torch.save never writes", _STATE_DICT)
 
 
 def _checked(path: Path, content: object) -> dict[str, Tensor]:

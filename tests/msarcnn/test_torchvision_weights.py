@@ -2,6 +2,7 @@
 
 import os
 import re
+import zipfile
 from collections import OrderedDict
 
 import numpy as np
@@ -241,6 +242,14 @@ def test_a_torchscript_program_is_not_run(tmp_path):
     path = tmp_path / "program.pth"
     torch.jit.save(torch.jit.script(torch.nn.Linear(2, 2)), path)
     refused(path, "a TorchScript program")
+
+
+def test_what_would_unfold_to_any_size_is_refused(tmp_path):
+    whole, small = saved(tmp_path, {"a": torch.zeros(1_000_000)}), tmp_path / "small.pth"
+    with zipfile.ZipFile(whole) as source, zipfile.ZipFile(small, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in source.namelist():
+            archive.writestr(name, source.read(name))
+    refused(small, "a compressed archive")
 
 
 @pytest.mark.parametrize("zipped", [True, False])
