@@ -1,6 +1,6 @@
 """Backbone and feature pyramid (paper section 4; Lin et al., "Feature Pyramid Networks")."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor, nn
@@ -101,6 +101,19 @@ def fold_frozen_batchnorm(module: nn.Module) -> None:
         else:
             previous = (name, child) if isinstance(child, nn.Conv2d) else None
             fold_frozen_batchnorm(child)
+
+
+def resnet_body_state(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Turns the entries of torchvision's ResNet or ResNeXt into those of our body: the classifier is left out.
+
+    Args:
+        weights: State dictionary with keys "conv1.weight", "bn1.weight", ..., "fc.weight".
+    """
+    return {
+        f"backbone.body.{name}": value
+        for name, value in weights.items()
+        if not name.startswith("fc.") and not name.endswith("num_batches_tracked")
+    }
 
 
 def mobilenet_body_state(features: dict[str, Tensor], eps: float) -> dict[str, Tensor]:

@@ -1,4 +1,4 @@
-"""Model files: safetensors whose metadata rebuild the network; nothing in a model file is ever executed."""
+"""Model files: safetensors whose metadata rebuild the network, and torchvision's; nothing in them is ever executed."""
 
 import json
 from collections.abc import Mapping
@@ -6,32 +6,59 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from msarcnn.atomic_files import atomic_writer
-from msarcnn.checked_fields import ConfigError, check_fields, from_plain, within
+from msarcnn.checked_fields import ConfigError, check_fields, check_value, from_plain, within
+from msarcnn.checkpoint_error import CheckpointError, first_line
 from msarcnn.config import ModelConfig
 from msarcnn.model import MSARCNN, build_model
-from msarcnn.model_files import FORMAT, CheckpointError
-from msarcnn.skeleton import load_skeleton
+from msarcnn.model_files import FORMAT
+from msarcnn.skeleton import Skeleton, bare_skeleton, coco17
+from msarcnn.torch_files import is_torch_file, read_torch_file
+from msarcnn.torchvision_weights import keypoint_rcnn
+
+__all__ = [
+    "Calibration",
+    "CheckpointError",
+    "CheckpointInfo",
+    "first_line",
+    "load_checkpoint",
+    "read_checkpoint",
+    "read_tensors",
+    "save_checkpoint",
+    "write_checkpoint",
+]
 
 
 @dataclass(frozen=True)
 class Calibration:
     """Turns the peak of a heatmap into a confidence: sigmoid(slope * logit(peak) + intercept).
 
-    threshold is tau: a prediction's joint becomes a visible label from this confidence on.
+    threshold is tau: a prediction's joint becomes a visible label from this confidence on. fitted_on says what the
+    numbers were fitted on; it is empty where nothing was fitted, and in files of before this was noted.
     """
 
     slope: Annotated[float, within(0, 1e6, above=True)] = 1.0
     intercept: Annotated[float, within(-1e6, 1e6)] = 0.0
     threshold: Annotated[float, within(0, 1)] = 0.3
+    fitted_on: str = ""
 
     def __post_init__(self) -> None:
         check_fields(self)
+
+    @property
+    def origin(self) -> str:
+        """A phrase for people: where the numbers come from."""
+        if self.fitted_on:
+            return f"fitted on {self.fitted_on}"
+        if self == Calibration():
+            return "default, fitted on nothing (`calibrate` fits it to labels)"
+        return "fitted"
 
     def confidence(self, peaks: Tensor) -> Tensor:
         """Peaks in 0..1, any shape -> confidences in 0..1, the same shape."""
@@ -44,17 +71,19 @@ class CheckpointInfo:
 
     Attributes:
         config: The network's configuration.
-        keypoint_names: K names in heatmap order.
+        skeleton: The joints that it finds, in heatmap order.
         calibration: From peak to confidence.
         lineage: Where the weights come from: parent's hash, data hash, settings, step (plain data).
         metrics: Figures at the time of saving (plain data).
+        title: What people call it, where that is not the configuration's name.
     """
 
     config: ModelConfig
-    keypoint_names: tuple[str, ...] = field(default_factory=lambda: load_skeleton().keypoints)
+    skeleton: Skeleton = field(default_factory=coco17)
     calibration: Calibration = Calibration()
     lineage: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    title: str = ""
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -63,14 +92,26 @@ class CheckpointInfo:
                 f"keypoint_names has {len(self.keypoint_names)} names, but config.keypoints is {self.config.keypoints}"
             )
 
+    @property
+    def keypoint_names(self) -> tuple[str, ...]:
+        """K names in heatmap order."""
+        return self.skeleton.keypoints
+
+    @property
+    def name(self) -> str:
+        """What people are shown."""
+        return self.title or self.config.name
+
     def to_metadata(self) -> dict[str, str]:
         return {
             "format": FORMAT,
             "config": json.dumps(self.config.to_dict()),
-            "keypoint_names": json.dumps(self.keypoint_names),
+            "skeleton": msgspec.json.encode(self.skeleton).decode(),
+            "keypoint_names": json.dumps(self.keypoint_names),  # programs of before know nothing else
             "calibration": json.dumps(vars(self.calibration)),
             "lineage": json.dumps(self.lineage),
             "metrics": json.dumps(self.metrics),
+            "title": json.dumps(self.title),
         }
 
     @classmethod
@@ -86,32 +127,62 @@ class CheckpointInfo:
                     raise ConfigError(f"{name} is missing")
             for name, kind in (("config", ModelConfig), ("calibration", Calibration)):
                 fields[name] = from_plain(kind, fields[name], f"{name}.")
-            if "keypoint_names" not in fields and fields["config"].keypoints != len(load_skeleton().keypoints):
-                raise ConfigError("keypoint_names is missing")
+            names = json.loads(metadata["keypoint_names"]) if "keypoint_names" in metadata else None
+            fields["skeleton"] = _skeleton(fields["config"], names, fields.get("skeleton"))
             return from_plain(cls, fields)
         except (ConfigError, json.JSONDecodeError, RecursionError) as error:
             raise CheckpointError(path, f"its description is damaged ({error})", "Choose another file") from error
 
 
+def _skeleton(config: ModelConfig, names: Any, described: Any) -> Skeleton:
+    """The skeleton in a description, of which older programs wrote the names alone, or nothing: COCO's, then.
+
+    Raises ConfigError.
+    """
+    if names is None and described is None and config.keypoints != len(coco17().keypoints):
+        raise ConfigError("keypoint_names is missing")
+    skeleton: Skeleton = coco17() if described is None else check_value("skeleton", described, Skeleton)
+    if names is None:
+        return skeleton
+    known: tuple[str, ...] = check_value("keypoint_names", names, tuple[str, ...])
+    if len(known) != config.keypoints:
+        raise ConfigError(f"keypoint_names has {len(known)} names, but config.keypoints is {config.keypoints}")
+    if known == skeleton.keypoints:
+        return skeleton
+    if described is not None:
+        raise ConfigError("keypoint_names are not those of the skeleton")
+    return bare_skeleton(known)
+
+
 def save_checkpoint(path: Path, model: MSARCNN, info: CheckpointInfo, half: bool = False) -> None:
     """Writes a model file atomically, in half precision for shipping. Raises OSError."""
     state = {
-        key: (value.half() if half and value.is_floating_point() else value).contiguous().cpu()
-        for key, value in model.state_dict().items()
+        key: value.half() if half and value.is_floating_point() else value for key, value in model.state_dict().items()
     }
+    write_checkpoint(path, state, info)
+
+
+def write_checkpoint(path: Path, state: Mapping[str, Tensor], info: CheckpointInfo) -> None:
+    """Writes weights by name, of whatever precision, as a model file; atomic. Raises OSError."""
     with atomic_writer(path) as file:
-        file.write(save(state, info.to_metadata()))
+        file.write(save({key: value.contiguous().cpu() for key, value in state.items()}, info.to_metadata()))
 
 
-def load_checkpoint(path: Path, device: str = "cpu") -> tuple[MSARCNN, CheckpointInfo]:
+def load_checkpoint(
+    path: Path, device: str = "cpu", skeleton: Skeleton | None = None
+) -> tuple[MSARCNN, CheckpointInfo]:
     """Rebuilds a network from its file, in single precision; the file is never executed.
+
+    Args:
+        path: A file of ours, or of torchvision's keypointrcnn_resnet50_fpn (its state dictionary).
+        device: Where the network is put.
+        skeleton: The joints that are wanted; COCO's by default.
 
     Raises:
         CheckpointError: no model, a damaged one, or one of other keypoints than the skeleton's.
     """
-    state, metadata = read_tensors(path)
-    info = CheckpointInfo.from_metadata(path, metadata)
-    _check_keypoints(path, info.keypoint_names)
+    state, info = read_checkpoint(path)
+    _check_keypoints(path, info.keypoint_names, (skeleton or coco17()).keypoints)
     model = build_model(info.config)
     try:
         model.load_state_dict({key: value.float() for key, value in state.items()})
@@ -122,9 +193,23 @@ def load_checkpoint(path: Path, device: str = "cpu") -> tuple[MSARCNN, Checkpoin
     return model.to(device), info
 
 
-def _check_keypoints(path: Path, names: tuple[str, ...]) -> None:
+def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], CheckpointInfo]:
+    """Reads a model file without building the network: weights by our names as they were saved, and what they are.
+
+    Raises:
+        CheckpointError: no model, or a damaged one.
+    """
+    if is_torch_file(path):
+        model = keypoint_rcnn(path, read_torch_file(path))
+        return model.state, CheckpointInfo(
+            model.config, lineage=model.lineage, metrics=model.metrics, title=model.title
+        )
+    state, metadata = read_tensors(path)
+    return state, CheckpointInfo.from_metadata(path, metadata)
+
+
+def _check_keypoints(path: Path, names: tuple[str, ...], ours: tuple[str, ...]) -> None:
     """Labels, results and pictures all have the skeleton's keypoints, in its order; a model must, too."""
-    ours = load_skeleton().keypoints
     if names != ours:
         own, wanted = (f"{len(some)} ({', '.join(some)})" for some in (names, ours))
         raise CheckpointError(
@@ -143,9 +228,3 @@ def read_tensors(path: Path) -> tuple[dict[str, Tensor], Mapping[str, str] | Non
         raise CheckpointError(
             path, f"not a readable safetensors file ({first_line(error)})", "Copy it again, or choose another"
         ) from error
-
-
-def first_line(error: BaseException) -> str:
-    """What an error says, without the heading and the details of PyTorch's lists."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return (lines[1] if len(lines) > 1 else lines[0]) if lines else type(error).__name__

@@ -22,6 +22,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_predict(commands)
     _add_evaluate(commands)
     _add_train(commands)
+    _add_calibrate(commands)
     _add_summary(commands)
     _add_check(commands)
     add_models_command(commands)
@@ -59,6 +60,18 @@ def _add_evaluate(commands: Commands) -> None:
     evaluate.add_argument("--json", action="store_true")
     _add_reading(evaluate)
     evaluate.set_defaults(function=_evaluate)
+
+
+def _add_calibrate(commands: Commands) -> None:
+    calibrate = commands.add_parser("calibrate", help="fit a model's confidences to labels; write a model file")
+    calibrate.add_argument("--model", help=f"name or file (default {DEFAULT_MODEL})")
+    calibrate.add_argument("--annotations", type=Path, required=True, help="labels that it was not trained on")
+    calibrate.add_argument("--images", type=Path, action="append", required=True, help="image folder; repeat for more")
+    calibrate.add_argument("--output", type=Path, required=True, help="the model file to write, .safetensors")
+    calibrate.add_argument("--device", default="auto", help=DEVICE_HELP)
+    calibrate.add_argument("--json", action="store_true")
+    _add_reading(calibrate)
+    calibrate.set_defaults(function=_calibrate)
 
 
 def _add_check(commands: Commands) -> None:
@@ -102,9 +115,13 @@ def _add_train(commands: Commands) -> None:
     run.add_argument("--resume", action="store_true", help="continue the run in --output")
     run.add_argument("--device", default="auto", help=DEVICE_HELP)
     start = train.add_argument_group("model")
-    start.add_argument("--init", help="model file or name to start from")
-    start.add_argument("--model", choices=list(PRESETS), help=f"architecture without --init (default {DEFAULT_MODEL})")
-    start.add_argument("--backbone-weights", type=Path, help="safetensors of torchvision's mobilenet_v2 features")
+    start.add_argument("--init", help="model file (ours, or torchvision's .pth) or name to start from")
+    start.add_argument(
+        "--model",
+        choices=list(PRESETS),
+        help=f"network; other than the --init file's: starts from its trunk, FPN and RPN (default {DEFAULT_MODEL})",
+    )
+    start.add_argument("--backbone-weights", metavar="FILE", help="`imagenet`, or a classifier's weights for the trunk")
     recipe = train.add_argument_group("recipe (see msarcnn.config.TrainConfig)")
     recipe.add_argument("--epochs", type=float, help="instead of --iterations")
     recipe.add_argument("--iterations", type=int)
@@ -202,6 +219,25 @@ def _evaluate(arguments: argparse.Namespace) -> int:
         print(problem, file=sys.stderr)
     facts = {**judged.figures, "problems": judged.problems}
     _show(facts, arguments.json, "\n".join(_figure_lines(judged.figures)))
+    return 0
+
+
+def _calibrate(arguments: argparse.Namespace) -> int:
+    from msarcnn.calibrate_command import calibrate_model
+
+    done = calibrate_model(
+        arguments.annotations,
+        arguments.images,
+        arguments.model,
+        arguments.output,
+        arguments.device,
+        _show_progress,
+        _reading(arguments),
+    )
+    for problem in done.problems:
+        print(problem, file=sys.stderr)
+    facts = {"output": str(arguments.output), **done.figures(), "problems": done.problems}
+    _show(facts, arguments.json, f"{done.text()}\n-> {arguments.output}")
     return 0
 
 

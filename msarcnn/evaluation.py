@@ -18,6 +18,7 @@ from msarcnn.oks import box_overlaps, oks_terms
 from msarcnn.pose_model import PosedPeople, PoseModel
 from msarcnn.predictor import rank_poses
 from msarcnn.read_ahead import Readers, outcome, read_ahead
+from msarcnn.skeleton import coco17
 
 KEYPOINT_FIGURES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")
 KINDS = ("keypoints", "bbox")
@@ -193,7 +194,12 @@ def is_judged(annotation: dict[str, Any], kind: str) -> bool:
     return not annotation.get("iscrowd") and (kind != "keypoints" or annotation["num_keypoints"] > 0)
 
 
-def calibrate(ground_truth: dict[str, Any], results: Sequence[ImageResult], peaks: Calibration) -> Calibration:
+def calibrate(
+    ground_truth: dict[str, Any],
+    results: Sequence[ImageResult],
+    peaks: Calibration,
+    sigmas: Sequence[float] | None = None,
+) -> Calibration:
     """Fits confidence = P(the joint is labelled, and rightly placed | its peak) on validation people.
 
     A detection is matched to the person with keypoints it overlaps most (IoU >= 0.5); a joint is right when
@@ -203,14 +209,31 @@ def calibrate(ground_truth: dict[str, Any], results: Sequence[ImageResult], peak
         ground_truth: COCO keypoint dataset.
         results: The model's, with confidences made by `peaks`.
         peaks: The calibration that made them; its inverse gives the peaks back.
+        sigmas: The skeleton's, K of them; COCO's by default.
 
     Returns:
         The fitted calibration with tau = 0.5 (more likely right than wrong); `peaks` itself when fewer than
         fifty joints can be matched.
     """
-    logits, right = _joint_outcomes(ground_truth, results, peaks)
-    if len(logits) < 50 or right.min() == right.max():
-        return peaks
+    return fit_calibration(*joint_outcomes(ground_truth, results, peaks, sigmas)) or peaks
+
+
+LEAST_JOINTS = 50
+"""Joints below which two numbers are not fitted."""
+
+
+def fit_calibration(logits: np.ndarray, right: np.ndarray) -> Calibration | None:
+    """Fits a calibration with tau = 0.5 to the outcomes of joints.
+
+    Args:
+        logits: [n] logits of their peaks.
+        right: [n] bool, whether each is labelled and rightly placed.
+
+    Returns:
+        None for fewer than LEAST_JOINTS, for outcomes all alike, and where joints of higher peaks are less often right.
+    """
+    if len(logits) < LEAST_JOINTS or right.min() == right.max():
+        return None
     inputs = torch.tensor(logits, dtype=torch.float64)
     wanted = torch.tensor(right, dtype=torch.float64)
     weights = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
@@ -225,7 +248,7 @@ def calibrate(ground_truth: dict[str, Any], results: Sequence[ImageResult], peak
 
     optimizer.step(closure)
     slope, intercept = (float(value) for value in weights.detach())
-    return Calibration(slope, intercept, 0.5) if slope > 0 else peaks
+    return Calibration(slope, intercept, 0.5, f"{len(logits)} joints") if slope > 0 else None
 
 
 def recalibrated(result: ImageResult, old: Calibration, new: Calibration, pose_score: str) -> ImageResult:
@@ -242,9 +265,14 @@ def _peak_logits(confidences: np.ndarray, calibration: Calibration) -> np.ndarra
     return logits
 
 
-def _joint_outcomes(
-    ground_truth: dict[str, Any], results: Sequence[ImageResult], peaks: Calibration
+def joint_outcomes(
+    ground_truth: dict[str, Any],
+    results: Sequence[ImageResult],
+    peaks: Calibration,
+    sigmas: Sequence[float] | None = None,
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Logits of the peaks [n] of the joints that can be compared, and whether each is right [n] (see `calibrate`)."""
+    sigmas = sigmas or coco17().sigmas
     people: dict[int, list[dict[str, Any]]] = {}
     for annotation in ground_truth["annotations"]:
         if annotation.get("num_keypoints") and not annotation.get("iscrowd"):
@@ -257,7 +285,7 @@ def _joint_outcomes(
                 continue
             best = int(overlaps.argmax())
             truth = np.array(person["keypoints"], dtype=float).reshape(-1, 3)
-            term = oks_terms(result.keypoints[best], truth, person["area"])
+            term = oks_terms(result.keypoints[best], truth, person["area"], sigmas)
             logits.append(_peak_logits(result.confidences[best], peaks))
             right.append((term >= 0.5) & (truth[:, 2] > 0))
     return np.concatenate(logits), np.concatenate(right)

@@ -6,11 +6,12 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from msarcnn.checkpoint_error import CheckpointError
 from msarcnn.config import DEFAULT_MODEL, PRESETS
 from msarcnn.downloads import part_of
 from msarcnn.library_file import AddedModel, LibraryFile
 from msarcnn.model_entry import ModelEntry
-from msarcnn.model_files import CheckpointError, look_at
+from msarcnn.model_files import look_at
 from msarcnn.published_models import PublishedModel
 from msarcnn.resources import resource_path
 

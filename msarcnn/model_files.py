@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from msarcnn.checkpoint_error import CheckpointError
+
 FORMAT = "msarcnn/1"
 """The word by which a model of this program is known."""
 TORCH_SUFFIXES = (".pth", ".pt")
@@ -15,13 +17,6 @@ _LONGEST_HEADER = 100_000_000
 """Bytes; the safetensors library has the same bound."""
 _OLD_TORCH = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
 """How files of torch begin that are no zip archives: a pickled number. Some of torchvision's are of that time."""
-
-
-class CheckpointError(ValueError):
-    """A model file that cannot be used; the message names the file, the reason and the cure."""
-
-    def __init__(self, path: Path | str, reason: str, cure: str) -> None:
-        super().__init__(f"{path}: {reason}. {cure}.")
 
 
 @dataclass(frozen=True)

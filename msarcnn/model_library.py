@@ -11,6 +11,7 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
+from msarcnn.checkpoint_error import CheckpointError
 from msarcnn.config import DEFAULT_MODEL, PRESETS
 from msarcnn.downloads import Progress, by_hand, download, never, nothing_to_say, part_of
 from msarcnn.library_file import AddedModel, LibraryError, LibraryFile, LibraryState, Published, library_folder
@@ -23,7 +24,7 @@ from msarcnn.model_entries import (
     gone_cure,
 )
 from msarcnn.model_entry import ModelEntry
-from msarcnn.model_files import CheckpointError, look_at
+from msarcnn.model_files import look_at
 from msarcnn.published_models import BACKBONE_WEIGHTS, PUBLISHED, PublishedModel, ask_torchvision
 from msarcnn.resources import resource_path
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
+from msarcnn.skeleton import Skeleton
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -87,8 +89,8 @@ class PoseModel(Protocol):
         ...
 
     @property
-    def keypoint_names(self) -> tuple[str, ...]:
-        """K names in heatmap order."""
+    def skeleton(self) -> Skeleton:
+        """The K joints that it finds, in heatmap order."""
         ...
 
     @property

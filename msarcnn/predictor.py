@@ -18,6 +18,7 @@ from msarcnn.model_library import find_model
 from msarcnn.placed_network import PlacedNetwork
 from msarcnn.pose_model import Checkpoint, People, PosedPeople, Poses, go_on
 from msarcnn.precision import inference_dtype
+from msarcnn.skeleton import Skeleton
 
 
 class Predictor:
@@ -65,7 +66,7 @@ class Predictor:
 
     @property
     def name(self) -> str:
-        return self.info.config.name
+        return self.info.name
 
     @property
     def tau(self) -> float:
@@ -73,9 +74,9 @@ class Predictor:
         return self.info.calibration.threshold
 
     @property
-    def keypoint_names(self) -> tuple[str, ...]:
-        """K names in heatmap order."""
-        return self.info.keypoint_names
+    def skeleton(self) -> Skeleton:
+        """The K joints that it finds, in heatmap order."""
+        return self.info.skeleton
 
     @property
     def device(self) -> str:

@@ -16,7 +16,6 @@ from msarcnn.image_formats import READ_FORMATS
 from msarcnn.images import ImageError, scan_folder
 from msarcnn.predictor import Predictor
 from msarcnn.results import for_file
-from msarcnn.skeleton import load_skeleton
 
 Report = Callable[[int, int, float], None]
 """Called after every image with (done, total, seconds left)."""
@@ -68,11 +67,8 @@ def _common_folder(files: Iterable[Path]) -> Path:
 
 
 def _unlabelled(image_id: int, root: Path, name: str) -> LabelledImage:
-    count = len(load_skeleton().keypoints)
-    none = np.zeros((0, 4), dtype=np.float32)
-    return LabelledImage(
-        image_id, root, name, none, np.zeros((0, count, 3), np.float32), np.zeros((0, count), np.float32), none
-    )
+    boxes, keypoints, weights = (np.zeros(shape, np.float32) for shape in ((0, 4), (0, 0, 3), (0, 0)))
+    return LabelledImage(image_id, root, name, boxes, keypoints, weights, boxes)
 
 
 def predict_dataset(
@@ -99,7 +95,7 @@ def predict_dataset(
         "licenses": [],
         "images": entries,
         "annotations": annotations,
-        "categories": [load_skeleton().coco_category()],
+        "categories": [predictor.skeleton.coco_category()],
     }, tuple(problems)
 
 

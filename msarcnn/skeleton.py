@@ -60,6 +60,12 @@ class Skeleton(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         }
 
 
+def bare_skeleton(keypoints: tuple[str, ...]) -> Skeleton:
+    """A skeleton of which nothing is known but its joints' names."""
+    count = len(keypoints)
+    return Skeleton("", keypoints, (), (), (0.1,) * count, "c" * count, {}, tuple(range(count)))
+
+
 def load_skeleton(path: Path) -> Skeleton:
     """Reads a skeleton file. Raises msgspec.ValidationError on a malformed one."""
     return msgspec.json.decode(path.read_bytes(), type=Skeleton)

@@ -10,11 +10,10 @@ from typing import Annotated, Any
 
 import torch
 
-from msarcnn.backbone import mobilenet_body_state
 from msarcnn.checked_fields import ConfigError, check_fields, check_value, from_plain, within
-from msarcnn.checkpoint import CheckpointError, CheckpointInfo, load_checkpoint, read_tensors
+from msarcnn.checkpoint import CheckpointInfo
 from msarcnn.coco import Reading, read_coco
-from msarcnn.config import DEFAULT_MODEL, ModelConfig, TrainConfig, preset, training_steps
+from msarcnn.config import ModelConfig, TrainConfig, training_steps
 from msarcnn.dataset import (
     DataError,
     LabelledImage,
@@ -33,13 +32,13 @@ from msarcnn.evaluation import (
     recalibrated,
     to_coco_results,
 )
-from msarcnn.model import MSARCNN, build_model
-from msarcnn.model_library import find_model
+from msarcnn.model import MSARCNN
 from msarcnn.predictor import Predictor
 from msarcnn.reading_notes import ReadingNote, reading_notes, why_nobody
 from msarcnn.run_folder import RunFolder
 from msarcnn.split import split_by_image
 from msarcnn.training import Evaluate, Trainer, lineage_of
+from msarcnn.warm_start import Origin, origin_of
 
 
 class InterruptedRunError(RuntimeError):
@@ -48,7 +47,10 @@ class InterruptedRunError(RuntimeError):
 
 @dataclass(frozen=True)
 class RunSettings:
-    """Everything a run starts from; stored in its config.json, so that `--resume` needs nothing else."""
+    """Everything a run starts from; stored in its config.json, so that `--resume` needs nothing else.
+
+    init is a model file; with warm_start it starts the other network that `model` is, else it is gone on with.
+    """
 
     annotations: list[str]
     images: list[str]
@@ -62,6 +64,7 @@ class RunSettings:
     device: str
     people: list[str] = field(default_factory=list)
     joints_in_coco_order: bool = False
+    warm_start: bool = False
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -78,6 +81,12 @@ class RunSettings:
         return ModelConfig.from_dict(self.model)
 
     @property
+    def origin(self) -> Origin:
+        """Where the first weights come from."""
+        backbone = Path(self.backbone_weights) if self.backbone_weights else None
+        return Origin(self.model_config, Path(self.init) if self.init else None, backbone, self.warm_start)
+
+    @property
     def train_config(self) -> TrainConfig:
         return TrainConfig.from_dict(self.train)
 
@@ -88,21 +97,21 @@ def settings_from_arguments(arguments: argparse.Namespace) -> RunSettings:
         raise DataError("train needs --annotations and --images (or --resume with the --output of a run)")
     if arguments.epochs is not None:
         check_value("epochs", arguments.epochs, Annotated[float, within(0, 1_000_000, above=True)])
-    init = find_model(arguments.init) if arguments.init else None
-    config = load_checkpoint(init)[1].config if init else preset(arguments.model or DEFAULT_MODEL)
+    origin = origin_of(arguments.init, arguments.model, arguments.backbone_weights)
     return RunSettings(
         annotations=[str(path.resolve()) for path in arguments.annotations],
         images=[str(path.resolve()) for path in arguments.images],
         val_annotations=str(arguments.val_annotations.resolve()) if arguments.val_annotations else None,
         val_images=str(arguments.val_images.resolve()) if arguments.val_images else None,
         val_fraction=arguments.val_fraction,
-        init=str(init.resolve()) if init else None,
-        backbone_weights=str(arguments.backbone_weights.resolve()) if arguments.backbone_weights else None,
-        model=config.to_dict(),
+        init=str(origin.init.resolve()) if origin.init else None,
+        backbone_weights=str(origin.backbone.resolve()) if origin.backbone else None,
+        model=origin.config.to_dict(),
         train=_train_config(arguments).to_dict(),
         device=arguments.device,
         people=arguments.people or [],
         joints_in_coco_order=arguments.joints_in_coco_order,
+        warm_start=origin.warm,
     )
 
 
@@ -174,14 +183,16 @@ def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace)
             settings = replace(settings, train=config.to_dict())
         run.write_config(vars(settings))
     torch.manual_seed(config.seed)
-    model, parent_info = _initial_model(settings)
+    start = settings.origin.start()
+    if start.report and not arguments.resume:
+        run.log({"event": "message", "level": "info", "text": start.report})
+        print(start.report, file=sys.stderr)
+    lineage = lineage_of(Path(settings.init) if settings.init else None, annotations, config)
     info = CheckpointInfo(
-        settings.model_config,
-        calibration=parent_info.calibration,
-        lineage=lineage_of(Path(settings.init) if settings.init else None, annotations, config),
+        settings.model_config, calibration=start.calibration, lineage={**lineage, "start": start.facts}
     )
     evaluate, held_out = (judge.evaluation(info), len(judge.images)) if judge else (None, 0)
-    trainer = Trainer(model.to(device.device.torch), info, training, config, run, evaluate, held_out)
+    trainer = Trainer(start.model.to(device.device.torch), info, training, config, run, evaluate, held_out)
     if trainer.precision.warning:
         print(trainer.precision.warning, file=sys.stderr)
     return trainer
@@ -237,25 +248,6 @@ def check_judgeable(truth: dict[str, Any], posed: bool) -> None:
         )
 
 
-def _initial_model(settings: RunSettings) -> tuple[MSARCNN, CheckpointInfo]:
-    if settings.init:
-        return load_checkpoint(Path(settings.init))
-    config = settings.model_config
-    model = build_model(config)
-    if settings.backbone_weights:
-        path = Path(settings.backbone_weights)
-        tensors, _ = read_tensors(path)
-        if config.backbone != "mobilenet_v2":
-            raise CheckpointError(path, f"backbone weights for {config.backbone} cannot be read yet", "Use --init")
-        try:
-            model.load_state_dict(mobilenet_body_state(tensors, eps=0.0), strict=False)
-        except RuntimeError as error:
-            raise CheckpointError(
-                path, "not the weights of a mobilenet_v2 `features`", "Choose another file"
-            ) from error
-    return model, CheckpointInfo(config)
-
-
 def _hold_out(
     settings: RunSettings, images: list[LabelledImage], annotations: list[Path], run: RunFolder
 ) -> tuple[list[LabelledImage], "_Judge | None"]:
@@ -291,9 +283,10 @@ class _Judge:
 
         def evaluate(model: MSARCNN) -> tuple[dict[str, dict[str, float]], CheckpointInfo]:
             results = list(predict_images(Predictor.of(model, info), self.images, self._warn))
-            fitted = calibrate(self.truth, results, info.calibration)
+            fitted = calibrate(self.truth, results, info.calibration, info.skeleton.sigmas)
             results = [recalibrated(one, info.calibration, fitted, info.config.pose_score) for one in results]
-            return evaluate_results(self.truth, to_coco_results(results)), replace(info, calibration=fitted)
+            figures = evaluate_results(self.truth, to_coco_results(results), sigmas=info.skeleton.sigmas)
+            return figures, replace(info, calibration=fitted)
 
         return evaluate
 

@@ -207,7 +207,7 @@ class Trainer:
         return torch.optim.AdamW(groups, config.base_learning_rate, weight_decay=config.weight_decay, fused=True)
 
     def _batches(self) -> DataLoader:
-        dataset = PoseDataset(self.images, self.config, self.model.config)
+        dataset = PoseDataset(self.images, self.config, self.model.config, self.info.skeleton)
         sampler = StepSampler(len(self.images), self.config, self.progress.step)
         return DataLoader(
             dataset,

@@ -464,10 +464,11 @@ def test_a_model_of_other_keypoints_is_refused_when_it_is_loaded(
     """It would be loaded, and fail while its people are painted."""
     from msarcnn.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
     from msarcnn.model import build_model
+    from msarcnn.skeleton import bare_skeleton
 
     config = replace(load_checkpoint(Path(models[0]))[1].config, keypoints=3)
     hand = tmp_path / "hand.safetensors"
-    save_checkpoint(hand, build_model(config), CheckpointInfo(config, keypoint_names=("wrist", "thumb", "index")))
+    save_checkpoint(hand, build_model(config), CheckpointInfo(config, bare_skeleton(("wrist", "thumb", "index"))))
     before = engine.info
     with qtbot.waitSignal(engine.refused, timeout=TIMEOUT) as blocker:
         engine.load(str(hand))

@@ -10,6 +10,8 @@ import pytest
 import torch
 import train_bundled
 from PIL import Image
+from safetensors.torch import save_file
+from torchvision.models import mobilenet_v2
 
 from msarcnn.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from msarcnn.command_line import build_parser
@@ -127,7 +129,9 @@ def test_every_stage_of_the_recipe_is_a_command_that_exists(monkeypatch, calls, 
     for stage in range(1, len(train_bundled.STAGES) + 1):
         stage_log(tmp_path, stage)
         stage_model(tiny_model, tmp_path, stage, 1.0)
-    run(monkeypatch, train_bundled, "--data", "data", "--weights", "weights", "--work", tmp_path)
+    trunk = {f"features.{name}": value for name, value in mobilenet_v2(weights=None).features.state_dict().items()}
+    save_file(trunk, tmp_path / "mobilenet_v2_pose.safetensors")
+    run(monkeypatch, train_bundled, "--data", "data", "--weights", tmp_path, "--work", tmp_path)
     parser = build_parser()
     trainings = [parser.parse_args(call[2:]) for call in calls][: len(train_bundled.STAGES)]
     configs = [settings_from_arguments(training).train_config for training in trainings]

@@ -7,6 +7,7 @@ import pickle
 import zipfile
 from dataclasses import replace
 
+import msgspec
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -20,12 +21,16 @@ from msarcnn.checkpoint import (
 )
 from msarcnn.model import build_model
 from msarcnn.model_files import file_hash
-from msarcnn.skeleton import coco17
+from msarcnn.skeleton import bare_skeleton, coco17
 
 
 def test_weights_and_description_come_back(tiny_model, tmp_path):
     info = CheckpointInfo(
-        tiny_model.config, calibration=Calibration(2.0, -1.0, 0.4), lineage={"parent": "abc"}, metrics={"AP": 0.5}
+        tiny_model.config,
+        calibration=Calibration(2.0, -1.0, 0.4, "val.json, 99 joints"),
+        lineage={"parent": "abc"},
+        metrics={"AP": 0.5},
+        title="Mine",
     )
     path = tmp_path / "model.safetensors"
     save_checkpoint(path, tiny_model, info)
@@ -33,6 +38,16 @@ def test_weights_and_description_come_back(tiny_model, tmp_path):
     assert read == info
     for name, value in tiny_model.state_dict().items():
         assert torch.equal(model.state_dict()[name], value), name
+
+
+def test_a_file_of_before_titles_and_origins_is_read(tiny_model, tmp_path):
+    path = tmp_path / "old.safetensors"
+    description = CheckpointInfo(tiny_model.config).to_metadata()
+    del description["title"]
+    description["calibration"] = json.dumps({"slope": 2.0, "intercept": 1.0, "threshold": 0.5})
+    save_file(tiny_model.state_dict(), path, description)
+    _, info = load_checkpoint(path)
+    assert info.name == "msa_rcnn_mobilenet_v2" and info.calibration == Calibration(2.0, 1.0, 0.5)
 
 
 def test_half_precision_is_half_the_size_and_close(tiny_model, tmp_path):
@@ -119,7 +134,7 @@ def test_weights_of_another_architecture_are_refused(tiny_model, tmp_path):
 def other_keypoints(path, tiny_config, names):
     """A sound model of other keypoints than the program's."""
     config = replace(tiny_config, keypoints=len(names))
-    save_checkpoint(path, build_model(config), CheckpointInfo(config, keypoint_names=names))
+    save_checkpoint(path, build_model(config), CheckpointInfo(config, bare_skeleton(names)))
 
 
 HAND = ("wrist", "thumb", "index")
@@ -140,7 +155,7 @@ def test_a_model_of_other_keypoints_is_refused_naming_its_own_and_ours(tiny_conf
 def test_a_model_without_keypoint_names_has_cocos_if_it_has_as_many(tiny_config, tiny_model, tmp_path):
     path = tmp_path / "old.safetensors"
     description = CheckpointInfo(tiny_model.config).to_metadata()
-    del description["keypoint_names"]
+    del description["keypoint_names"], description["skeleton"]
     save_file(tiny_model.state_dict(), path, description)
     assert load_checkpoint(path)[1].keypoint_names == coco17().keypoints
     three = replace(tiny_config, keypoints=3)
@@ -176,8 +191,12 @@ def test_a_full_disk_leaves_the_old_file(tiny_model, tiny_checkpoint, monkeypatc
         ("keypoint_names", "nose", "keypoint_names = 'nose': expected `array`"),
         ("keypoint_names", ["nose"], "keypoint_names has 1 names, but config.keypoints is 17"),
         ("keypoint_names", [1] * 17, "keypoint_names"),
+        ("keypoint_names", ["a"] * 17, "keypoint_names are not those of the skeleton"),
+        ("skeleton", {"name": "mine"}, "skeleton = .*: object missing required field `keypoints`"),
         ("lineage", ["a"], r"lineage = \['a'\]: expected `object`"),
+        ("calibration", {"fitted_on": 3}, r"calibration\.fitted_on = 3: expected `str`"),
         ("metrics", None, "metrics = None: expected `object`"),
+        ("title", 3, "title = 3: expected `str`"),
     ],
 )
 def test_a_wrong_field_of_the_description_is_one_sentence(tiny_model, tmp_path, key, value, message):
@@ -198,3 +217,22 @@ def test_a_description_that_is_no_sound_json_is_refused(tiny_model, tmp_path, te
         save_file(tiny_model.state_dict(), path, description)
         with pytest.raises(CheckpointError, match=r"odd\.safetensors: its description is damaged"):
             load_checkpoint(path)
+
+
+def test_a_model_of_names_alone_is_one_of_a_skeleton_that_is_not_known(tiny_config, tmp_path):
+    path = tmp_path / "old.safetensors"
+    config = replace(tiny_config, keypoints=3)
+    description = CheckpointInfo(config, bare_skeleton(HAND)).to_metadata()
+    del description["skeleton"]
+    save_file(build_model(config).state_dict(), path, description)
+    model, info = load_checkpoint(path, skeleton=bare_skeleton(HAND))
+    assert info.keypoint_names == HAND and model.config.keypoints == 3
+    with pytest.raises(CheckpointError, match="instead of 17"):
+        load_checkpoint(path)
+
+
+def test_the_whole_skeleton_is_in_the_file(tiny_config, tmp_path):
+    own = msgspec.structs.replace(coco17(), name="mine", sigmas=(0.5,) * 17)
+    path = tmp_path / "mine.safetensors"
+    save_checkpoint(path, build_model(tiny_config), CheckpointInfo(tiny_config, own))
+    assert load_checkpoint(path)[1].skeleton == own

@@ -16,9 +16,10 @@ from small_models import save_small_model
 
 from msarcnn import downloads
 from msarcnn.checkpoint import CheckpointInfo, save_checkpoint
+from msarcnn.checkpoint_error import CheckpointError
 from msarcnn.downloads import DownloadError
 from msarcnn.library_file import LibraryError
-from msarcnn.model_files import CheckpointError, look_at
+from msarcnn.model_files import look_at
 from msarcnn.model_library import ModelLibrary, backbone_weights, find_model
 from msarcnn.published_models import BACKBONE_WEIGHTS, PUBLISHED, ask_torchvision
 

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from msarcnn import train_command
 from msarcnn.coco import read_coco
 from msarcnn.command_line import main
 from msarcnn.dataset import LabelledImage
 from msarcnn.reading_notes import reading_notes
 from msarcnn.skeleton import coco17
 from msarcnn.split import split_by_image
+from msarcnn.warm_start import Origin
 
 NAMES = list(coco17().keypoints)
 JOINTS = [value for k in range(17) for value in (20 + 2 * k, 20 + 3 * (k % 9), 2)]
@@ -135,7 +135,7 @@ def no_training(monkeypatch):
     def build(*arguments):
         raise AssertionError("a model was made for nothing")
 
-    monkeypatch.setattr(train_command, "_initial_model", build)
+    monkeypatch.setattr(Origin, "start", build)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,150 @@
+"""`python -m msarcnn calibrate`: what a model's peaks are worth as confidences, fitted on somebody's labels."""
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from msarcnn.checkpoint import Calibration, CheckpointInfo, read_checkpoint, write_checkpoint
+from msarcnn.coco import Reading, read_coco
+from msarcnn.dataset import DataError, ground_truth, labelled_images
+from msarcnn.evaluation import LEAST_JOINTS, fit_calibration, joint_outcomes, predict_images
+from msarcnn.model_files import file_hash
+from msarcnn.model_library import find_model
+from msarcnn.predictor import Predictor
+from msarcnn.reading_notes import reading_notes
+
+Report = Callable[[int, int, float], None]
+"""Called after every image with (done, total, seconds left)."""
+BINS = 10
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """How far confidences are from what happens, both 0 at best.
+
+    brier is the mean squared difference between a joint's confidence and its outcome (0 or 1); ece, the expected
+    calibration error, the mean distance between confidence and share of right joints in ten bins of equal width.
+    """
+
+    brier: float
+    ece: float
+
+
+@dataclass(frozen=True)
+class Calibrated:
+    """What was fitted on how many joints, right the share of them that is right; problems are sentences."""
+
+    calibration: Calibration
+    joints: int
+    right: float
+    before: Reliability
+    after: Reliability
+    problems: list[str]
+
+    def text(self) -> str:
+        """Two lines for people."""
+        fitted, before, after = self.calibration, self.before, self.after
+        return (
+            f"slope {fitted.slope:.3f}, intercept {fitted.intercept:.3f}, tau {fitted.threshold:.2f}, "
+            f"fitted on {self.joints} joints, {self.right:.0%} of them right\n"
+            f"Brier score {before.brier:.3f} before, {after.brier:.3f} after; "
+            f"expected calibration error {before.ece:.3f} before, {after.ece:.3f} after (on the same joints)"
+        )
+
+    def figures(self) -> dict[str, Any]:
+        """Plain data, without the problems."""
+        return {name: value for name, value in asdict(self).items() if name != "problems"}
+
+
+def calibrate_model(
+    annotations: Path,
+    images: list[Path],
+    model: str | None,
+    output: Path,
+    device: str,
+    report: Report,
+    reading: Reading | None = None,
+) -> Calibrated:
+    """Fits a model's confidences to labels, and writes it with them as a model file of ours; the weights stay.
+
+    Args:
+        annotations, images: COCO keypoint labels that the model was not trained on, and their image folders.
+        model: Name or file, also of torchvision's; None for the bundled one.
+        output: The file to write.
+        device: Where to compute.
+        report: Told about the progress.
+        reading: What somebody has said about annotations that leave it open.
+
+    Raises:
+        CocoError, CheckpointError, DataError: a file cannot be used, or its joints are too few or all alike; nothing
+            is written then.
+        OSError: the output cannot be written.
+    """
+    if not output.resolve().parent.is_dir():
+        raise DataError(f"{output}: its folder does not exist: make it, or name another")
+    path = find_model(model)
+    data = read_coco(annotations, keep_raw=False, roots=images, reading=reading)
+    truth, chosen = ground_truth(data), labelled_images(data, images)
+    problems = [str(note) for note in reading_notes(data)]
+    predictor = Predictor.load_for(path, device, problems.append)
+    unreadable: list[str] = []
+    results, started = [], time.monotonic()
+    for result in predict_images(predictor, chosen, lambda error: unreadable.append(str(error))):
+        results.append(result)
+        seen = len(results) + len(unreadable)
+        report(seen, len(chosen), (time.monotonic() - started) / seen * (len(chosen) - seen))
+    old = predictor.info.calibration
+    logits, right = joint_outcomes(truth, results, old, predictor.skeleton.sigmas)
+    new = fit_calibration(logits, right)
+    if new is None:
+        raise DataError(f"{annotations}: {_why_not(logits, right)}; nothing was written")
+    new = replace(new, fitted_on=f"{annotations.name}, {len(logits)} joints")
+    calibrated = Calibrated(
+        new,
+        len(logits),
+        round(float(right.mean()), 4),
+        reliability(old, logits, right),
+        reliability(new, logits, right),
+        problems + unreadable,
+    )
+    state, info = read_checkpoint(path)
+    write_checkpoint(output, state, _described(info, path, annotations, calibrated))
+    return calibrated
+
+
+def reliability(calibration: Calibration, logits: np.ndarray, right: np.ndarray) -> Reliability:
+    """Judges confidences by outcomes: logits of the peaks [n], and whether each joint is right [n] bool."""
+    confidences = calibration.confidence(torch.from_numpy(logits).sigmoid()).numpy()
+    bins = np.minimum((confidences * BINS).astype(int), BINS - 1)
+    off = np.bincount(bins, confidences - right, minlength=BINS)
+    brier, ece = np.mean((confidences - right) ** 2), np.abs(off).sum() / len(right)
+    return Reliability(round(float(brier), 4), round(float(ece), 4))
+
+
+def _why_not(logits: np.ndarray, right: np.ndarray) -> str:
+    if len(logits) < LEAST_JOINTS:
+        return (
+            f"{len(logits)} joints of people whom the model finds can be compared, and {LEAST_JOINTS} are needed: "
+            "label more people"
+        )
+    if right.min() == right.max():
+        every = "right" if right.all() else "wrong"
+        return f"all {len(logits)} joints that can be compared are {every}: choose photos with both kinds"
+    return f"of the {len(logits)} joints those that the model is surer of are more often wrong: check the labels"
+
+
+def _described(info: CheckpointInfo, path: Path, annotations: Path, calibrated: Calibrated) -> CheckpointInfo:
+    lineage = {
+        "parent": file_hash(path),
+        "data": [file_hash(annotations)],
+        "start": {"kind": "calibrated", "file": path.name, "model": info.name},
+        "calibration": calibrated.figures(),
+        "metrics": "of the parent",
+        "before": info.lineage,
+    }
+    return replace(info, calibration=calibrated.calibration, lineage=lineage)

@@ -1,0 +1,214 @@
+"""Where the weights come from that a training starts with, and what became of a file's.
+
+A file continues as the network that it is, or it starts another one: then the trunk, the FPN and the RPN are taken
+over by name, and both heads are new. Weights of an image classifier start the trunk alone.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from msarcnn.backbone import mobilenet_body_state, resnet_body_state
+from msarcnn.checkpoint import Calibration, load_checkpoint, read_checkpoint, read_tensors
+from msarcnn.checkpoint_error import CheckpointError
+from msarcnn.config import DEFAULT_MODEL, IMAGENET_MEAN, IMAGENET_STD, ConfigError, ModelConfig, preset
+from msarcnn.model import MSARCNN, build_model
+from msarcnn.model_files import file_hash
+from msarcnn.model_library import backbone_weights as imagenet_weights
+from msarcnn.model_library import find_model
+from msarcnn.torch_files import is_torch_file, read_torch_file
+from msarcnn.torchvision_weights import BATCHNORM_EPS
+from msarcnn.weight_names import misfits, modules_of, shapes_of
+
+TRUNK = "backbone.body."
+PARTS = (TRUNK, "backbone.fpn.", "rpn.")
+"""What another network can take over, in the order of the data: a part's weights mean nothing on other inputs."""
+
+
+@dataclass(frozen=True)
+class Transfer:
+    """Weights on their way from a file into a network.
+
+    Attributes:
+        path: The file.
+        name: What its model is called.
+        config: The network that they are for, which takes over how the trunk sees pixels and its BatchNorms' epsilon.
+        weights: What is taken over, by the network's names.
+        unused: What the file has besides, by its own names.
+    """
+
+    path: Path
+    name: str
+    config: ModelConfig
+    weights: Mapping[str, Tensor]
+    unused: tuple[str, ...]
+
+    def into(self, model: MSARCNN) -> str:
+        """Puts the weights into their network; returns a report for people: what is loaded, new and left."""
+        model.load_state_dict({name: value.float() for name, value in self.weights.items()}, strict=False)
+        new = [name for name in model.state_dict() if name not in self.weights]
+        return (
+            f"{self.config.name} starts from {self.path} ({self.name}). Loaded: {_counted(self.weights)}. "
+            f"New, with random values: {_counted(new)}. In the file and not used: {_counted(self.unused)}."
+        )
+
+    @property
+    def parts(self) -> list[str]:
+        return list(modules_of(self.weights))
+
+
+@dataclass(frozen=True)
+class Start:
+    """A network before its first step.
+
+    report is a text for people, empty when a file is just gone on with; facts are for the lineage (plain data).
+    """
+
+    model: MSARCNN
+    calibration: Calibration = field(default_factory=Calibration)
+    report: str = ""
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Where a network's first weights come from.
+
+    Attributes:
+        config: The network.
+        init: A model file: gone on with, or, where `warm`, what the network takes its trunk, FPN and RPN from.
+        backbone: An image classifier's file for the trunk alone; nothing is read without init and backbone.
+    """
+
+    config: ModelConfig
+    init: Path | None = None
+    backbone: Path | None = None
+    warm: bool = False
+
+    def start(self) -> Start:
+        """Builds the network; what is random draws from torch's generator. Raises CheckpointError."""
+        if self.init and self.warm:
+            return _started(warm_transfer(self.init, self.config), "warm start")
+        if self.init:
+            model, info = load_checkpoint(self.init)
+            facts = {"kind": "continued", "file": self.init.name, "model": info.name}
+            return Start(model, info.calibration, facts=facts)
+        if self.backbone:
+            return _started(backbone_transfer(self.backbone, self.config), "backbone weights")
+        return Start(build_model(self.config), facts={"kind": "random"})
+
+
+def origin_of(init: str | None, model: str | None, backbone_weights: str | None) -> Origin:
+    """What a command line says about the first weights; the files are read, so that what does not fit is said at once.
+
+    Args:
+        init: Name or file of a model.
+        model: Name of a preset. None, or the one that `init` has: the file is gone on with, as it is.
+        backbone_weights: "imagenet", or a file.
+
+    Raises:
+        CheckpointError, ConfigError: a file or a name cannot be used, or two say where the trunk comes from.
+    """
+    if init and backbone_weights:
+        raise ConfigError("--init and --backbone-weights both say where the trunk comes from: give one of them")
+    if init:
+        path = find_model(init)
+        source = read_checkpoint(path)[1].config
+        if model is None or model == source.name:
+            return Origin(load_checkpoint(path)[1].config, path)
+        return Origin(warm_transfer(path, preset(model)).config, path, warm=True)
+    config = preset(model or DEFAULT_MODEL)
+    if not backbone_weights:
+        return Origin(config)
+    path = imagenet_weights(config.backbone) if backbone_weights == "imagenet" else Path(backbone_weights)
+    return Origin(backbone_transfer(path, config).config, backbone=path)
+
+
+def warm_transfer(path: Path, config: ModelConfig) -> Transfer:
+    """What another network takes over from a model file, of ours or of torchvision's.
+
+    Raises:
+        CheckpointError: the file cannot be used, or none of its weights fits; says why.
+    """
+    state, info = read_checkpoint(path)
+    source = info.config
+    config = replace(config, norm_eps=source.norm_eps, image_mean=source.image_mean, image_std=source.image_std)
+    shapes = shapes_of(config)
+    weights: dict[str, Tensor] = {}
+    for part in PARTS:
+        entries = {name: value for name, value in state.items() if name.startswith(part)}
+        if misfits(entries, {name: shape for name, shape in shapes.items() if name.startswith(part)}):
+            break
+        weights |= entries
+    if not weights:
+        raise CheckpointError(
+            path,
+            f"none of its weights fits {config.name}, whose trunk is {config.backbone} (the file's: {source.backbone})",
+            "Choose a model file with that trunk, or leave --init out",
+        )
+    return Transfer(path, info.name, config, weights, tuple(name for name in state if name not in weights))
+
+
+def backbone_transfer(path: Path, config: ModelConfig) -> Transfer:
+    """What a network takes over from an image classifier of torchvision's.
+
+    Args:
+        path: .pth or safetensors with the names of torchvision's ResNets or MobileNetV2; the classifier may be missing.
+        config: The network; its input becomes what ImageNet's weights were trained with. A safetensors file of a
+            MobileNetV2's `features` alone is a trunk of ours: for the network's own input, and without an epsilon.
+
+    Raises:
+        CheckpointError: the file cannot be used, or is not of the network's trunk.
+    """
+    weights = read_torch_file(path) if is_torch_file(path) else read_tensors(path)[0]
+    if any(name.startswith(TRUNK) for name in weights):
+        raise CheckpointError(path, "a whole model, not the weights of a classifier", "Give it to `train` as --init")
+    folded = not is_torch_file(path) and not any(name.startswith("classifier.") for name in weights)
+    if config.backbone != "mobilenet_v2" or not folded:
+        config = replace(config, norm_eps=BATCHNORM_EPS, image_mean=IMAGENET_MEAN, image_std=IMAGENET_STD)
+    if config.backbone == "mobilenet_v2":
+        taken = _mobilenet_trunk(path, weights, 0.0 if folded else BATCHNORM_EPS)
+        unused = tuple(name for name in weights if not name.startswith("features."))
+    else:
+        taken = resnet_body_state(weights)
+        unused = tuple(name for name in weights if name.startswith("fc."))
+    trunk = {name: shape for name, shape in shapes_of(config).items() if name.startswith(TRUNK)}
+    wrong = misfits(taken, trunk)
+    if wrong:
+        raise _no_trunk(path, config.backbone, f"{wrong[0].removeprefix(TRUNK)}; {len(wrong)} such")
+    return Transfer(path, f"{config.backbone} for images", config, taken, unused)
+
+
+def _mobilenet_trunk(path: Path, weights: Mapping[str, Tensor], eps: float) -> dict[str, Tensor]:
+    try:
+        return mobilenet_body_state({k: v for k, v in weights.items() if k.startswith("features.")}, eps)
+    except RuntimeError as error:
+        raise _no_trunk(path, "mobilenet_v2", "its `features` are others") from error
+
+
+def _no_trunk(path: Path, backbone: str, reason: str) -> CheckpointError:
+    return CheckpointError(
+        path, f"not torchvision's weights of a {backbone} ({reason})", "Choose those, or another --model"
+    )
+
+
+def _started(transfer: Transfer, kind: str) -> Start:
+    model = build_model(transfer.config)
+    report = transfer.into(model)
+    facts = {
+        "kind": kind,
+        "file": transfer.path.name,
+        "hash": file_hash(transfer.path),
+        "model": transfer.name,
+        "parts": transfer.parts,
+    }
+    return Start(model, report=report, facts=facts)
+
+
+def _counted(names: Iterable[str]) -> str:
+    parts = modules_of(names)
+    total = sum(parts.values())
+    return f"{total} tensors ({', '.join(f'{part} {count}' for part, count in parts.items())})" if total else "nothing"
