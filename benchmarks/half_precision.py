@@ -1,8 +1,8 @@
 """What half precision costs: a model against itself in single precision, in pixels and AP.
 
-    python benchmarks/half_precision.py --annotations A.json --images DIR [--model M] [--device cpu] [--dtype bfloat16]
+    python benchmarks/half_precision.py --annotations A.json --images DIR [--model M] [--device cpu] [--dtype float16]
 
-A GPU computes in half precision (msarcnn.precision.inference_dtype). A CPU can do so too, slowly, which is how this
+A GPU computes in half precision (msarcnn.precision.inference_dtypes). A CPU can do so too, slowly, which is how this
 was first measured: the numbers are rounded alike, only the order of sums differs.
 """
 
@@ -28,7 +28,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--model")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--dtype", choices=["bfloat16", "float16"], default="bfloat16")
+    parser.add_argument("--dtype", choices=["bfloat16", "float16"], default="float16")
     options = parser.parse_args()
     data = read_coco(options.annotations, keep_raw=False, roots=[options.images])
     chosen, truth = labelled_images(data, [options.images]), ground_truth(data)

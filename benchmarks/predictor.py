@@ -22,7 +22,7 @@ from msarcnn.config import preset
 from msarcnn.devices import choose_device
 from msarcnn.model import build_model
 from msarcnn.placed_network import PlacedNetwork
-from msarcnn.precision import inference_dtype
+from msarcnn.precision import inference_dtypes
 from msarcnn.predictor import Predictor
 from msarcnn.synthetic import make_scene
 
@@ -57,7 +57,7 @@ def main() -> None:
     for name in ("msa_rcnn_mobilenet_v2", "msa_rcnn_resnet50_fpn"):
         model = build_model(preset(name))
         fold_frozen_batchnorm(model.backbone)
-        model.eval().to(device.torch, inference_dtype(device.torch))
+        model.eval().to(device.torch, inference_dtypes(device.torch)[0])
         predictor = Predictor(PlacedNetwork(model, device), CheckpointInfo(model.config))
         (features,) = predictor.encode([image])
         questions = {

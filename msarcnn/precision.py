@@ -46,13 +46,14 @@ def choose_precision(wanted: str, device: torch.device) -> Chosen:
     )
 
 
-def inference_dtype(device: torch.device) -> torch.dtype:
-    """What a network's weights and features are in when it only answers.
+def inference_dtypes(device: torch.device) -> tuple[torch.dtype, ...]:
+    """What a network's weights and features may be in when it only answers, the best first.
 
-    Half precision on CUDA: bfloat16 where the hardware has it, else float16; single precision elsewhere, where half
-    precision is slower (CPUs) or was not measured (Apple's). Anchors, boxes and what follows the last layer of each
-    head are in single precision always. What this costs in pixels and AP: docs/benchmarks.md.
+    Half precision on CUDA: float16, whose ten bits after the point keep joints within a few hundredths of a pixel where
+    bfloat16's seven move them by half a pixel and some by twenty (docs/benchmarks.md); bfloat16 for a network whose
+    values do not fit. Single precision elsewhere: half precision is slower on CPUs, and Apple's was not measured.
+    Anchors, boxes and what follows the last layer of each head are in single precision always.
     """
     if device.type != "cuda":
-        return torch.float32
-    return torch.bfloat16 if has_bf16(device) else torch.float16
+        return (torch.float32,)
+    return (torch.float16, torch.bfloat16 if has_bf16(device) else torch.float32)

@@ -17,7 +17,7 @@ from msarcnn.model_files import file_hash
 from msarcnn.model_library import find_model
 from msarcnn.placed_network import PlacedNetwork
 from msarcnn.pose_model import Checkpoint, People, PosedPeople, Poses, go_on
-from msarcnn.precision import inference_dtype
+from msarcnn.precision import inference_dtypes
 from msarcnn.skeleton import Skeleton
 
 
@@ -37,16 +37,20 @@ class Predictor:
     def load(cls, model: str | Path | None = None, device: str | Choice = "auto") -> "Predictor":
         """Loads bundled weights (None or a preset's name) or a model file onto a device.
 
-        A GPU computes in half precision where that is fast (`inference_dtype`), the CPU in single precision.
+        A GPU computes in half precision where that is fast (`inference_dtypes`), the CPU in single precision.
         Raises CheckpointError, and DeviceError when the device is not there.
         """
         chosen = (device if isinstance(device, Choice) else choose_device(device)).device
         path = find_model(model)
         network, info = _read(path)
-        network.to(chosen.torch, inference_dtype(chosen.torch))
+        for dtype in inference_dtypes(chosen.torch):
+            placed = network.to(chosen.torch, dtype)
+            if dtype is not torch.float16 or not overflows(placed):
+                break
+            network = _read(path)[0]
         if not chosen.is_cpu:
-            network.to(memory_format=torch.channels_last)
-        return cls(PlacedNetwork(network, chosen, lambda: _read(path)[0]), info, file_hash(path))
+            placed.to(memory_format=torch.channels_last)
+        return cls(PlacedNetwork(placed, chosen, lambda: _read(path)[0]), info, file_hash(path))
 
     @classmethod
     def load_for(cls, model: str | Path | None, device: str, say: Callable[[str], None]) -> "Predictor":
@@ -179,6 +183,18 @@ def rank_poses(scores: np.ndarray, confidences: np.ndarray, pose_score: str) -> 
     """
     ranks: np.ndarray = scores * confidences.mean(axis=1) if pose_score == "joints" else scores
     return ranks
+
+
+@torch.inference_mode()
+def overflows(network: MSARCNN) -> bool:
+    """Whether values of a network are too large for its precision, on noise and on edges as hard as they come."""
+    where = next(network.parameters()).device
+    noise = torch.randint(0, 256, (3, 128, 128), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    stripes = (torch.arange(128) // 8 % 2 * 255).to(torch.uint8).expand(3, 128, 128)
+    features = network.encode([noise.to(where), stripes.to(where)])
+    boxes = torch.tensor([[0.0, 0.0, 128.0, 128.0], [30.0, 20.0, 70.0, 110.0]], device=where)
+    values = [*features.maps.values(), network.heatmaps(features, [boxes, boxes])]
+    return not all(bool(value.isfinite().all()) for value in values)
 
 
 def _read(path: Path) -> tuple[MSARCNN, CheckpointInfo]:

@@ -34,9 +34,9 @@ def test_the_bundled_model_finds_there_what_it_finds_on_the_cpu(cuda, scenes):
         for row in np.flatnonzero(one.scores >= 0.5):
             distance = np.abs(other.boxes - one.boxes[row]).max(axis=1)
             same = int(distance.argmin())
-            assert distance[same] < 6, "half precision moves a box by little"
+            assert distance[same] < 3, "half precision moves a box by little"
             moved = np.linalg.norm(other.keypoints[same] - one.keypoints[row], axis=-1)
-            assert np.median(moved) < 2
+            assert np.median(moved) < 0.5
 
 
 def test_in_single_precision_it_is_the_same_to_a_tenth_of_a_pixel(cuda, scenes):

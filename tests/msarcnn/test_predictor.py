@@ -1,3 +1,4 @@
+import copy
 import dataclasses
 import threading
 
@@ -9,7 +10,7 @@ from msarcnn.checkpoint import CheckpointInfo
 from msarcnn.feature_cache import FeatureCache
 from msarcnn.keypoints import heatmap_probabilities
 from msarcnn.model import Features
-from msarcnn.predictor import Predictor
+from msarcnn.predictor import Predictor, overflows
 
 BOXES = np.array([[5, 10, 60, 110], [20, 20, 80, 100.5]], dtype=np.float32)
 
@@ -177,3 +178,14 @@ def test_a_large_photo_is_resized_with_antialiasing(predictor):
     batch = predictor.placed.network.transform.batch([torch.from_numpy(noise).permute(2, 0, 1)])
     assert batch.image_sizes == [(96, 160)]
     assert batch.tensors[0, :, :96, :160].std() < 0.3 * (noise / 255 * 2 - 1).std()
+
+
+def test_a_network_whose_values_are_too_large_for_half_precision_is_told(tiny_model):
+    tiny_model.eval()
+    assert not overflows(tiny_model)
+    half = copy.deepcopy(tiny_model).half()
+    assert not overflows(half)
+    with torch.no_grad():
+        tiny_model.backbone.fpn.layer_blocks[0][0].weight *= 1e6
+    assert not overflows(tiny_model)
+    assert overflows(tiny_model.half())
