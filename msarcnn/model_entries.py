@@ -15,7 +15,7 @@ from msarcnn.model_files import look_at
 from msarcnn.published_models import PublishedModel
 from msarcnn.resources import resource_path
 
-_TITLES = {
+TITLES = {
     "msa_rcnn_mobilenet_v2": "MSA R-CNN MobileNetV2",
     "msa_rcnn_resnet50_fpn": "MSA R-CNN ResNet-50",
     "mask_rcnn_resnet50_fpn": "Mask R-CNN ResNet-50, the paper's baseline",
@@ -24,7 +24,7 @@ _TITLES = {
 
 def bundled_entry(library: LibraryFile) -> ModelEntry:
     """The model that came with the program."""
-    entry = ModelEntry(DEFAULT_MODEL, _TITLES[DEFAULT_MODEL], "bundled", architecture=DEFAULT_MODEL)
+    entry = ModelEntry(DEFAULT_MODEL, TITLES[DEFAULT_MODEL], "bundled", architecture=DEFAULT_MODEL)
     try:
         path = resource_path("weights", f"{DEFAULT_MODEL}.safetensors")
     except FileNotFoundError as error:
@@ -77,7 +77,7 @@ def architecture_entries() -> Iterator[ModelEntry]:
     """Presets that no weights come with."""
     for name in PRESETS:
         if name != DEFAULT_MODEL:
-            yield ModelEntry(name, _TITLES.get(name, name), "architecture", architecture=name)
+            yield ModelEntry(name, TITLES.get(name, name), "architecture", architecture=name)
 
 
 def check_published(model: PublishedModel, library: LibraryFile) -> None:

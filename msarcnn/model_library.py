@@ -16,6 +16,7 @@ from msarcnn.config import DEFAULT_MODEL, PRESETS
 from msarcnn.downloads import Progress, by_hand, download, never, nothing_to_say, part_of
 from msarcnn.library_file import AddedModel, LibraryError, LibraryFile, LibraryState, Published, library_folder
 from msarcnn.model_entries import (
+    TITLES,
     added_entry,
     architecture_entries,
     bundled_entry,
@@ -74,6 +75,16 @@ class ModelLibrary:
         if not Path(model.path).is_file():
             raise CheckpointError(model.path, f"the file of the model {name} is gone", gone_cure(name))
         return Path(model.path)
+
+    def title_of(self, path: Path) -> str:
+        """What the model in a file is called; "" for a file that the library does not have. Raises LibraryError."""
+        state = self._file.read()
+        published = state.published.models if state.published is not None else ()
+        titles = {self._target(model): model.title for model in published}
+        titles |= {Path(model.path): model.title for model in state.added}
+        with suppress(FileNotFoundError):
+            titles[resource_path("weights", f"{DEFAULT_MODEL}.safetensors")] = TITLES[DEFAULT_MODEL]
+        return titles.get(path.absolute(), "")
 
     # Changing
 

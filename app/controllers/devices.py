@@ -62,4 +62,4 @@ class Devices(QObject):
 def describe(device: DeviceInfo) -> str:
     """A device in a few words: "NVIDIA H100 (cuda:0), 80 GB"."""
     name = device.name if device.name.lower() == device.id else f"{device.name} ({device.id})"
-    return f"{name}, {round(device.bytes / 1e9)} GB" if device.bytes else name
+    return f"{name}, {round(device.bytes / 2**30)} GB" if device.bytes else name

@@ -181,9 +181,10 @@ class Engine:
                 self._link.send({"type": "refused", "request": message["request"], "text": str(error)})
                 continue
             self._keep(model, chosen)
+            name = _title(message["model"]) or model.name
             present = [{"id": one.id, "name": one.name, "bytes": one.memory()[1]} for one in present_devices()]
             facts = {"tau": model.tau, "batch": model.batch, "note": chosen.note, "devices": present}
-            reply = {"hash": model.hash, "name": model.name, "device": model.device} | facts
+            reply = {"hash": model.hash, "name": name, "device": model.device} | facts
             self._link.send({"type": "loaded", "request": message["request"]} | reply)
 
     def _keep(self, model: "Predictor", chosen: "Choice") -> None:
@@ -345,6 +346,16 @@ class Engine:
         with self._changed:
             if request["request"] in self._cancelled:
                 raise _CancelledError
+
+
+def _title(model: str | None) -> str:
+    """What the user's library calls a model; "" where it does not have it, or cannot be read."""
+    from msarcnn.model_library import ModelLibrary, find_model
+
+    try:
+        return ModelLibrary().title_of(find_model(model))
+    except (ValueError, OSError):  # LibraryError is a ValueError
+        return ""
 
 
 def _outcome(request: Message, work: Callable[[], Message]) -> Message | None:

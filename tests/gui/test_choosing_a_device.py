@@ -44,9 +44,9 @@ def test_a_device_is_chosen_named_and_remembered(
     started(window, qtbot, small_model)
     offered = entries(window)
     automatic, fake, cpu = offered
-    assert fake == "Fake GPU (fake:0), 9 GB" and cpu.startswith("CPU, ")
+    assert fake == "Fake GPU (fake:0), 8 GB" and cpu.startswith("CPU, ")
     assert offered[automatic].isChecked() and not offered[fake].isChecked()
-    assert window.status.model.text().endswith("Fake GPU (fake:0), 9 GB")
+    assert window.status.model.text().endswith("Fake GPU (fake:0), 8 GB")
     with qtbot.waitSignal(window.engine.ready, timeout=TIMEOUT):
         offered[cpu].trigger()
     assert window.engine.info is not None and window.engine.info.device == "cpu"
