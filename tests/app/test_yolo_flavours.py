@@ -196,7 +196,7 @@ def test_many_folders_take_no_longer_for_each(folder: Path, tmp_path: Path) -> N
             photo(folder, f"images/{number}/a.jpg")
         description = describe(folder, [f"images/{number}" for number in range(count)])
         profile = cProfile.Profile()
-        photos = profile.runcall(read_description, description, YoloReport()).photos
+        photos = profile.runcall(read_description, description, YoloReport(), coco17()).photos
         assert [root for root, _ in photos.names] == list(range(count))
         return sum(entry.callcount for entry in profile.getstats())
 
