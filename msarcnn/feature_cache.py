@@ -10,7 +10,7 @@ class FeatureCache:
     """Features by key, the least recently used dropped beyond a number of bytes. Thread-safe."""
 
     def __init__(self, max_bytes: int) -> None:
-        self.max_bytes = max_bytes
+        self._max_bytes = max_bytes
         self._entries: OrderedDict[Hashable, Any] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -22,13 +22,17 @@ class FeatureCache:
 
     def put(self, key: Hashable, features: Any) -> None:
         """Keeps features (`nbytes` is asked of them); what alone exceeds the bound is not kept."""
-        if features.nbytes > self.max_bytes:
-            return
         with self._lock:
-            self._entries[key] = features
-            self._entries.move_to_end(key)
-            while self.nbytes > self.max_bytes:
-                self._entries.popitem(last=False)
+            if features.nbytes <= self._max_bytes:
+                self._entries[key] = features
+                self._entries.move_to_end(key)
+                self._shrink()
+
+    def set_bound(self, max_bytes: int) -> None:
+        """Keeps no more than that from now on."""
+        with self._lock:
+            self._max_bytes = max_bytes
+            self._shrink()
 
     def clear(self) -> None:
         """Drops everything: the memory is needed."""
@@ -38,3 +42,7 @@ class FeatureCache:
     @property
     def nbytes(self) -> int:
         return sum(features.nbytes for features in self._entries.values())
+
+    def _shrink(self) -> None:
+        while self.nbytes > self._max_bytes:
+            self._entries.popitem(last=False)

@@ -38,7 +38,7 @@ class ImageTransform(GeneralizedRCNNTransform):
     def batch(self, images: list[Tensor]) -> ImageList:
         """Images [3, H, W], uint8 or floats in 0..1, as one padded batch [B, 3, h, w] of the test size.
 
-        What is uint8 is resized as such: a 12-megapixel photo is never held in floats.
+        What is uint8 is resized as such, which most CPUs do without a copy in floats.
         """
         ready = []
         for image in images:

@@ -7,9 +7,9 @@ from typing import TypeVar
 import numpy as np
 import torch
 
-from msarcnn.devices import CPU, Device, is_shortage
+from msarcnn.devices import CPU, Device, first_sentence, is_gpu_shortage
 from msarcnn.model import MSARCNN, Features
-from msarcnn.pose_model import FeaturesLostError
+from msarcnn.pose_model import Checkpoint, FeaturesLostError, go_on
 
 GPU_BATCH = 16
 """Images that go through a network together on a GPU; halved for good when they do not fit into its memory."""
@@ -25,7 +25,8 @@ class PlacedNetwork:
     Args:
         network: In evaluation mode, on the device.
         device: Where it is.
-        on_the_cpu: Makes the same network in single precision on the CPU; without it, trouble is raised.
+        on_the_cpu: Makes the same network in single precision on the CPU; without it, an image that does not fit
+            is an error.
 
     Attributes:
         batch: How many images are to be given at a time at most.
@@ -40,6 +41,7 @@ class PlacedNetwork:
         self.make_room: Callable[[], None] = lambda: None
         self._make_spare = on_the_cpu
         self._spare: MSARCNN | None = None
+        self._told_short = False
         self._lock = threading.Lock()
 
     def on_images(
@@ -49,15 +51,18 @@ class PlacedNetwork:
         for _ in range(2):
             device = self.device
             try:
-                return work(self.network, images)
+                results = work(self.network, images)
             except (RuntimeError, MemoryError) as error:
                 said = self._shortage_or_loss(error, device)
+            else:
+                self._told_short = False
+                return results
             self._make_way(device, said)
             if not said:
                 return [result for image in images for result in work(self.network, [image])]
         if len(images) > 1:
             half = len(images) // 2
-            self.batch = min(self.batch, half)
+            self.batch = min(self.batch, len(images) - half)
             return self.on_images(images[:half], work) + self.on_images(images[half:], work)
         self._say_short(said)
         return work(self.spare(), images)
@@ -68,24 +73,37 @@ class PlacedNetwork:
         Raises FeaturesLostError when that is no device any more.
         """
         for _ in range(2):
-            device = self.device
-            if features.device != device.torch and features.device.type == "cpu":
+            device, network = self.device, self.network
+            here = next(network.parameters()).device
+            if features.device != here and features.device.type == "cpu":
                 return work(self.spare(), features)  # the CPU had to encode it
-            if features.device != device.torch:
+            if features.device != here:
                 raise FeaturesLostError(f"the image was encoded on {features.device}, which is not used any more")
             try:
-                return work(self.network, features)
+                return work(network, features)
             except (RuntimeError, MemoryError) as error:
                 said = self._shortage_or_loss(error, device)
             self._make_way(device, said)
         self._say_short(said)
         return work(self.spare(), features.to(torch.device("cpu"), torch.float32))
 
+    def between_stages(self, checkpoint: Checkpoint) -> Checkpoint:
+        """The checkpoint, called when a stage is done and not only queued: else nothing waits at it."""
+        if checkpoint is go_on or self.device.is_cpu:
+            return checkpoint
+
+        def wait_and_check() -> None:
+            self.device.wait()
+            checkpoint()
+
+        return wait_and_check
+
     def spare(self) -> MSARCNN:
         """The network on the CPU."""
         with self._lock:
             if self._spare is None:
-                assert self._make_spare is not None
+                if self._make_spare is None:
+                    raise MemoryError(f"the memory of {self.device.id} is too small for one image")
                 self._spare = self._make_spare()
             return self._spare
 
@@ -94,11 +112,11 @@ class PlacedNetwork:
 
         Raises the error itself when it is about neither, or when there is nowhere to go.
         """
-        if self._make_spare is None or device.is_cpu:
+        if device.is_cpu:
             raise error
-        if is_shortage(error):
-            return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-        if not device.problem():
+        if is_gpu_shortage(error):
+            return first_sentence(error)
+        if self._make_spare is None or not device.problem():
             raise error
         return ""
 
@@ -113,7 +131,14 @@ class PlacedNetwork:
             first = self.device is device
             self.network, self.device, self.batch = spare, CPU, 1
         if first:
-            self.say(f"{device.id} does not answer any more: the CPU goes on. Restart to use it again.")
+            self.make_room()  # once more: its bound is another one now
+            self.say(f"{device.id} does not answer any more: the CPU goes on.")
 
     def _say_short(self, said: str) -> None:
-        self.say(f"{self.device.id} is short of memory ({said}): the CPU did this image.")
+        """Once, until something has fitted again: else a full GPU would say it of every photo."""
+        if not self._told_short:
+            self._told_short = True
+            self.say(
+                f"{self.device.id} is short of memory ({said}): the CPU does what does not fit. Close other programs "
+                "that use it, or use a smaller model."
+            )

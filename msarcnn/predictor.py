@@ -3,14 +3,16 @@
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from msarcnn.backbone import fold_frozen_batchnorm
 from msarcnn.checkpoint import CheckpointInfo, load_checkpoint
-from msarcnn.devices import Choice, Device, choose_device
+from msarcnn.checkpoint_error import CheckpointError
+from msarcnn.devices import CPU, Choice, Device, choose_device, first_sentence, is_gpu_shortage
 from msarcnn.keypoints import decode_keypoints
 from msarcnn.model import MSARCNN, Features
 from msarcnn.model_files import file_hash
@@ -19,6 +21,9 @@ from msarcnn.placed_network import PlacedNetwork
 from msarcnn.pose_model import Checkpoint, People, PosedPeople, Poses, go_on
 from msarcnn.precision import inference_dtypes
 from msarcnn.skeleton import Skeleton
+
+BATCH_BESIDE_A_TRAINING = 4
+"""Images at a time of a network that is in training on a GPU: its gradients are there, too."""
 
 
 class Predictor:
@@ -35,38 +40,52 @@ class Predictor:
 
     @classmethod
     def load(cls, model: str | Path | None = None, device: str | Choice = "auto") -> "Predictor":
-        """Loads bundled weights (None or a preset's name) or a model file onto a device.
+        """Loads bundled weights (None or a preset's name), a model of the library, or a file, onto a device.
 
         A GPU computes in half precision where that is fast (`inference_dtypes`), the CPU in single precision.
-        Raises CheckpointError, and DeviceError when the device is not there.
+        Raises CheckpointError, DeviceError when the device is not there, and RuntimeError when it has no room.
         """
         chosen = (device if isinstance(device, Choice) else choose_device(device)).device
         path = find_model(model)
-        network, info = _read(path)
+        network, info, model_hash = _read(path)
         for dtype in inference_dtypes(chosen.torch):
-            placed = network.to(chosen.torch, dtype)
-            if dtype is not torch.float16 or not overflows(placed):
+            network.to(chosen.torch, dtype)
+            if dtype is not torch.float16 or not overflows(network):
                 break
-            network = _read(path)[0]
+            network = _read(path, model_hash)[0]
         if not chosen.is_cpu:
-            placed.to(memory_format=torch.channels_last)
-        return cls(PlacedNetwork(placed, chosen, lambda: _read(path)[0]), info, file_hash(path))
+            network.to(memory_format=torch.channels_last)
+        return cls(PlacedNetwork(network, chosen, lambda: _read(path, model_hash)[0]), info, model_hash)
 
     @classmethod
-    def load_for(cls, model: str | Path | None, device: str, say: Callable[[str], None]) -> "Predictor":
-        """As `load`; what there is to say about the device, now or later, is told."""
-        chosen = choose_device(device)
+    def load_for(cls, model: str | Path | None, device: str | Choice, say: Callable[[str], None]) -> "Predictor":
+        """As `load`, on the CPU where a GPU has no room for it; what there is to say of the device is told.
+
+        Raises CheckpointError, DeviceError.
+        """
+        chosen = device if isinstance(device, Choice) else choose_device(device)
         if chosen.note:
             say(chosen.note)
-        predictor = cls.load(model, chosen)
-        predictor.placed.say = say
-        return predictor
+        try:
+            predictor = cls.load(model, chosen)
+        except (RuntimeError, MemoryError) as error:
+            if chosen.device.is_cpu:
+                raise
+            said = first_sentence(error)
+        else:
+            predictor.placed.say = say
+            return predictor
+        chosen.device.release()
+        say(f"The model cannot be loaded onto {chosen.device.id} ({said}): the CPU computes.")
+        return cls.load(model, Choice(CPU))
 
     @classmethod
     def of(cls, network: MSARCNN, info: CheckpointInfo) -> "Predictor":
         """A network in memory, used where and as it is; put into evaluation mode."""
         where = next(network.parameters()).device
-        return cls(PlacedNetwork(network.eval(), Device(where, str(where))), info)
+        placed = PlacedNetwork(network.eval(), Device(where, str(where)))
+        placed.batch = min(placed.batch, BATCH_BESIDE_A_TRAINING)
+        return cls(placed, info)
 
     @property
     def name(self) -> str:
@@ -100,11 +119,12 @@ class Predictor:
             images: [H, W, 3] uint8 RGB each.
             checkpoint: Called between the network's stages; may block to yield or raise to cancel.
         """
+        waiting = self.placed.between_stages(checkpoint)
         encoded: dict[int, Features] = {}
         for rows in self._of_like_shape(images):
             some = self.placed.on_images(
                 [images[row] for row in rows],
-                lambda network, few: network.encode(_tensors(network, few), checkpoint).split(),
+                lambda network, few: network.encode(_tensors(network, few), waiting).split(),
             )
             encoded.update(zip(rows, some, strict=True))
         return [encoded[row] for row in range(len(images))]
@@ -132,7 +152,13 @@ class Predictor:
     @torch.inference_mode()
     def decode(self, logits: Tensor, boxes: np.ndarray) -> Poses:
         """Joints from heatmaps [N, K, S, S], in the pixels of the boxes [N, 4]; confidences are calibrated."""
-        return self._poses(*decode_keypoints(logits, _boxes(boxes).to(logits.device), self.info.config.decoding))
+        decoding, wanted = self.info.config.decoding, _boxes(boxes)
+        try:
+            return self._poses(*decode_keypoints(logits, wanted.to(logits.device), decoding))
+        except RuntimeError as error:
+            if not is_gpu_shortage(error):
+                raise
+        return self._poses(*decode_keypoints(logits.cpu(), wanted, decoding))
 
     def estimate(self, features: Features, boxes: np.ndarray) -> Poses:
         """The joints of any boxes: `heatmaps`, then `decode`."""
@@ -147,10 +173,12 @@ class Predictor:
     def predict(self, images: Sequence[np.ndarray], checkpoint: Checkpoint = go_on) -> list[PosedPeople]:
         """`encode` and `find`, an image each; images of like shape go through the network together."""
 
+        waiting = self.placed.between_stages(checkpoint)
+
         def ask(network: MSARCNN, few: list[np.ndarray]) -> list[PosedPeople]:
-            features = network.encode(_tensors(network, few), checkpoint)
-            checkpoint()
-            return [self._posed(result) for result in network.find(features, checkpoint)]
+            features = network.encode(_tensors(network, few), waiting)
+            waiting()
+            return [self._posed(result) for result in network.find(features, waiting)]
 
         found: dict[int, PosedPeople] = {}
         for rows in self._of_like_shape(images):
@@ -187,20 +215,56 @@ def rank_poses(scores: np.ndarray, confidences: np.ndarray, pose_score: str) -> 
 
 @torch.inference_mode()
 def overflows(network: MSARCNN) -> bool:
-    """Whether values of a network are too large for its precision, on noise and on edges as hard as they come."""
+    """Whether values of a network are too large for its precision: on noise, and on edges as hard as they come.
+
+    The pictures have the test size, since resizing would soften them; every head is looked at.
+    """
     where = next(network.parameters()).device
-    noise = torch.randint(0, 256, (3, 128, 128), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
-    stripes = (torch.arange(128) // 8 % 2 * 255).to(torch.uint8).expand(3, 128, 128)
-    features = network.encode([noise.to(where), stripes.to(where)])
-    boxes = torch.tensor([[0.0, 0.0, 128.0, 128.0], [30.0, 20.0, 70.0, 110.0]], device=where)
-    values = [*features.maps.values(), network.heatmaps(features, [boxes, boxes])]
-    return not all(bool(value.isfinite().all()) for value in values)
+    side = network.config.min_size
+    noise = torch.randint(0, 256, (3, side, side), generator=torch.Generator().manual_seed(0), dtype=torch.uint8)
+    cells = torch.arange(side) // 16 % 2
+    board = ((cells[:, None] ^ cells[None]) * 255).to(torch.uint8).expand(3, side, side)
+    sound: list[bool] = []
+
+    def look(module: nn.Module, inputs: object, output: Any) -> None:
+        sound.extend(bool(value.isfinite().all()) for value in _leaves(output))
+
+    heads = network.roi_heads
+    parts = (network.backbone, network.rpn.head, heads.box_predictor, heads.keypoint_predictor)
+    hooks = [part.register_forward_hook(look) for part in parts]
+    try:
+        for picture in (noise, board):
+            features = network.encode([picture.to(where)])
+            boxes = torch.tensor([[0.0, 0.0, side, side], [side / 4, side / 8, side / 2, side]], device=where)
+            heads.box_predictor(heads.box_head(heads.box_roi_pool(features.maps, [boxes], features.sizes)))
+            network.rpn.head(list(features.maps.values()))
+            network.heatmaps(features, [boxes])
+    finally:
+        for hook in hooks:
+            hook.remove()
+    return not all(sound)
 
 
-def _read(path: Path) -> tuple[MSARCNN, CheckpointInfo]:
+def _leaves(value: Any) -> list[Tensor]:
+    if isinstance(value, Tensor):
+        return [value]
+    inner = value.values() if isinstance(value, dict) else value
+    return [leaf for one in inner for leaf in _leaves(one)]
+
+
+def _read(path: Path, wanted: str = "") -> tuple[MSARCNN, CheckpointInfo, str]:
+    """The network of a file, and the hash of exactly what was read.
+
+    Raises CheckpointError, also when the file is another one than `wanted`, or changes meanwhile.
+    """
+    before = file_hash(path)
+    if wanted and before != wanted:
+        raise CheckpointError(path, "it has changed since it was loaded", "Load it again")
     network, info = load_checkpoint(path)
+    if file_hash(path) != before:
+        raise CheckpointError(path, "it is being written", "Load it again when that is done")
     fold_frozen_batchnorm(network.backbone)
-    return network.eval(), info
+    return network.eval(), info, before
 
 
 def _tensors(network: MSARCNN, images: list[np.ndarray]) -> list[Tensor]:

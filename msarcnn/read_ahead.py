@@ -12,6 +12,10 @@ from msarcnn.images import ImageError, LoadedImage, Photo
 
 _AHEAD = 3
 """Photos that are begun or ready for each process."""
+_BYTES_AHEAD = 1 << 30
+"""Bound on the pixels that wait, by the size of the photos of late."""
+_FIRST_GUESS = 36 << 20
+"""Bytes of a photo before one was read: 12 megapixels."""
 
 
 def reading_processes() -> int:
@@ -29,7 +33,13 @@ class Readers:
         """processes: how many; by default `reading_processes()`."""
         self.processes = processes or reading_processes()
         self._pool: ProcessPoolExecutor | None = None
+        self._photo_bytes = float(_FIRST_GUESS)
         self._lock = threading.Lock()
+
+    @property
+    def most(self) -> int:
+        """How many photos to have under way at a time."""
+        return max(min(self.processes * _AHEAD, int(_BYTES_AHEAD / self._photo_bytes)), 2)
 
     def begin(self, photo: Photo) -> "Future[LoadedImage]":
         """Reads a photo in the background; the pixels are got by `finish`."""
@@ -45,7 +55,9 @@ class Readers:
     def finish(self, photo: Photo, begun: "Future[LoadedImage]") -> LoadedImage:
         """Waits for a photo that was begun. Raises MemoryError; ImageError also when whoever reads it dies of it."""
         try:
-            return begun.result()
+            image = begun.result()
+            self._photo_bytes = max(0.8 * self._photo_bytes, image.pixels.nbytes, 1.0)
+            return image
         except BrokenProcessPool:
             pass
         with _pool(1) as alone:
@@ -69,7 +81,7 @@ def read_ahead(photos: Iterable[Photo], readers: Readers) -> Iterator[LoadedImag
     waiting: deque[tuple[Photo, Future[LoadedImage]]] = deque()
     for photo in photos:
         waiting.append((photo, readers.begin(photo)))
-        if len(waiting) > readers.processes * _AHEAD:
+        if len(waiting) > readers.most:
             yield outcome(*waiting.popleft(), readers)
     while waiting:
         yield outcome(*waiting.popleft(), readers)
@@ -83,6 +95,8 @@ def outcome(
         return readers.finish(photo, begun) if begun is not None and readers is not None else photo.read()
     except ImageError as error:
         return error
+    except MemoryError:
+        return ImageError(photo.path, "the memory was too short to read it", "close other programs, or make it smaller")
 
 
 def _read(photo: Photo) -> LoadedImage:

@@ -195,8 +195,13 @@ class PoseRoIHeads(RoIHeads):
 
         Returns:
             A tensor an image each: boxes [N, 4] xyxy in pixels of the resized image, and scores [N], falling.
+
+        Raises:
+            RuntimeError: in half precision the numbers are too large; nobody would be found.
         """
         logits, deltas = self.box_predictor(self.box_head(self.box_roi_pool(features, proposals, image_shapes)))
+        if logits.dtype == torch.float16 and not bool(logits.isfinite().all()):
+            raise RuntimeError("its numbers are too large for half precision")
         boxes, scores, _ = self.postprocess_detections(logits.float(), deltas.float(), proposals, image_shapes)
         return boxes, scores
 

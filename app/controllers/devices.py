@@ -6,7 +6,7 @@ from app.controllers.choices import Choice
 from app.controllers.messages import Messages
 from app.storage.settings import Settings
 from app.workers.engine_client import EngineClient
-from app.workers.payloads import DeviceInfo, EngineInfo
+from app.workers.payloads import DeviceInfo
 
 AUTO = "auto"
 _SETTING = "device"
@@ -25,7 +25,8 @@ class Devices(QObject):
         self._engine, self._messages, self._settings = engine, messages, settings
         self._present: tuple[DeviceInfo, ...] = ()
         engine.set_device(self.chosen)
-        engine.ready.connect(self._ready)
+        engine.devices_found.connect(self._found)
+        engine.ready.connect(lambda _: messages.settle(_CHANGING))
         engine.refused.connect(lambda *_: messages.settle(_CHANGING))
         engine.noticed.connect(lambda text: messages.post(text, "warning", topic=_NOTICE, of_window=True))
 
@@ -44,18 +45,18 @@ class Devices(QObject):
 
     def choose(self, device: str) -> None:
         """Computes there from now on; the model answers where it is until it is loaded there."""
-        if device == self.chosen:
+        if device == self.chosen and self._engine.info is not None and self._engine.info.device == device:
             return
         self._settings.set_value(_SETTING, device)
         self._messages.settle(_NOTICE)
-        self._messages.post("Moving the model…", "info", topic=_CHANGING)
+        if self._engine.pid is not None:
+            self._messages.post("Moving the model…", "info", topic=_CHANGING)
         self._engine.set_device(device)
         self.changed.emit()
 
-    def _ready(self, info: EngineInfo) -> None:
-        self._messages.settle(_CHANGING)
-        if info.devices != self._present:
-            self._present = info.devices
+    def _found(self, devices: tuple[DeviceInfo, ...]) -> None:
+        if devices != self._present:
+            self._present = devices
             self.changed.emit()
 
 

@@ -130,8 +130,9 @@ class BatchQueue:
             batch.working_since = self._clock()
 
     def begun(self, request: int) -> None:
-        """The engine started to work on it, maybe together with others."""
-        self._begun.add(request)
+        """The engine started to work on it, maybe together with others; what is of no batch does not count."""
+        if any(request in batch.under_way for batch in self._batches.values()):
+            self._begun.add(request)
 
     def is_suspect(self, image: ImageFile) -> bool:
         """Whether the engine died while it worked on this image and others: it has to be done alone now."""

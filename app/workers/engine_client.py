@@ -45,6 +45,7 @@ class EngineClient(QObject):
             model that was running, if any, still is.
         noticed(str): a sentence about the device, for the user: it is not there, short of memory, or was lost. The
             work goes on.
+        devices_found(tuple of DeviceInfo): what there is to compute on, the CPU last; once a process.
         failed(str): the engine died; it is being restarted. The text is for the user.
         gave_up(str): it died too often, and is not restarted; `start` tries again.
         image_done(int batch, int image_key, PrefillResult)
@@ -60,6 +61,7 @@ class EngineClient(QObject):
     ready = Signal(object)
     refused = Signal(str, str)
     noticed = Signal(str)
+    devices_found = Signal(object)
     failed = Signal(str)
     gave_up = Signal(str)
     image_done = Signal(int, int, object)
@@ -88,6 +90,7 @@ class EngineClient(QObject):
         self._link.ready.connect(self._ready)
         self._link.refused.connect(self.refused)
         self._link.noticed.connect(self.noticed)
+        self._link.devices_found.connect(self.devices_found)
         self._link.gave_up.connect(self.gave_up)
         self._link.lost.connect(self._lost)
         self._link.unavailable.connect(self._fail_all)
@@ -115,7 +118,7 @@ class EngineClient(QObject):
         self._link.load(model)
 
     def set_device(self, device: str) -> None:
-        """Says where to compute from now on ("auto", or an id of `EngineInfo.devices`); `ready` follows."""
+        """Says where to compute from now on ("auto", or an id of `devices_found`); `ready` follows if it runs."""
         self._link.set_device(device)
 
     def close(self) -> None:

@@ -12,9 +12,6 @@ from app.workers.wire import Message
 HANG_SECONDS = 300.0
 """An engine that gives no answer at all for so long while it has work is restarted."""
 
-MOST_MODELS = 2
-"""Models that the engine keeps: the one in use, and the one before it, to compare with or to go back to."""
-
 _WATCH_MS = 5000
 
 
@@ -22,7 +19,7 @@ class EngineLink(QObject):
     """Keeps an engine with a model at hand; who asks it what is the business of `EngineClient`.
 
     Signals:
-        ready(EngineInfo), refused(str model, str reason), noticed(str): see `EngineClient`.
+        ready(EngineInfo), refused(str model, str reason), noticed(str), devices_found(tuple): see `EngineClient`.
         lost(str): the engine died with all its requests; it comes back (`ready`) unless `unavailable` follows.
         gave_up(str): it died too often.
         unavailable(str): nobody will answer until `start` or `load` is called; the text says why.
@@ -32,6 +29,7 @@ class EngineLink(QObject):
     ready = Signal(object)
     refused = Signal(str, str)
     noticed = Signal(str)
+    devices_found = Signal(object)
     lost = Signal(str)
     gave_up = Signal(str)
     unavailable = Signal(str)
@@ -46,7 +44,8 @@ class EngineLink(QObject):
         # What was asked for last, and what was loaded last: they differ while the former is being loaded.
         self._wanted: str | None = None
         self._good: tuple[str | None] | None = None
-        self._held: list[str] = []
+        self._load_number = 0
+        self._device_lost = False
         self._loads: dict[int, str | None] = {}
         self._unanswered: set[int] = set()
         self._last_request = 0
@@ -90,11 +89,14 @@ class EngineLink(QObject):
             self._worker.start()
 
     def set_device(self, device: str) -> None:
-        """Loads the model on another device; the one that is running answers until then."""
-        if device == self._device:
-            return
+        """Loads the model on another device; the one that is running answers until then.
+
+        A device that was lost can only be used by a new process: then the engine is started anew.
+        """
         self._device = device
-        if self.info is not None or self._loads:
+        if self._device_lost and self._worker.running:
+            self._worker.kill("the device is tried again")
+        elif self._worker.running:
             self.load(self._wanted)
 
     def close(self) -> None:
@@ -124,38 +126,41 @@ class EngineLink(QObject):
         if message["type"] == "notice":
             self._notice(message)
             return
+        if message["type"] == "devices":
+            self.devices_found.emit(tuple(DeviceInfo(**one) for one in message["devices"]))
+            return
         request = message["request"]
         if message["type"] != "begun":
             self._unanswered.discard(request)
         if message["type"] == "loaded":
             model = self._loads.pop(request)
             self._good = (model,)
-            self._hold(message["hash"])
-            devices = tuple(DeviceInfo(one["id"], one["name"], one["bytes"]) for one in message["devices"])
+            self._load_number = request
+            device = DeviceInfo(**message["device"])
             self.info = EngineInfo(
-                message["hash"], message["name"], message["tau"], message["device"], model, message["batch"], devices
+                message["hash"], message["name"], message["tau"], device.id, model, message["batch"], device
             )
             self.problem = ""
             self.ready.emit(self.info)
-            if message["note"]:
-                self.noticed.emit(message["note"])
+            for note in message["notes"]:
+                self.noticed.emit(note)
         elif message["type"] == "refused":
             self._refused(self._loads.pop(request), message["text"])
         else:
             self.reply.emit(message)
 
-    def _hold(self, model: str) -> None:
-        """Lets the engine keep the models that were used last, and no more."""
-        self._held = [*(one for one in self._held if one != model), model]
-        while len(self._held) > MOST_MODELS:
-            self._worker.send({"type": "unload", "model": self._held.pop(0)})
-
     def _notice(self, message: Message) -> None:
-        """The device of a model is short of memory, or another one now."""
-        if self.info is not None and message["hash"] == self.info.hash and message["device"] != self.info.device:
-            self.info = replace(self.info, device=message["device"], batch=1)
+        """The device of the model is short of memory, or another one now. What an earlier model says is old."""
+        if self.info is None or message["load"] != self._load_number:
+            return
+        text = message["text"]
+        device = DeviceInfo(**message["device"])
+        if device.id != self.info.device:
+            self._device_lost = True
+            text += " Choose it again to try it anew."
+            self.info = replace(self.info, device=device.id, batch=message["batch"], device_info=device)
             self.ready.emit(self.info)
-        self.noticed.emit(message["text"])
+        self.noticed.emit(text)
 
     def _refused(self, model: str | None, reason: str) -> None:
         self.refused.emit(model or "", reason)
@@ -176,7 +181,7 @@ class EngineLink(QObject):
     def _died(self, text: str) -> None:
         loads, self._loads = list(self._loads.values()), {}
         self._unanswered.clear()
-        self._held.clear()
+        self._device_lost = False
         self.info = None
         for model in loads:
             if self._good is not None and self._good != (model,):

@@ -12,8 +12,10 @@ import os
 import queue
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections import OrderedDict
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,11 +31,17 @@ from msarcnn.pose_model import FeaturesLostError
 from msarcnn.read_ahead import Readers
 
 if TYPE_CHECKING:
-    from msarcnn.devices import Choice
+    from msarcnn.devices import Choice, Device
     from msarcnn.predictor import Predictor
 
 GRACE_SECONDS = 0.25
 """The batch stays quiet for this time after an estimate: while a box is dragged, the next one is about to come."""
+MOST_MODELS = 2
+"""Models that are kept: the one in use, and the one before it, to go back to or to compare with."""
+GROUP_BYTES = 256 << 20
+"""Pixels of a batch that are worked on at a time."""
+IDLE_SECONDS = 60.0
+"""The processes that read photos ahead end when no batch has come for so long."""
 
 
 class _CancelledError(Exception):
@@ -46,9 +54,15 @@ class _YieldError(Exception):
 
 @dataclass(eq=False)
 class Request:
-    """A message that wants an answer; the pixels of its image may be on their way already."""
+    """A message that wants an answer.
+
+    Attributes:
+        model: Who is to answer; None when it is not loaded.
+        reading: The pixels of its image, on their way.
+    """
 
     message: Message
+    model: "Predictor | None" = None
     reading: "Future[LoadedImage] | None" = None
 
     @property
@@ -79,30 +93,31 @@ class RequestQueue:
     def take(self, most: Callable[[Request], int]) -> list[Request]:
         """Begins the first request, and those like it that can go with it."""
         first = self.waiting[0]
-        alike = [other for other in self.waiting if _goes_with(other.message, first.message)]
+        alike = [other for other in self.waiting if _goes_with(other, first)]
         self.under_way = alike[: most(first)]
         self.waiting = [other for other in self.waiting if other not in self.under_way]
         return self.under_way
 
-    def take_out(self, number: int) -> bool:
+    def take_out(self, number: int) -> Request | None:
         """Removes a request that has not begun."""
-        before = len(self.waiting)
-        self.waiting = [request for request in self.waiting if request.number != number]
-        return len(self.waiting) < before
+        found = next((request for request in self.waiting if request.number == number), None)
+        if found is not None:
+            self.waiting.remove(found)
+        return found
 
     @property
     def busy(self) -> bool:
         return bool(self.under_way or self.waiting)
 
 
-def _goes_with(other: Message, first: Message) -> bool:
+def _goes_with(other: Request, first: Request) -> bool:
     """Whether two requests can be worked on together: batch images for one model that nobody looks at."""
-    if other is first:
-        return True
-    both = (other, first)
-    return all(one["type"] == "predict" and not (one["urgent"] or one["alone"]) for one in both) and (
-        other["model"] == first["model"]
-    )
+    return other is first or (_in_groups(other) and _in_groups(first) and other.model is first.model)
+
+
+def _in_groups(request: Request) -> bool:
+    message = request.message
+    return request.kind == "predict" and not (message["urgent"] or message["alone"])
 
 
 class Engine:
@@ -115,7 +130,7 @@ class Engine:
         self._interactive = RequestQueue(lambda message: message["type"] != "estimate")
         self._background = RequestQueue(lambda message: not message["urgent"])
         self._loads: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        self._models: dict[str, Predictor] = {}
+        self._models: OrderedDict[str, Predictor] = OrderedDict()
         self._cache = FeatureCache(0)
         self._readers = Readers()
         self._quiet_until = 0.0
@@ -131,26 +146,23 @@ class Engine:
         for message in self._link.messages():
             if message["type"] == "load":
                 self._loads.put(message)
-            elif message["type"] == "unload":
-                self._models.pop(message["model"], None)
             elif message["type"] == "cancel":
                 self._cancel(message["request"])
             else:
-                self._take(Request(message))
+                with self._changed:
+                    request = Request(message, self._models.get(message["model"]))
+                    (self._background if request.kind == "predict" else self._interactive).add(request)
+                    self._read_ahead()
+                    self._changed.notify_all()
 
-    def _take(self, request: Request) -> None:
-        together = request.kind == "predict" and self._at_a_time(request) > 1
-        if together:
-            request.reading = self._readers.begin(photo_of(request.message))
-        with self._changed:
-            (self._background if request.kind == "predict" else self._interactive).add(request)
-            self._changed.notify_all()
-
-    def _at_a_time(self, request: Request) -> int:
-        """How many requests like this one its model takes together."""
-        model = self._models.get(request.message["model"])
-        alone = request.message.get("urgent") or request.message.get("alone")
-        return model.batch if model is not None and not alone else 1
+    def _read_ahead(self) -> None:
+        """Lets the photos be read that come next and are worked on in groups, within the readers' bounds."""
+        under_way = sum(request.reading is not None for request in self._background.under_way)
+        for request in self._background.waiting[: max(self._readers.most - under_way, 0)]:
+            together = _in_groups(request) and request.model is not None and request.model.batch > 1
+            if together and request.reading is None:
+                with suppress(OSError):  # no process could be started: it is read here
+                    request.reading = self._readers.begin(photo_of(request.message))
 
     def _cancel(self, number: int) -> None:
         with self._changed:
@@ -159,7 +171,9 @@ class Engine:
                 self._changed.notify_all()
                 return
             removed = self._interactive.take_out(number) or self._background.take_out(number)
-        if removed:
+        if removed is not None:
+            if removed.reading is not None:
+                removed.reading.cancel()
             self._link.send({"type": "cancelled", "request": number})
 
     # -- models
@@ -167,43 +181,84 @@ class Engine:
     def _load_models(self) -> None:
         # Only children load the model library, and this one only when it is needed: it takes seconds.
         from msarcnn.devices import CPU, Choice, DeviceError, choose_device, present_devices
-        from msarcnn.predictor import Predictor
 
+        told = False
         while True:
             message = self._loads.get()
+            notes: list[str] = []
             try:
                 chosen = choose_device(message["device"])
             except DeviceError as error:  # it may have been there when it was chosen
-                chosen = Choice(CPU, f"{str(error)[:1].upper()}{str(error)[1:]}. The CPU computes.")
+                chosen = Choice(CPU)
+                notes.append(f"{str(error)[:1].upper()}{str(error)[1:]}. The CPU computes.")
             try:
-                model = Predictor.load(message["model"], chosen)
+                model = self._model(message["model"], chosen, notes.append)
             except (ValueError, OSError, RuntimeError, MemoryError) as error:  # CheckpointError is a ValueError
-                self._link.send({"type": "refused", "request": message["request"], "text": str(error)})
+                text = str(error) or "the memory is too short for it; close other programs"
+                self._link.send({"type": "refused", "request": message["request"], "text": text})
                 continue
-            self._keep(model, chosen)
-            name = _title(message["model"]) or model.name
-            present = [{"id": one.id, "name": one.name, "bytes": one.memory()[1]} for one in present_devices()]
-            facts = {"tau": model.tau, "batch": model.batch, "note": chosen.note, "devices": present}
-            reply = {"hash": model.hash, "name": name, "device": model.device} | facts
-            self._link.send({"type": "loaded", "request": message["request"]} | reply)
+            self._keep(model, message["request"])
+            self._link.send(
+                {
+                    "type": "loaded",
+                    "request": message["request"],
+                    "hash": model.hash,
+                    "name": _title(message["model"]) or model.name,
+                    "tau": model.tau,
+                    "device": _facts(model.placed.device),
+                    "batch": model.batch,
+                    "notes": notes,
+                }
+            )
+            if not told:  # after the answer: a driver that hangs must not keep anybody from the CPU
+                told = True
+                self._link.send({"type": "devices", "devices": [_facts(one) for one in present_devices()]})
 
-    def _keep(self, model: "Predictor", chosen: "Choice") -> None:
+    def _model(self, name: str | None, chosen: "Choice", say: Callable[[str], None]) -> "Predictor":
+        """The model, the one that is there already if it is the same file on the same device."""
+        from msarcnn.model_files import file_hash
+        from msarcnn.model_library import find_model
+        from msarcnn.predictor import Predictor
+
+        kept = self._models.get(file_hash(find_model(name)))
+        if kept is not None and kept.device == chosen.device.id:
+            if chosen.note:
+                say(chosen.note)
+            return kept
+        return Predictor.load_for(name, chosen, say)
+
+    def _keep(self, model: "Predictor", load: int) -> None:
+        """Lets a model answer, beside the one that was loaded before it on the same device."""
+
         def say(text: str) -> None:
-            self._link.send({"type": "notice", "text": text, "hash": model.hash, "device": model.device})
+            if model.placed.device is not device:
+                self._cache.set_bound(model.placed.device.cache_bytes())
+            state = {"device": _facts(model.placed.device), "batch": model.batch}
+            self._link.send({"type": "notice", "text": text, "load": load} | state)
 
-        model.placed.say = say
-        model.placed.make_room = self._cache.clear
-        self._cache.clear()  # the same model may have been on another device
-        self._cache.max_bytes = chosen.device.cache_bytes()
-        self._models[model.hash] = model
+        device = model.placed.device
+        model.placed.say, model.placed.make_room = say, self._cache.clear
+        with self._changed:
+            elsewhere = [one for one in self._models.values() if one.device != model.device]
+            kept = [one for one in self._models.values() if one.device == model.device and one.hash != model.hash]
+            self._models = OrderedDict((one.hash, one) for one in [*kept, model][-MOST_MODELS:])
+        if elsewhere:
+            self._cache.clear()
+            for one in elsewhere:
+                one.placed.device.release()
+        self._cache.set_bound(device.cache_bytes())
 
     # -- requests
 
     def _work(self, requests: RequestQueue) -> None:
         while True:
             with self._changed:
-                self._changed.wait_for(lambda: requests.waiting)
-                taken = requests.take(self._at_a_time)
+                if not self._changed.wait_for(lambda: requests.waiting, IDLE_SECONDS):
+                    if requests is self._background:
+                        self._readers.close()
+                    continue
+                taken = requests.take(lambda first: first.model.batch if first.model and _in_groups(first) else 1)
+                self._read_ahead()
             replies = self._answer(taken)
             with self._changed:
                 requests.under_way = []
@@ -219,77 +274,101 @@ class Engine:
             for request, reply in zip(taken, replies, strict=True):
                 if reply is not None:
                     self._link.send(reply | {"request": request.number})
+            del taken, replies, request, reply  # pixels among them, which nobody needs while this thread waits
 
     def _answer(self, requests: Sequence[Request]) -> list[Message | None]:
         """A reply to each request; None when it yielded. What is not foreseen here ends the process."""
-        model = self._models.get(requests[0].message["model"])
-        if model is None:
+        if requests[0].model is None:
             text = "The model that was asked is not loaded any more: ask again."
             return [{"type": "engine_error", "text": text} for _ in requests]
         for request in requests:
             self._link.send({"type": "begun", "request": request.number})
         if len(requests) > 1:
-            return self._predict_together(requests, model)
-        handlers: dict[str, Callable[[Message, Any], Message]] = {
+            return self._predict_together(requests, requests[0].model)
+        return [self._answer_one(requests[0], requests[0].model)]
+
+    def _answer_one(self, request: Request, model: "Predictor") -> Message | None:
+        handlers: dict[str, Callable[[Request, Any], Message]] = {
             "predict": self._predict,
             "estimate": self._estimate,
             "encode": self._encode_ahead,
         }
-        (request,) = requests
-        return [_outcome(request.message, lambda: handlers[request.kind](request.message, model))]
+        return _outcome(request.message, lambda: handlers[request.kind](request, model))
 
-    def _predict(self, request: Message, model: "Predictor") -> Message:
+    def _predict(self, request: Request, model: "Predictor") -> Message:
         def between_stages() -> None:
             self._yield_to_interactive([request])
             self._check(request)
 
         between_stages()
-        notes, features = self._encode(request, model, between_stages, keep=request["urgent"])
+        notes, features = self._encode(request, model, between_stages, keep=request.message["urgent"])
         between_stages()
-        found = model.find(features, between_stages)
+        found = model.find(features, model.placed.between_stages(between_stages))
         self._check(request)
         return _predicted(found) | _about(model, features.original_size, notes)
 
     def _predict_together(self, requests: Sequence[Request], model: "Predictor") -> list[Message | None]:
-        messages = [request.message for request in requests]
-        replies: list[Message | None] = [None] * len(requests)
-        read: dict[int, LoadedImage] = {}
-        for index, request in enumerate(requests):
+        """As many at a time as fit into `GROUP_BYTES`; where a group fails, each of its images by itself."""
+        replies: dict[int, Message | None] = {}
+        group: dict[int, tuple[Request, LoadedImage]] = {}
+        for place, request in enumerate(requests):
             try:
-                read[index] = self._pixels(request)
+                group[place] = request, self._pixels(request)
             except (ImageError, MemoryError) as error:
-                replies[index] = _failure(request.message, error)
-
-        def between_stages() -> None:
-            self._yield_to_interactive(messages)
-            with self._changed:
-                if all(message["request"] in self._cancelled for message in messages):
-                    raise _CancelledError
-
-        def predict() -> Message:
-            found = model.predict([image.pixels for image in read.values()], between_stages)
-            for (index, image), people in zip(read.items(), found, strict=True):
-                size = (image.pixels.shape[0], image.pixels.shape[1])
-                replies[index] = _predicted(people) | _about(model, size, image.notes)
-            return {}
-
-        if read and (trouble := _outcome(messages[next(iter(read))], predict)):
-            for index in read:
-                replies[index] = trouble
+                replies[place] = _failure(request.message, error)
+            held = sum(image.pixels.nbytes for _, image in group.values())
+            if group and (held >= GROUP_BYTES or place == len(requests) - 1):
+                replies |= self._predict_group(group, model)
+                group = {}
+        if group:
+            replies |= self._predict_group(group, model)
         with self._changed:
             return [
-                {"type": "cancelled"} if message["request"] in self._cancelled else reply
-                for message, reply in zip(messages, replies, strict=True)
+                {"type": "cancelled"} if request.number in self._cancelled else replies[place]
+                for place, request in enumerate(requests)
             ]
 
-    def _estimate(self, request: Message, model: "Predictor") -> Message:
+    def _predict_group(
+        self, group: Mapping[int, tuple[Request, LoadedImage]], model: "Predictor"
+    ) -> dict[int, Message | None]:
+        def between_stages() -> None:
+            self._yield_to_interactive(requests)
+            with self._changed:
+                if all(request.number in self._cancelled for request in requests):
+                    raise _CancelledError
+
+        def predict(places: Sequence[int]) -> dict[int, Message]:
+            images = [group[place][1] for place in places]
+            found = model.predict([image.pixels for image in images], between_stages)
+            return {
+                place: _predicted(people) | _about(model, image.pixels.shape[:2], image.notes)
+                for place, image, people in zip(places, images, found, strict=True)
+            }
+
+        requests = [request for request, _ in group.values()]
+        try:
+            return dict(predict(list(group)))
+        except _CancelledError:
+            return {place: {"type": "cancelled"} for place in group}
+        except (ValueError, RuntimeError, MemoryError):
+            pass  # of which image it was, nobody knows
+        replies: dict[int, Message | None] = {}
+        for place, (request, _) in group.items():
+
+            def alone(place: int = place) -> Message:
+                return predict([place])[place]
+
+            replies[place] = _outcome(request.message, alone)
+        return replies
+
+    def _estimate(self, request: Request, model: "Predictor") -> Message:
         from msarcnn.keypoints import heatmap_probabilities
 
-        boxes = np.asarray(request["boxes"], np.float32).reshape(-1, 4)
+        boxes = np.asarray(request.message["boxes"], np.float32).reshape(-1, 4)
         notes, features = self._encode(request, model, lambda: self._check(request), keep=True)
         logits = model.heatmaps(features, boxes)
         poses = model.decode(logits, boxes)
-        maps = heatmap_probabilities(logits).half().cpu().numpy() if request["heatmaps"] else None
+        maps = heatmap_probabilities(logits.cpu()).half().numpy() if request.message["heatmaps"] else None
         self._check(request)
         return {
             "type": "estimated",
@@ -299,26 +378,27 @@ class Engine:
             "tau": model.tau,
         } | _about(model, features.original_size, notes)
 
-    def _encode_ahead(self, request: Message, model: "Predictor") -> Message:
+    def _encode_ahead(self, request: Request, model: "Predictor") -> Message:
         def between_stages() -> None:
             self._check(request)
             with self._changed:
-                if any(other.message["path"] != request["path"] for other in self._interactive.waiting):
+                path = request.message["path"]
+                if any(other.message["path"] != path for other in self._interactive.waiting):
                     raise _YieldError
 
         self._encode(request, model, between_stages, keep=True)
         return {"type": "encoded"}
 
     def _encode(
-        self, request: Message, model: "Predictor", between_stages: Callable[[], None], keep: bool
+        self, request: Request, model: "Predictor", between_stages: Callable[[], None], keep: bool
     ) -> tuple[tuple[str, ...], Any]:
         """Reads and encodes an image unless it is in the cache (notes are lost then, they were given before)."""
-        identity = _identity(request)
+        identity = _identity(request.message)
         key = (model.hash, model.device, *identity) if identity else None
         features = self._cache.get(key) if key else None
         if features is not None:
             return (), features
-        image = read_image(request)
+        image = self._pixels(request)
         between_stages()
         (features,) = model.encode([image.pixels], between_stages)
         if key is not None and keep:
@@ -326,14 +406,15 @@ class Engine:
         return image.notes, features
 
     def _pixels(self, request: Request) -> LoadedImage:
-        if request.reading is None:
+        reading, request.reading = request.reading, None
+        if reading is None or reading.cancelled():
             return read_image(request.message)
-        return self._readers.finish(photo_of(request.message), request.reading)
+        return self._readers.finish(photo_of(request.message), reading)
 
-    def _yield_to_interactive(self, requests: Sequence[Message]) -> None:
+    def _yield_to_interactive(self, requests: Sequence[Request]) -> None:
         """Blocks while interactive work is there or about to come, unless the requests are cancelled."""
         with self._changed:
-            while not all(request["request"] in self._cancelled for request in requests):
+            while not all(request.number in self._cancelled for request in requests):
                 quiet = self._quiet_until - time.monotonic()
                 if self._interactive.busy:
                     self._changed.wait()
@@ -342,10 +423,14 @@ class Engine:
                 else:
                     return
 
-    def _check(self, request: Message) -> None:
+    def _check(self, request: Request) -> None:
         with self._changed:
-            if request["request"] in self._cancelled:
+            if request.number in self._cancelled:
                 raise _CancelledError
+
+
+def _facts(device: "Device") -> Message:
+    return {"id": device.id, "name": device.name, "bytes": device.total_memory()}
 
 
 def _title(model: str | None) -> str:
@@ -360,17 +445,19 @@ def _title(model: str | None) -> str:
 
 def _outcome(request: Message, work: Callable[[], Message]) -> Message | None:
     """What work on a request comes to: its reply, or what went wrong; None when it yielded."""
-    try:
+    for _ in range(2):
         try:
             return work()
-        except FeaturesLostError:
-            return work()  # the device is another one now, and what was kept on the first is forgotten
-    except _CancelledError:
-        return {"type": "cancelled"}
-    except _YieldError:
-        return None
-    except (ImageError, ValueError, RuntimeError, OSError, MemoryError) as error:
-        return _failure(request, error)
+        except _CancelledError:
+            return {"type": "cancelled"}
+        except _YieldError:
+            return None
+        except FeaturesLostError as error:
+            # The device is another one now, and what was kept on the first is forgotten: once more.
+            failure = _failure(request, error)
+        except (ImageError, ValueError, RuntimeError, OSError, MemoryError) as error:
+            return _failure(request, error)
+    return failure
 
 
 def _failure(request: Message, error: Exception) -> Message:
@@ -391,7 +478,7 @@ def _predicted(found: Any) -> Message:
     }
 
 
-def _about(model: "Predictor", size: tuple[int, int], notes: tuple[str, ...]) -> Message:
+def _about(model: "Predictor", size: Sequence[int], notes: tuple[str, ...]) -> Message:
     """size: (height, width)."""
     return {"width": size[1], "height": size[0], "model_hash": model.hash, "notes": list(notes)}
 

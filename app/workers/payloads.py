@@ -61,7 +61,7 @@ class EngineInfo:
         device: Id of where it computes.
         model: What was asked for: a file, a preset, or None for the bundled one.
         batch: How many images of a batch it takes at a time.
-        devices: What there is to compute on, the CPU last.
+        device_info: What is known of that device.
     """
 
     hash: str
@@ -70,12 +70,7 @@ class EngineInfo:
     device: str
     model: str | None = None
     batch: int = 1
-    devices: tuple[DeviceInfo, ...] = ()
-
-    @property
-    def device_info(self) -> DeviceInfo:
-        """What is known of the device that it computes on."""
-        return next((one for one in self.devices if one.id == self.device), DeviceInfo(self.device, self.device, 0))
+    device_info: DeviceInfo = DeviceInfo("cpu", "CPU", 0)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -143,3 +143,14 @@ def test_a_death_before_the_image_began_is_not_its_fault() -> None:
         send_all(queue, request)
         assert queue.engine_died() == []
     assert [image.key for image in batch.waiting] == [1]
+
+
+def test_what_is_of_no_batch_does_not_make_an_image_innocent() -> None:
+    queue = BatchQueue()
+    queue.add(images(1, 2), urgent=False)
+    for first in (1, 10):
+        send_all(queue, first)
+        queue.begun(99)  # an estimate
+        queue.begun(first)
+        given_up = queue.engine_died()
+    assert [image.key for _, image in given_up] == [1]

@@ -13,6 +13,7 @@ from small_models import save_small_model
 from test_engine import BOXES, PATIENT, TIMEOUT, BatchLog, ask, files
 
 from app.workers.engine_client import COMPLETED, EngineClient
+from app.workers.payloads import DeviceInfo
 
 HERE = Path(__file__).parent
 
@@ -48,8 +49,11 @@ def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def engine(qapp: QCoreApplication, qtbot: QtBot, gpu: Path, model: str) -> Iterator[EngineClient]:
     client = EngineClient(policy=PATIENT)
-    with qtbot.waitSignal(client.ready, timeout=TIMEOUT):
-        client.start(model)
+    found: list[tuple[DeviceInfo, ...]] = []
+    client.devices_found.connect(found.append)
+    client.start(model)
+    qtbot.waitUntil(lambda: bool(found), timeout=TIMEOUT)
+    assert [device.id for device in found[0]] == ["fake:0", "cpu"]
     yield client
     client.close()
 
@@ -62,7 +66,6 @@ def test_auto_finds_it_and_says_what_there_is(engine: EngineClient) -> None:
     info = engine.info
     assert info is not None
     assert (info.device, info.device_info.name, info.device_info.bytes) == ("fake:0", "Fake GPU", 8 << 30)
-    assert [device.id for device in info.devices] == ["fake:0", "cpu"]
 
 
 def test_a_batch_goes_through_it_in_groups_of_like_shape(
@@ -112,7 +115,7 @@ def test_too_little_memory_halves_the_batch_and_damages_no_photo(
     assert log.of("image_failed", batch) == log.of("image_troubled", batch) == said == []
     (gpu / "room").write_text("0")
     assert ask(qtbot, engine, files(photos, 5)[0], BOXES).done
-    assert len(said) == 1 and "fake:0 is short of memory" in said[0] and "the CPU did this image" in said[0]
+    assert len(said) == 1 and "fake:0 is short of memory" in said[0] and "the CPU does what does not fit" in said[0]
     assert engine.info is not None and engine.info.device == "fake:0"
 
 
@@ -130,8 +133,13 @@ def test_a_gpu_that_goes_away_is_said_once_and_the_cpu_goes_on(
     np.testing.assert_allclose(answers.done[0].keypoints, expected.keypoints, atol=1e-2)
     qtbot.waitUntil(lambda: log.status(batch) is not None, timeout=TIMEOUT)
     assert len(log.of("image_done", batch)) == 12
-    assert said == ["fake:0 does not answer any more: the CPU goes on. Restart to use it again."]
+    assert said == ["fake:0 does not answer any more: the CPU goes on. Choose it again to try it anew."]
     assert engine.info is not None and (engine.info.device, engine.info.batch) == ("cpu", 1)
+    (gpu / "lost").unlink()
+    pid = engine.pid
+    with qtbot.waitSignal(engine.ready, timeout=TIMEOUT):
+        engine.set_device("auto")
+    assert engine.info is not None and engine.info.device == "fake:0" and engine.pid != pid
 
 
 def test_a_device_that_was_chosen_once_and_is_not_there_is_said(
@@ -146,3 +154,46 @@ def test_a_device_that_was_chosen_once_and_is_not_there_is_said(
     assert "Device 'cuda:7' cannot be used here" in said[0] and said[0].endswith("The CPU computes.")
     assert client.info is not None and client.info.device == "cpu"
     client.close()
+
+
+def test_a_group_that_fails_is_done_image_by_image(qtbot: QtBot, engine: EngineClient, photos: Path, gpu: Path) -> None:
+    ask(qtbot, engine, files(photos, 1)[0], BOXES)
+    (gpu / "broken").touch()
+    log = BatchLog(engine)
+    batch = engine.prefill(files(photos))
+    qtbot.waitUntil(lambda: log.status(batch) is not None, timeout=TIMEOUT)
+    assert log.status(batch) == COMPLETED
+    assert len(log.of("image_done", batch)) == 12 and log.of("image_troubled", batch) == []
+
+
+def test_a_full_gpu_is_said_and_the_cpu_computes(qtbot: QtBot, gpu: Path, model: str) -> None:
+    (gpu / "full").touch()
+    client = EngineClient(policy=PATIENT)
+    said: list[str] = []
+    client.noticed.connect(said.append)
+    client.start(model)
+    qtbot.waitUntil(lambda: len(said) == 1, timeout=TIMEOUT)
+    assert "cannot be loaded onto fake:0 (CUDA out of memory" in said[0]
+    assert client.info is not None and client.info.device == "cpu"
+    (gpu / "full").unlink()
+    with qtbot.waitSignal(client.ready, timeout=TIMEOUT):
+        client.set_device("auto")
+    assert client.info is not None and client.info.device == "fake:0"
+    client.close()
+
+
+def test_queued_images_are_done_by_the_model_that_was_asked_however_often_it_is_switched(
+    qtbot: QtBot, engine: EngineClient, photos: Path, model: str, tmp_path: Path
+) -> None:
+    asked = engine.info
+    assert asked is not None
+    others = [str(save_small_model(tmp_path / f"{seed}.safetensors", seed)) for seed in (5, 6)]
+    log = BatchLog(engine)
+    batch = engine.prefill(files(photos))
+    for other in (*others, model, others[0]):
+        engine.load(other)
+    qtbot.waitUntil(lambda: log.status(batch) is not None, timeout=TIMEOUT)
+    assert log.of("image_troubled", batch) == []
+    assert asked.hash in {result.model_hash for _, result in log.of("image_done", batch)}
+    qtbot.waitUntil(lambda: engine.info is not None and engine.info.model == others[0], timeout=TIMEOUT)
+    assert ask(qtbot, engine, files(photos, 2)[0], BOXES).done

@@ -32,7 +32,7 @@ def entries(window: MainWindow) -> dict[str, QAction]:
 
 
 def started(window: MainWindow, qtbot: QtBot, model: Path) -> None:
-    with qtbot.waitSignal(window.engine.ready, timeout=TIMEOUT):
+    with qtbot.waitSignal(window.engine.devices_found, timeout=TIMEOUT):
         window.engine.start(str(model))
 
 

@@ -1,25 +1,46 @@
 import warnings
+from pathlib import Path
 
 import pytest
 import torch
 
 from msarcnn import devices
-from msarcnn.devices import CPU, Device, DeviceError, choose_device, is_shortage, present_devices
+from msarcnn.devices import (
+    CPU,
+    Device,
+    DeviceError,
+    choose_device,
+    is_gpu_shortage,
+    is_shortage,
+    present_devices,
+)
 
 
 def test_the_cpu_is_there_and_last():
     assert present_devices()[-1] == CPU
     assert CPU.problem() == ""
-    free, total = CPU.memory()
-    assert 0 < free <= total
-    assert 0 < CPU.cache_bytes() <= 512 << 20
+    assert 0 < CPU.free_memory() <= CPU.total_memory()
+    assert 256 << 20 <= CPU.cache_bytes() <= 512 << 20
+    for device in present_devices():
+        assert torch.ones(1, device=device.torch).device == device.torch, "what is put there says so of itself"
+
+
+@pytest.mark.parametrize(("free", "kept"), [(0, 256), (300 << 20, 256), (1600 << 20, 400), (64 << 30, 512)])
+def test_what_is_kept_has_room_for_some_images_and_takes_no_more_than_half_a_gigabyte(monkeypatch, free, kept):
+    monkeypatch.setattr(Device, "free_memory", lambda self: free)
+    assert CPU.cache_bytes() == kept << 20
+
+
+def test_memory_that_files_only_fill_is_free(monkeypatch):
+    monkeypatch.setattr(Path, "read_text", lambda self: "MemTotal: 1000 kB\nMemFree: 10 kB\nMemAvailable: 700 kB\n")
+    assert (CPU.total_memory(), CPU.free_memory()) == (1000 * 1024, 700 * 1024)
 
 
 def test_auto_takes_the_first_gpu_that_works_else_the_cpu(monkeypatch):
     lying, working = _Fake("cuda:0", problem="CUDA error: no kernel image"), _Fake("cuda:1")
     monkeypatch.setattr(devices, "_accelerators", lambda: ([lying, working], ""))
     assert choose_device("auto").device is working
-    assert [device.id for device in present_devices()] == ["cuda:1", "cpu"]
+    assert [device.id for device in present_devices()] == ["cuda:0", "cuda:1", "cpu"]
     monkeypatch.setattr(devices, "_accelerators", lambda: ([lying], ""))
     chosen = choose_device("auto")
     assert chosen.device == CPU
@@ -61,19 +82,21 @@ def test_a_device_that_adds_up_wrongly_is_not_used(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("error", "short"),
+    ("error", "gpu", "machine"),
     [
-        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), True),
-        (RuntimeError("MPS backend out of memory (MPS allocated: 5 GB)"), True),
-        (RuntimeError("DefaultCPUAllocator: can't allocate memory"), True),
-        (RuntimeError("CUDNN_STATUS_ALLOC_FAILED"), True),
-        (MemoryError(), True),
-        (RuntimeError("CUDA error: unspecified launch failure"), False),
-        (ValueError("every box needs finite corners"), False),
+        (torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB"), True, False),
+        (RuntimeError("MPS backend out of memory (MPS allocated: 5 GB)"), True, False),
+        (RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"), True, False),
+        (RuntimeError("Unable to find an engine to execute this computation"), True, False),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes"), False, True),
+        (MemoryError("Unable to allocate 3 GiB"), False, True),
+        (RuntimeError("CUDA error: unspecified launch failure"), False, False),
+        (ValueError("every box needs finite corners"), False, False),
     ],
 )
-def test_shortages_are_told_from_other_errors(error, short):
-    assert is_shortage(error) is short
+def test_shortages_are_told_from_other_errors_and_from_one_another(error, gpu, machine):
+    assert is_gpu_shortage(error) is gpu
+    assert is_shortage(error) is (gpu or machine)
 
 
 class _Fake(Device):

@@ -21,9 +21,8 @@ def scenes():
 def test_auto_is_the_gpu_and_its_memory_is_known(cuda):
     device = choose_device().device
     assert device.id == "cuda:0" and device.problem() == ""
-    free, total = device.memory()
-    assert 0 < free <= total
-    assert 0 < device.cache_bytes() <= free
+    assert 0 < device.free_memory() <= device.total_memory()
+    assert 0 < device.cache_bytes() <= device.free_memory()
     assert [one.id for one in present_devices()][-1] == "cpu"
 
 
@@ -39,7 +38,7 @@ def test_the_bundled_model_finds_there_what_it_finds_on_the_cpu(cuda, scenes):
             assert np.median(moved) < 0.5
 
 
-def test_in_single_precision_it_is_the_same_to_a_tenth_of_a_pixel(cuda, scenes):
+def test_in_single_precision_it_is_the_same(cuda, scenes):
     on_cpu = Predictor.load(device="cpu")
     network = Predictor.load(device="cpu").placed.network.to(cuda)
     torch.backends.cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
@@ -47,7 +46,8 @@ def test_in_single_precision_it_is_the_same_to_a_tenth_of_a_pixel(cuda, scenes):
     on_gpu = Predictor(PlacedNetwork(network, device), on_cpu.info)
     for one, other in zip(on_cpu.predict(scenes[1:3]), on_gpu.predict(scenes[1:3]), strict=True):
         sure = one.scores >= 0.5
-        np.testing.assert_allclose(other.boxes[: sure.sum()], one.boxes[sure], atol=1.0)
+        np.testing.assert_allclose(other.boxes[: sure.sum()], one.boxes[sure], atol=0.1)
+        assert np.median(np.abs(other.keypoints[: sure.sum()] - one.keypoints[sure])) < 0.1
 
 
 def test_images_done_together_are_as_if_alone(cuda, scenes):
@@ -56,7 +56,7 @@ def test_images_done_together_are_as_if_alone(cuda, scenes):
     predictor.placed.batch = 1
     for one, other in zip(predictor.predict(scenes), together, strict=True):
         sure = int((one.scores >= 0.5).sum())
-        np.testing.assert_allclose(other.boxes[:sure], one.boxes[:sure], atol=4)
+        np.testing.assert_allclose(other.boxes[:sure], one.boxes[:sure], atol=1)
 
 
 def test_real_shortage_of_memory_ends_on_the_cpu_and_the_gpu_is_used_again(cuda, tiny_checkpoint, scenes):

@@ -112,7 +112,7 @@ def test_the_cache_is_bounded_in_bytes_and_drops_the_oldest():
     def features(side):
         return Features({"0": torch.zeros(1, 1, side, side)}, [(side, side)], [(side, side)])
 
-    cache = FeatureCache(max_bytes=1000)
+    cache = FeatureCache(1000)
     for key in "abc":
         cache.put(key, features(10))  # 400 bytes each
     assert cache.get("a") is None
@@ -122,6 +122,8 @@ def test_the_cache_is_bounded_in_bytes_and_drops_the_oldest():
     cache.put("huge", features(100))
     assert cache.get("huge") is None
     assert cache.nbytes <= 1000
+    cache.set_bound(500)
+    assert cache.get("d") is not None and cache.nbytes == 400
     cache.clear()
     assert cache.nbytes == 0 and cache.get("b") is None
 
@@ -188,4 +190,21 @@ def test_a_network_whose_values_are_too_large_for_half_precision_is_told(tiny_mo
     with torch.no_grad():
         tiny_model.backbone.fpn.layer_blocks[0][0].weight *= 1e6
     assert not overflows(tiny_model)
-    assert overflows(tiny_model.half())
+    assert overflows(copy.deepcopy(tiny_model).half())
+
+
+@pytest.mark.parametrize("part", ["rpn.head.cls_logits", "roi_heads.box_head.fc6", "roi_heads.keypoint_predictor"])
+def test_every_head_is_looked_at(tiny_model, part):
+    half = tiny_model.eval().half()
+    with torch.no_grad():
+        for value in half.get_submodule(part).parameters():
+            value.fill_(torch.inf)
+    assert overflows(half)
+
+
+def test_numbers_too_large_for_half_precision_are_an_error_and_not_nobody(tiny_model, photo):
+    half = tiny_model.eval().half()
+    with torch.no_grad():
+        half.roi_heads.box_head.fc6.weight.fill_(6e4)
+    with pytest.raises(RuntimeError, match="too large for half precision"):
+        Predictor.of(half, CheckpointInfo(half.config)).predict([photo])

@@ -47,6 +47,8 @@ def test_only_so_many_are_begun_ahead(photos, readers):
 
     next(read_ahead(upcoming(), readers))
     assert len(taken) == 2 * 3 + 1
+    readers._photo_bytes = float(400 << 20)
+    assert readers.most == 2, "large ones wait in smaller numbers"
 
 
 def test_a_process_that_dies_takes_no_photo_with_it(photos, readers, tmp_path):
@@ -108,3 +110,12 @@ def test_the_processes_end_with_the_one_that_started_them(photos, tmp_path):
     while any(Path(f"/proc/{pid}").exists() for pid in pids):
         assert time.monotonic() < deadline, "orphans"
         time.sleep(0.05)
+
+
+def test_a_photo_for_which_memory_is_short_is_left_out_with_a_reason(photos, monkeypatch):
+    class Short:
+        def finish(self, photo, begun):
+            raise MemoryError("3 GiB")
+
+    found = outcome(photos[0], object(), Short())
+    assert isinstance(found, ImageError) and "0.png: the memory was too short" in str(found)
