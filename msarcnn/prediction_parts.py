@@ -121,6 +121,10 @@ class PartsFolder:
         size = self._question.part_size
         return min(size, self._question.images - part * size)
 
+    def count(self) -> int:
+        """How many parts are there."""
+        return sum(self._file(part).exists() for part in range(len(self.requests)))
+
     def unfinished(self) -> list[int]:
         """The parts that are not there, or cannot be used."""
         return [part for part in range(len(self.requests)) if self._read(part) is None]

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,7 @@ _CORES_A_WORKER = 2
 _LOCAL_STORE_BYTES = 512 << 20
 _HOST_AND_PORT = re.compile(r"(ray://)?(?P<host>[^/]+):(?P<port>\d{1,5})")
 _CONNECTION_SECONDS = 10
+_THREAD_SECONDS = 5
 _RAISED = re.compile(r"(\w+\.)*\w+(Error|Exception)(: |$)")
 
 
@@ -148,6 +150,21 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
 def _on_sigterm(handler: Any) -> None:
     if threading.current_thread() is threading.main_thread():
         signal.signal(signal.SIGTERM, handler)
+
+
+@contextlib.contextmanager
+def threads_ended() -> Iterator[None]:
+    """Waits for the threads that were started in the block.
+
+    Ray Data's do not end with its iterators, but a moment later; one that asks a Ray that is gone ends the process.
+    """
+    before = set(threading.enumerate())
+    try:
+        yield
+    finally:
+        latest = time.monotonic() + _THREAD_SECONDS
+        for thread in set(threading.enumerate()) - before:
+            thread.join(max(latest - time.monotonic(), 0))
 
 
 def be_quiet(ray: Any) -> None:

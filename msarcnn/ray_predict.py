@@ -3,9 +3,10 @@
 The process that asks keeps the parts: a node needs the images, the model and this package, and no way to the output.
 """
 
+import contextlib
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,16 @@ from msarcnn.config import PRESETS
 from msarcnn.prediction_parts import Part, PartsFolder, decode_images
 from msarcnn.predictor import Predictor
 from msarcnn.prefill import ModelFacts, Prefilled, Report, ToLabel, found_people, write_found
-from msarcnn.ray_cluster import RayUseError, Workers, be_quiet, cause_of, cluster, import_ray, workers_for
+from msarcnn.ray_cluster import (
+    RayUseError,
+    Workers,
+    be_quiet,
+    cause_of,
+    cluster,
+    import_ray,
+    threads_ended,
+    workers_for,
+)
 from msarcnn.read_ahead import Readers
 
 MOST_ATTEMPTS = 3
@@ -176,26 +186,26 @@ def _compute(
     say(f"Ray: {share.count} workers on {device}, {share.cores} cores each")
     total = sum(map(parts.images_of, range(len(parts.requests))))
     before = done = total - sum(map(parts.images_of, missing))
-    finished = len(parts.requests) - len(missing)
     started = time.monotonic()
     try:
-        for part, content, notes in _answers(parts, missing, told, share):
-            parts.keep(part, content)
-            finished += 1
-            for note in notes.splitlines():
-                say(note)
-            done += parts.images_of(part)
-            report(done, total, (time.monotonic() - started) / (done - before) * (total - done))
+        # Closed before the cluster is left: Ray Data goes on with the work until then.
+        with threads_ended(), contextlib.closing(_answers(parts, missing, told, share)) as answers:
+            for part, content, notes in answers:
+                parts.keep(part, content)
+                for note in notes.splitlines():
+                    say(note)
+                done += parts.images_of(part)
+                report(done, total, (time.monotonic() - started) / (done - before) * (total - done))
     except (ray.exceptions.RayError, RuntimeError) as error:
-        raise RayUseError(f"a worker failed: {cause_of(error)}; {_kept(parts, finished)}") from error
+        raise RayUseError(f"a worker failed: {cause_of(error)}; {_kept(parts)}") from error
     except KeyboardInterrupt:
-        say(f"stopped: {_kept(parts, finished)}")
+        say(f"stopped: {_kept(parts)}")
         raise
 
 
 def _answers(
     parts: PartsFolder, missing: list[int], instruction: Instruction, share: Workers
-) -> Iterator[tuple[int, bytes, str]]:
+) -> Generator[tuple[int, bytes, str], None, None]:
     """Parts as they are finished: number, content, lines for the user."""
     ray = import_ray()
     be_quiet(ray)
@@ -213,5 +223,6 @@ def _answers(
             yield row["part"], row["content"], row["notes"]
 
 
-def _kept(parts: PartsFolder, finished: int) -> str:
-    return f"{finished} of {len(parts.requests)} parts are kept in {parts.path}, and the same command goes on with them"
+def _kept(parts: PartsFolder) -> str:
+    there, path = parts.count(), parts.path
+    return f"{there} of {len(parts.requests)} parts are kept in {path}, and the same command goes on with them"
