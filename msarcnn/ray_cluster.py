@@ -24,7 +24,7 @@ _CORES_A_WORKER = 2
 _LOCAL_STORE_BYTES = 512 << 20
 _HOST_AND_PORT = re.compile(r"(ray://)?(?P<host>[^/]+):(?P<port>\d{1,5})")
 _CONNECTION_SECONDS = 10
-_THREAD_SECONDS = 5
+_THREAD_SECONDS = 2
 _RAISED = re.compile(r"(\w+\.)*\w+(Error|Exception)(: |$)")
 
 
@@ -154,9 +154,10 @@ def _on_sigterm(handler: Any) -> None:
 
 @contextlib.contextmanager
 def threads_ended() -> Iterator[None]:
-    """Waits for the threads that were started in the block.
+    """Waits for the threads that were started in the block, a while.
 
     Ray Data's do not end with its iterators, but a moment later; one that asks a Ray that is gone ends the process.
+    (One that only fetches ahead sleeps for ever after an interruption, and does no harm.)
     """
     before = set(threading.enumerate())
     try:

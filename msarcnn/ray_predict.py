@@ -186,21 +186,27 @@ def _compute(
     say(f"Ray: {share.count} workers on {device}, {share.cores} cores each")
     total = sum(map(parts.images_of, range(len(parts.requests))))
     before = done = total - sum(map(parts.images_of, missing))
-    started = time.monotonic()
-    try:
-        # Closed before the cluster is left: Ray Data goes on with the work until then.
-        with threads_ended(), contextlib.closing(_answers(parts, missing, told, share)) as answers:
-            for part, content, notes in answers:
-                parts.keep(part, content)
-                for note in notes.splitlines():
-                    say(note)
-                done += parts.images_of(part)
-                report(done, total, (time.monotonic() - started) / (done - before) * (total - done))
-    except (ray.exceptions.RayError, RuntimeError) as error:
-        raise RayUseError(f"a worker failed: {cause_of(error)}; {_kept(parts)}") from error
-    except KeyboardInterrupt:
+    started, failure, interrupted = time.monotonic(), "", False
+    with threads_ended():
+        try:
+            # Closed before the cluster is left: Ray Data goes on with the work until then.
+            with contextlib.closing(_answers(parts, missing, told, share)) as answers:
+                for part, content, notes in answers:
+                    parts.keep(part, content)
+                    for note in notes.splitlines():
+                        say(note)
+                    done += parts.images_of(part)
+                    report(done, total, (time.monotonic() - started) / (done - before) * (total - done))
+        except (ray.exceptions.RayError, RuntimeError) as error:
+            failure = cause_of(error)
+        except KeyboardInterrupt:
+            # Raised again below: as long as its traceback is there, so are Ray Data's iterators and their threads.
+            interrupted = True
+    if failure:
+        raise RayUseError(f"a worker failed: {failure}; {_kept(parts)}")
+    if interrupted:
         say(f"stopped: {_kept(parts)}")
-        raise
+        raise KeyboardInterrupt
 
 
 def _answers(
