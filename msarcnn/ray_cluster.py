@@ -1,6 +1,6 @@
 """The Ray cluster that `predict --ray` works on: joined or started, divided among workers, and kept quiet.
 
-Ray is an extra and imported only inside of functions.
+Ray is an extra and imported only inside of functions; torch is not needed.
 """
 
 import contextlib
@@ -12,6 +12,7 @@ import socket
 import sys
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,8 @@ from typing import Any
 
 LOCAL = "local"
 """Instead of an address: a Ray of this machine's cores, for as long as it takes."""
+LOADING = -1
+"""What `Attempts` counts beside the parts."""
 _CORES_A_WORKER = 2
 _LOCAL_STORE_BYTES = 512 << 20
 _HOST_AND_PORT = re.compile(r"(ray://)?(?P<host>[^/]+):(?P<port>\d{1,5})")
@@ -87,6 +90,26 @@ def _within(wanted: int | None, there: int, what: str) -> int:
     if not 1 <= count <= there:
         raise RayUseError(f"--ray-workers {count}: the Ray cluster has {there} {what}, so use 1 to {there}")
     return count
+
+
+class Attempts:
+    """Counts how often something was begun, in a process of its own that outlives the workers.
+
+    Ray begins the work of a worker that died again, for ever; a photo that kills whoever reads it must end that, and
+    so must a model that does not fit into the memory.
+    """
+
+    def __init__(self) -> None:
+        self._begun: Counter[int] = Counter()
+
+    def begin(self, part: int) -> int:
+        """Counts; returns how often a part, or the loading of the model (`LOADING`), was begun and not ended."""
+        self._begun[part] += 1
+        return self._begun[part]
+
+    def end(self, part: int) -> None:
+        """It went well."""
+        self._begun[part] -= 1
 
 
 @contextlib.contextmanager

@@ -5,7 +5,6 @@ The process that asks keeps the parts: a node needs the images, the model and th
 
 import contextlib
 import time
-from collections import Counter
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,8 @@ from msarcnn.prediction_parts import Part, PartsFolder, decode_images
 from msarcnn.predictor import Predictor
 from msarcnn.prefill import ModelFacts, Prefilled, Report, ToLabel, found_people, write_found
 from msarcnn.ray_cluster import (
+    LOADING,
+    Attempts,
     RayUseError,
     Workers,
     be_quiet,
@@ -32,8 +33,6 @@ from msarcnn.read_ahead import Readers
 
 MOST_ATTEMPTS = 3
 """So often a part may take its worker with it before the prediction ends."""
-LOADING = -1
-"""What `Attempts` counts beside the parts."""
 
 
 @dataclass(frozen=True)
@@ -55,26 +54,6 @@ class Instruction:
     device: str
     cores: int = 1
     workers: int = 1
-
-
-class Attempts:
-    """Counts how often something was begun, in a process of its own that outlives the workers.
-
-    Ray begins the work of a worker that died again, for ever; a photo that kills whoever reads it must end that, and
-    so must a model that does not fit into the memory.
-    """
-
-    def __init__(self) -> None:
-        self._begun: Counter[int] = Counter()
-
-    def begin(self, part: int) -> int:
-        """Counts; returns how often a part, or the loading of the model (`LOADING`), was begun and not ended."""
-        self._begun[part] += 1
-        return self._begun[part]
-
-    def end(self, part: int) -> None:
-        """It went well."""
-        self._begun[part] -= 1
 
 
 class PartWorker:

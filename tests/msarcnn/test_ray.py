@@ -17,8 +17,8 @@ from msarcnn.command_line import main
 from msarcnn.prediction_parts import encode_images
 from msarcnn.predictor import Predictor
 from msarcnn.prefill import images_asked_for
-from msarcnn.ray_cluster import RayUseError
-from msarcnn.ray_predict import LOADING, MOST_ATTEMPTS, Attempts, Instruction, PartWorker, prefill_with_ray
+from msarcnn.ray_cluster import LOADING, Attempts, RayUseError
+from msarcnn.ray_predict import MOST_ATTEMPTS, Instruction, PartWorker, prefill_with_ray
 from msarcnn.synthetic import write_dataset
 
 if sys.version_info >= (3, 14):
@@ -184,18 +184,22 @@ def test_finished_parts_become_results_without_ray(place, resumed, capsys):
     assert not (place / "again.json.parts").exists()
 
 
-def worker(place, **changes):
-    attempts = ray.remote(Attempts).options(num_cpus=0).remote()
+@pytest.fixture(scope="module")
+def attempts(local_ray):
+    return ray.remote(Attempts).options(num_cpus=0).remote()
+
+
+def worker(place, attempts, **changes):
     model = place / "model.safetensors"
-    facts = {"model": str(model), "model_hash": Predictor.load(model, "cpu").hash, "threshold": 0.1, "device": "cpu"}
-    return attempts, lambda: PartWorker(Instruction(**facts | changes), attempts)
+    loaded = Predictor.load(model, "cpu")
+    facts = {"model": str(model), "model_hash": loaded.hash, "threshold": 0.1, "device": "cpu", "workers": 9}
+    return PartWorker(Instruction(**facts | changes), attempts)
 
 
-def test_images_that_kill_every_worker_are_named(place, local_ray):
-    attempts, make = worker(place)
+def test_images_that_kill_every_worker_are_named(place, attempts):
     images = images_asked_for([], place / "annotations.json", place / "phötos %20").images[:2]
     row = {"part": 5, "images": encode_images(images)}
-    started = make()
+    started = worker(place, attempts)
     assert started(row)["part"] == 5
     for _ in range(MOST_ATTEMPTS):
         ray.get(attempts.begin.remote(5))
@@ -203,16 +207,14 @@ def test_images_that_kill_every_worker_are_named(place, local_ray):
         started(row)
 
 
-def test_workers_that_die_of_the_model_end_the_prediction(place, local_ray):
-    attempts, make = worker(place, workers=2)
-    make()
+def test_workers_that_die_of_the_model_end_the_prediction(place, attempts):
+    worker(place, attempts)
     for _ in range(2 * MOST_ATTEMPTS):
         ray.get(attempts.begin.remote(LOADING))
     with pytest.raises(RayUseError, match="die while they load the model"):
-        make()
+        worker(place, attempts, workers=2)
 
 
-def test_another_model_on_a_node_is_refused(place, local_ray):
-    _, make = worker(place, model_hash="0123456789ab")
+def test_another_model_on_a_node_is_refused(place, attempts):
     with pytest.raises(RayUseError, match=r"model\.safetensors is another file on a node"):
-        make()
+        worker(place, attempts, model_hash="0123456789ab")
