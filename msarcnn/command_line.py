@@ -4,7 +4,7 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import msgspec
 
@@ -12,6 +12,9 @@ from msarcnn.coco import CocoError, Reading, read_coco
 from msarcnn.config import DEFAULT_MODEL, DEVICE_HELP, PRESETS, preset
 from msarcnn.images import ImageError
 from msarcnn.models_command import add_models_command
+
+if TYPE_CHECKING:
+    from msarcnn.prefill import Prefilled
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -43,6 +46,8 @@ def _add_predict(commands: Commands) -> None:
     predict.add_argument("--threshold", type=float, help="lowest score kept (default: 0.3 for coco, 0.05 for results)")
     predict.add_argument("--model", help=f"name or file (default {DEFAULT_MODEL})")
     predict.add_argument("--device", default="auto", help=DEVICE_HELP)
+    predict.add_argument("--ray", metavar="ADDRESS", help="share the work among a Ray cluster; `local` starts one here")
+    predict.add_argument("--ray-workers", type=int, metavar="N", help="instead of one a GPU, or one for two cores")
     predict.add_argument("--json", action="store_true")
     _add_reading(predict)
     predict.set_defaults(function=_predict)
@@ -162,17 +167,22 @@ def _predict(arguments: argparse.Namespace) -> int:
         raise ValueError("name images or folders, or --annotations with --images")
     as_results = arguments.format == "results"
     threshold = arguments.threshold if arguments.threshold is not None else (0.05 if as_results else 0.3)
-    outcome = prefill(
-        Predictor.load_for(arguments.model, arguments.device, _tell),
-        arguments.paths,
-        arguments.annotations,
-        arguments.images,
-        arguments.output,
-        as_results,
-        threshold,
-        _show_progress,
-        _reading(arguments),
-    )
+    if arguments.ray is not None:
+        outcome = _predict_with_ray(arguments, as_results, threshold)
+        if outcome is None:
+            return 130
+    else:
+        outcome = prefill(
+            Predictor.load_for(arguments.model, arguments.device, _tell),
+            arguments.paths,
+            arguments.annotations,
+            arguments.images,
+            arguments.output,
+            as_results,
+            threshold,
+            _show_progress,
+            _reading(arguments),
+        )
     for problem in outcome.problems:
         print(problem, file=sys.stderr)
     facts = {
@@ -183,6 +193,29 @@ def _predict(arguments: argparse.Namespace) -> int:
     }
     _show(facts, arguments.json, f"{outcome.people} people in {outcome.images} images -> {arguments.output}")
     return 0 if outcome.images else 1
+
+
+def _predict_with_ray(arguments: argparse.Namespace, as_results: bool, threshold: float) -> "Prefilled | None":
+    """None when it was interrupted."""
+    from msarcnn.prefill import images_asked_for
+    from msarcnn.ray_predict import prefill_with_ray
+
+    asked = images_asked_for(arguments.paths, arguments.annotations, arguments.images, _reading(arguments))
+    try:
+        return prefill_with_ray(
+            arguments.ray,
+            arguments.ray_workers,
+            arguments.model,
+            arguments.device,
+            asked,
+            arguments.output,
+            as_results,
+            threshold,
+            _show_progress,
+            _tell,
+        )
+    except KeyboardInterrupt:
+        return None
 
 
 def _tell(text: str) -> None:

@@ -61,14 +61,18 @@ class ImageResult:
 
 
 def predict_images(
-    model: PoseModel, images: Iterable[LabelledImage], failed: Callable[[ImageError], None]
+    model: PoseModel,
+    images: Iterable[LabelledImage],
+    failed: Callable[[ImageError], None],
+    readers: Readers | None = None,
 ) -> Iterator[ImageResult]:
     """Runs a model over images; those that cannot be read are reported and left out.
 
     For a model that takes several at a time they are decoded ahead by other processes, and go through it in groups;
     the order is kept. Beside a model on the CPU more processes only disturb it: there they are read one by one.
+    Who asks often gives readers of its own, which stay open.
     """
-    for group in _groups(_read(images, model.batch > 1, failed), 2 * model.batch if model.batch > 1 else 1):
+    for group in _groups(_read(images, model.batch > 1, failed, readers), 2 * model.batch if model.batch > 1 else 1):
         found = model.predict([pixels for _, pixels in group])
         for (image, pixels), people in zip(group, found, strict=True):
             yield ImageResult.of(image.image_id, pixels, people)
@@ -84,10 +88,10 @@ def encoded_results(
 
 
 def _read(
-    images: Iterable[LabelledImage], ahead: bool, failed: Callable[[ImageError], None]
+    images: Iterable[LabelledImage], ahead: bool, failed: Callable[[ImageError], None], lent: Readers | None = None
 ) -> Iterator[tuple[LabelledImage, np.ndarray]]:
     chosen = list(images)
-    readers = Readers()
+    readers = lent or Readers()
     try:
         photos = [image.photo for image in chosen]
         for image, read in zip(chosen, read_ahead(photos, readers) if ahead else map(outcome, photos), strict=True):
@@ -96,7 +100,8 @@ def _read(
             else:
                 yield image, read.pixels
     finally:
-        readers.close()
+        if lent is None:
+            readers.close()
 
 
 def _groups(

@@ -1,7 +1,7 @@
 """`python -m msarcnn predict`: labels images with a model and writes a COCO file."""
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePath
 from typing import Any
@@ -11,14 +11,48 @@ import numpy as np
 
 from msarcnn.coco import CocoDataset, Reading, read_coco, write_json_atomic
 from msarcnn.dataset import LabelledImage, labelled_images
-from msarcnn.evaluation import ImageResult, predict_images, to_coco_results
+from msarcnn.evaluation import predict_images, to_coco_results
 from msarcnn.image_formats import READ_FORMATS
 from msarcnn.images import ImageError, scan_folder
-from msarcnn.predictor import Predictor
+from msarcnn.pose_model import PoseModel
+from msarcnn.read_ahead import Readers
 from msarcnn.results import for_file
+from msarcnn.skeleton import Skeleton
 
 Report = Callable[[int, int, float], None]
 """Called after every image with (done, total, seconds left)."""
+
+
+@dataclass(frozen=True)
+class ToLabel:
+    """The images to label, the file that names them if there is one, and what was left out of it or of folders."""
+
+    images: list[LabelledImage]
+    data: CocoDataset | None
+    left_out: list[str]
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """What a written file says of its model; tau: from this confidence on a joint is labelled visible."""
+
+    name: str
+    hash: str
+    tau: float
+    skeleton: Skeleton
+
+    @classmethod
+    def of(cls, model: PoseModel) -> "ModelFacts":
+        return cls(model.name, model.hash, model.tau, model.skeleton)
+
+
+@dataclass(frozen=True)
+class FoundPeople:
+    """The people of an image, in COCO's results format, in pixels of its size (width, height)."""
+
+    image_id: int
+    size: tuple[int, int]
+    people: list[dict[str, Any]]
 
 
 @dataclass(frozen=True)
@@ -53,7 +87,7 @@ def images_to_label(paths: Iterable[Path]) -> tuple[list[LabelledImage], list[st
         raise ImageError(given[0], reason, f"give a folder with images in one of {READ_FORMATS}")
     root = given[0] if len(given) == 1 and given[0].is_dir() else _common_folder(files)
     names = sorted(file.relative_to(root).as_posix() for file in files)
-    return [_unlabelled(index, root, name) for index, name in enumerate(names, start=1)], left_out
+    return [unlabelled(index, root, name) for index, name in enumerate(names, start=1)], left_out
 
 
 def _common_folder(files: Iterable[Path]) -> Path:
@@ -66,71 +100,120 @@ def _common_folder(files: Iterable[Path]) -> Path:
     return Path(PurePath(*shared))
 
 
-def _unlabelled(image_id: int, root: Path, name: str) -> LabelledImage:
+def unlabelled(image_id: int, root: Path, name: str, labelled_size: tuple[int, int] | None = None) -> LabelledImage:
+    """An image that nothing is known about yet."""
     boxes, keypoints, weights = (np.zeros(shape, np.float32) for shape in ((0, 4), (0, 0, 3), (0, 0)))
-    return LabelledImage(image_id, root, name, boxes, keypoints, weights, boxes)
+    return LabelledImage(image_id, root, name, boxes, keypoints, weights, boxes, labelled_size)
 
 
-def predict_dataset(
-    predictor: Predictor, images: list[LabelledImage], threshold: float, report: Report
-) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Labels images: a COCO keypoint dataset whose annotations carry `score` and `keypoint_scores`.
+def images_asked_for(
+    paths: list[Path], annotations: Path | None, images: Path | None, reading: Reading | None = None
+) -> ToLabel:
+    """The images of files and folders, or those of a COCO file (whose ids are kept).
 
-    A joint is visible (v = 2) from the model's confidence threshold tau on, else not labelled.
+    Raises CocoError, DataError, ImageError.
     """
-    problems: list[str] = []
-    entries: list[dict[str, Any]] = []
-    annotations: list[dict[str, Any]] = []
-    by_id = {image.image_id: image for image in images}
-    for result in _watched(predictor, images, problems, report):
-        image = by_id[result.image_id]
-        width, height = result.size
-        entries.append({"id": image.image_id, "file_name": image.file_name, "width": width, "height": height})
-        for person in to_coco_results([result]):
-            if person["box_score"] >= threshold:
-                annotations.append(_annotation(len(annotations) + 1, person, predictor.tau))
-    description = f"predictions of {predictor.name} {predictor.hash}"
-    return {
-        "info": {"description": description},
-        "licenses": [],
-        "images": entries,
-        "annotations": annotations,
-        "categories": [predictor.skeleton.coco_category()],
-    }, tuple(problems)
+    if annotations is None or images is None:
+        chosen, skipped = images_to_label(paths)
+        return ToLabel(chosen, None, skipped)
+    data = read_coco(annotations, keep_raw=False, roots=[images], reading=reading)
+    left_out = [f"{annotations}: {record}" for record in data.quarantined if record.section == "images"]
+    return ToLabel(labelled_images(data, [images]), data, left_out)
 
 
-def predict_results(
-    predictor: Predictor,
-    images: list[LabelledImage],
+def found_people(
+    model: PoseModel,
+    images: Iterable[LabelledImage],
     threshold: float,
-    report: Report,
-    data: CocoDataset | None = None,
-) -> tuple[list[dict[str, Any]], tuple[str, ...]]:
-    """Labels images: a list in COCO's results format, all coordinates kept (a test-dev submission).
+    problems: list[str],
+    readers: Readers | None = None,
+) -> Iterator[FoundPeople]:
+    """Whom a model finds with at least a box score, an item an image, in order.
 
-    Given the file that names the images, the results have its category, its order of joints and its pixels.
+    An image that cannot be read gives no item: what is wrong with it is added to the problems. With readers they
+    decode, see `predict_images`.
     """
-    problems: list[str] = []
-    found = to_coco_results(_watched(predictor, images, problems, report))
-    results = [entry for entry in found if entry["box_score"] >= threshold]
-    if data is not None:
-        entries = {image.id: image for image in data.images}
-        results = [for_file(entry, data.person, entries[entry["image_id"]]) for entry in results]
-    return results, tuple(problems)
-
-
-def _watched(
-    predictor: Predictor, images: list[LabelledImage], problems: list[str], report: Report
-) -> Iterable[ImageResult]:
-    started = time.monotonic()
 
     def failed(error: ImageError) -> None:
         problems.append(str(error))
 
-    for done, result in enumerate(predict_images(predictor, images, failed), start=1):
-        yield result
+    for result in predict_images(model, images, failed, readers):
+        people = [person for person in to_coco_results([result]) if person["box_score"] >= threshold]
+        yield FoundPeople(result.image_id, result.size, people)
+
+
+def write_found(
+    found: Iterable[FoundPeople],
+    asked: ToLabel,
+    model: ModelFacts,
+    output: Path,
+    results_format: bool,
+    problems: list[str],
+) -> Prefilled:
+    """Writes atomically whom a model has found, as a dataset or as results.
+
+    Args:
+        found: In the order of the images.
+        asked: What it was asked.
+        model: Who was asked.
+        output: The file.
+        results_format: Whether it becomes COCO's results format.
+        problems: What could not be read; complete when `found` has ended.
+
+    Raises:
+        OSError: the output cannot be written; an older file of that name is untouched.
+    """
+    if results_format:
+        results = results_of(found, asked.data)
+        write_json_atomic(output, msgspec.json.encode(results))
+        images, people = len(asked.images) - len(problems), len(results)
+    else:
+        dataset = dataset_of(found, asked.images, model)
+        write_json_atomic(output, msgspec.json.encode(dataset))
+        images, people = len(dataset["images"]), len(dataset["annotations"])
+    return Prefilled(images, people, (*asked.left_out, *problems))
+
+
+def dataset_of(found: Iterable[FoundPeople], images: list[LabelledImage], model: ModelFacts) -> dict[str, Any]:
+    """A COCO keypoint dataset whose annotations carry `score` and `keypoint_scores`.
+
+    A joint is visible (v = 2) from the model's confidence threshold tau on, else not labelled.
+    """
+    names = {image.image_id: image.file_name for image in images}
+    entries: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for one in found:
+        width, height = one.size
+        entries.append({"id": one.image_id, "file_name": names[one.image_id], "width": width, "height": height})
+        for person in one.people:
+            annotations.append(_annotation(len(annotations) + 1, person, model.tau))
+    return {
+        "info": {"description": f"predictions of {model.name} {model.hash}"},
+        "licenses": [],
+        "images": entries,
+        "annotations": annotations,
+        "categories": [model.skeleton.coco_category()],
+    }
+
+
+def results_of(found: Iterable[FoundPeople], data: CocoDataset | None = None) -> list[dict[str, Any]]:
+    """A list in COCO's results format, all coordinates kept (a test-dev submission).
+
+    Given the file that names the images, the results have its category, its order of joints and its pixels.
+    """
+    results = [person for one in found for person in one.people]
+    if data is None:
+        return results
+    entries = {image.id: image for image in data.images}
+    return [for_file(entry, data.person, entries[entry["image_id"]]) for entry in results]
+
+
+def _watched(found: Iterable[FoundPeople], total: int, problems: list[str], report: Report) -> Iterator[FoundPeople]:
+    started = time.monotonic()
+    for done, one in enumerate(found, start=1):
+        yield one
         seen = done + len(problems)
-        report(seen, len(images), (time.monotonic() - started) / seen * (len(images) - seen))
+        report(seen, total, (time.monotonic() - started) / seen * (total - seen))
 
 
 def _annotation(key: int, person: dict[str, Any], tau: float) -> dict[str, Any]:
@@ -151,7 +234,7 @@ def _annotation(key: int, person: dict[str, Any], tau: float) -> dict[str, Any]:
 
 
 def prefill(
-    predictor: Predictor,
+    model: PoseModel,
     paths: list[Path],
     annotations: Path | None,
     images: Path | None,
@@ -164,20 +247,9 @@ def prefill(
     """Labels files and folders, or the images of a COCO file (whose ids are kept), and writes the result atomically.
 
     Raises:
-        CocoError, ImageError: the input cannot be used.
+        CocoError, DataError, ImageError: the input cannot be used.
         OSError: the output cannot be written; an older file of that name is untouched.
     """
-    data, left_out = None, list[str]()
-    if annotations is not None and images is not None:
-        data = read_coco(annotations, keep_raw=False, roots=[images], reading=reading)
-        chosen = labelled_images(data, [images])
-        left_out = [f"{annotations}: {record}" for record in data.quarantined if record.section == "images"]
-    else:
-        chosen, left_out = images_to_label(paths)
-    if results_format:
-        results, problems = predict_results(predictor, chosen, threshold, report, data)
-        write_json_atomic(output, msgspec.json.encode(results))
-        return Prefilled(len(chosen) - len(problems), len(results), (*left_out, *problems))
-    dataset, problems = predict_dataset(predictor, chosen, threshold, report)
-    write_json_atomic(output, msgspec.json.encode(dataset))
-    return Prefilled(len(dataset["images"]), len(dataset["annotations"]), (*left_out, *problems))
+    asked, problems = images_asked_for(paths, annotations, images, reading), list[str]()
+    found = _watched(found_people(model, asked.images, threshold, problems), len(asked.images), problems, report)
+    return write_found(found, asked, ModelFacts.of(model), output, results_format, problems)
