@@ -27,7 +27,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_check(commands)
     add_models_command(commands)
     halve = commands.add_parser("halve", help="write a model file in half precision, half the size")
-    halve.add_argument("model", type=Path)
+    halve.add_argument("model", help="name or file")
     halve.add_argument("output", type=Path)
     halve.set_defaults(function=_halve)
     return parser
@@ -277,8 +277,9 @@ def _summary(arguments: argparse.Namespace) -> int:
 
 def _halve(arguments: argparse.Namespace) -> int:
     from msarcnn.checkpoint import load_checkpoint, save_checkpoint
+    from msarcnn.model_library import find_model
 
-    save_checkpoint(arguments.output, *load_checkpoint(arguments.model), half=True)
+    save_checkpoint(arguments.output, *load_checkpoint(find_model(arguments.model)), half=True)
     print(f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.1f} MB")
     return 0
 

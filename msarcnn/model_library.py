@@ -31,6 +31,7 @@ from msarcnn.resources import resource_path
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 """Without a dot, so that no name is mistaken for a file's."""
+_AS_BACKBONE = "Start a training from it with `--backbone-weights imagenet`, or choose another model"
 
 
 class ModelLibrary:
@@ -196,7 +197,7 @@ def find_model(model: str | Path | None) -> Path:
     name = str(model) if model is not None else DEFAULT_MODEL
     library = ModelLibrary()
     if name in BACKBONE_WEIGHTS.values():
-        raise CheckpointError(name, "weights of a backbone, not a model that finds people", "Choose another model")
+        raise CheckpointError(name, "weights of a backbone, not a model that finds people", _AS_BACKBONE)
     if name in PRESETS or name in PUBLISHED or (_NAME.fullmatch(name) and name in library.names()):
         return library.path_of(name)
     path = Path(name)
