@@ -17,9 +17,9 @@ from msarcnn.checked_fields import ConfigError, check_fields, check_value, from_
 from msarcnn.checkpoint_error import CheckpointError, first_line
 from msarcnn.config import ModelConfig
 from msarcnn.model import MSARCNN, build_model
-from msarcnn.model_files import FORMAT
+from msarcnn.model_files import FORMAT, is_torch_file
 from msarcnn.skeleton import Skeleton, bare_skeleton, coco17
-from msarcnn.torch_files import is_torch_file, read_torch_file
+from msarcnn.torch_files import read_torch_file
 from msarcnn.torchvision_weights import keypoint_rcnn
 
 __all__ = [

@@ -17,11 +17,11 @@ from msarcnn.checkpoint import Calibration, CheckpointInfo, built, load_checkpoi
 from msarcnn.checkpoint_error import CheckpointError
 from msarcnn.config import DEFAULT_MODEL, IMAGENET_MEAN, IMAGENET_STD, ConfigError, ModelConfig, preset
 from msarcnn.model import MSARCNN, build_model
-from msarcnn.model_files import file_hash
+from msarcnn.model_files import file_hash, is_torch_file
 from msarcnn.model_library import backbone_weights as imagenet_weights
 from msarcnn.model_library import find_model
 from msarcnn.published_models import BACKBONE_WEIGHTS
-from msarcnn.torch_files import is_torch_file, read_torch_file
+from msarcnn.torch_files import read_torch_file
 from msarcnn.torchvision_weights import BATCHNORM_EPS
 from msarcnn.weight_names import misfits, modules_of, shapes_of
 

@@ -15,11 +15,12 @@ from small_library import name_of, publish, weights_file
 from small_models import save_small_model
 
 from msarcnn import downloads
-from msarcnn.checkpoint import CheckpointInfo, save_checkpoint
+from msarcnn.checkpoint import CheckpointInfo, save_checkpoint, write_checkpoint
 from msarcnn.checkpoint_error import CheckpointError
+from msarcnn.config import ModelConfig
 from msarcnn.downloads import DownloadError
 from msarcnn.library_file import LibraryError
-from msarcnn.model_files import look_at
+from msarcnn.model_files import is_torch_file, look_at
 from msarcnn.model_library import ModelLibrary, backbone_weights, find_model
 from msarcnn.published_models import BACKBONE_WEIGHTS, PUBLISHED, ask_torchvision
 
@@ -228,12 +229,24 @@ def test_what_is_no_model_is_not_added(home: Path, tmp_path: Path, content: byte
     assert "\n" not in str(caught.value) and not (home / "library.json").exists()
 
 
+def test_a_header_as_long_as_an_archives_first_letters_is_none(tiny_config: ModelConfig, tmp_path: Path) -> None:
+    path, wanted = tmp_path / "best.safetensors", int.from_bytes(b"PK", "little")
+    title = ""
+    for _ in range(3):  # lengths are rounded up to eight
+        write_checkpoint(path, {"weight": torch.zeros(2)}, CheckpointInfo(tiny_config, title=title))
+        title += "t" * (wanted - int.from_bytes(path.read_bytes()[:8], "little"))
+    assert path.read_bytes().startswith(b"PK")
+    assert look_at(path).layout == "msarcnn" and not is_torch_file(path)
+
+
 def test_files_of_torch_are_told_from_programs_and_other_archives(tmp_path: Path) -> None:
     path, weights = tmp_path / "net.pth", {"weight": torch.zeros(3)}
     torch.save(weights, path)
     assert look_at(path).layout == "torch"
     torch.save(weights, path, _use_new_zipfile_serialization=False)
     assert look_at(path).layout == "torch", "some of torchvision's files are as old as this layout"
+    torch.save(weights, path, _use_new_zipfile_serialization=False, pickle_protocol=4)
+    assert look_at(path).layout == "torch" and is_torch_file(path)
     path.write_bytes(CONTENT.replace(b"weights/data/0", b"/constants.pkl"))
     with pytest.raises(CheckpointError, match="TorchScript"):
         look_at(path)
