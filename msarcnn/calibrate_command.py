@@ -13,7 +13,7 @@ from msarcnn.checkpoint import Calibration, CheckpointInfo, read_checkpoint, wri
 from msarcnn.coco import Reading, read_coco
 from msarcnn.dataset import DataError, ground_truth, labelled_images
 from msarcnn.evaluation import LEAST_JOINTS, fit_calibration, joint_outcomes, predict_images
-from msarcnn.model_files import file_hash
+from msarcnn.model_files import CALIBRATED, file_hash
 from msarcnn.model_library import find_model
 from msarcnn.predictor import Predictor
 from msarcnn.reading_notes import reading_notes
@@ -142,9 +142,9 @@ def _described(info: CheckpointInfo, path: Path, annotations: Path, calibrated: 
     lineage = {
         "parent": file_hash(path),
         "data": [file_hash(annotations)],
-        "start": {"kind": "calibrated", "file": path.name, "model": info.name},
+        "start": {"kind": CALIBRATED, "file": path.name, "model": info.name},
         "calibration": calibrated.figures(),
         "metrics": "of the parent",
-        "before": info.lineage,
+        "parent_lineage": info.lineage,
     }
     return replace(info, calibration=calibrated.calibration, lineage=lineage)

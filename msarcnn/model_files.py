@@ -11,6 +11,8 @@ from msarcnn.checkpoint_error import CheckpointError
 
 FORMAT = "msarcnn/1"
 """The word by which a model of this program is known."""
+CALIBRATED = "calibrated"
+"""The kind of start, in a model's lineage, of one that has its parent's weights and figures."""
 
 _LONGEST_HEADER = 100_000_000
 """Bytes; the safetensors library has the same bound."""

@@ -1,6 +1,7 @@
 """The model library in the window: what there is, using it, downloading it, and what is said when that fails."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from test_offered_model import finished_run
 from window_helpers import Opener, WindowMaker
 
 from app.dialogs.fine_tune import FineTuneDialog, LabelCounts
+from app.dialogs.model_words import details_of
 from app.dialogs.models import ModelsDialog
 from app.main_window import MainWindow
+from app.workers.library_client import ModelEntry
 from msarcnn.library_file import LibraryFile
 from msarcnn.model_library import ModelLibrary, find_model
 
@@ -80,6 +83,18 @@ def test_it_lists_pose_models_and_lets_another_one_answer(
     with qtbot.waitSignal(window.engine.ready, timeout=TIMEOUT):
         dialog.use.click()
     assert window.models.model_path == small_model and window.settings.value("model", "") == str(small_model)
+
+
+def test_what_a_model_is_in_words() -> None:
+    trained = ModelEntry("mine", "Mine", "file", figures={"keypoint_ap": 0.5}, figures_on="its held-out images")
+    trained = replace(trained, before={"keypoint_ap": 0.4}, parent="aa11", parent_title="First", data=("bb22",))
+    assert "AP joints 0.500 (before 0.400), on its held-out images\nTrained from First on labels bb22" in details_of(
+        trained
+    )
+    calibrated = replace(trained, calibrated=True, before={}, figures_on="what its parent was judged on")
+    assert "0.500, on what its parent was judged on\nCalibrated from First on labels bb22" in details_of(calibrated)
+    missing = ModelEntry("coco", "COCO", "download", here=3 << 20, by_hand="Put it here as x.")
+    assert details_of(missing).startswith("3.0 MB of it are here\nPut it here as x.")
 
 
 def test_a_download_is_watched_cancelled_and_resumed(

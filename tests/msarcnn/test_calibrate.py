@@ -47,7 +47,7 @@ def test_the_bundled_model_gets_confidences_that_fit_the_labels(capsys, people, 
     assert facts["calibration"] == vars(fitted) and fitted.threshold == 0.5
     assert fitted.origin == f"fitted on annotations.json, {facts['joints']} joints"
     assert info.config == old.config and info.metrics == old.metrics
-    assert info.lineage["parent"] == file_hash(parent) and info.lineage["before"] == old.lineage
+    assert info.lineage["parent"] == file_hash(parent) and info.lineage["parent_lineage"] == old.lineage
     assert info.lineage["data"] == [file_hash(people / "annotations.json")]
     image, box = np.full((240, 320, 3), 120, np.uint8), [[20, 20, 120, 200]]
     poses = [one.estimate(one.encode([image])[0], box) for one in (Predictor.load(parent), Predictor.load(output))]
