@@ -83,7 +83,7 @@ def download(
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(f"{target}.lock")
+        lock = lock_of(target)
         fetch = _Fetch(url, target, sha256_prefix, progress, cancelled)
         while True:
             try:
@@ -305,6 +305,11 @@ class _Fetch:
 def part_of(target: Path) -> Path:
     """Where the beginning of a file lies until all of it is here."""
     return target.with_name(f"{target.name}.part")
+
+
+def lock_of(target: Path) -> FileLock:
+    """Whoever has it may change a file and the beginning of it."""
+    return FileLock(f"{target}.lock")
 
 
 def by_hand(url: str, target: Path) -> str:

@@ -18,9 +18,9 @@ from msarcnn import downloads
 from msarcnn.checkpoint import CheckpointInfo, save_checkpoint, write_checkpoint
 from msarcnn.checkpoint_error import CheckpointError
 from msarcnn.config import ModelConfig
-from msarcnn.downloads import DownloadError
-from msarcnn.library_file import LibraryError
-from msarcnn.model_files import is_torch_file, look_at
+from msarcnn.downloads import DownloadError, lock_of
+from msarcnn.library_file import LibraryError, LibraryFile
+from msarcnn.model_files import CALIBRATED, is_torch_file, look_at
 from msarcnn.model_library import ModelLibrary, backbone_weights, find_model
 from msarcnn.published_models import BACKBONE_WEIGHTS, PUBLISHED, ask_torchvision
 
@@ -99,7 +99,12 @@ def test_a_file_that_somebody_brought_counts_when_it_is_the_published_one(home: 
     assert find_model("coco") == path
     with pytest.raises(LibraryError, match="not downloaded by this program"):
         ModelLibrary().remove("coco")
+    assert ModelLibrary().download("coco").usable and server.asked == []
+    ModelLibrary().remove("coco")
+    assert not path.exists(), "it has become the library's"
     path.write_bytes(CONTENT[:-1])
+    with pytest.raises(CheckpointError, match="damaged, or another file"):
+        ModelLibrary().download("coco")
     with pytest.raises(CheckpointError, match="damaged, or another file: its SHA-256 begins with"):
         find_model("coco")
     entry = ModelLibrary().entry("coco")
@@ -117,7 +122,10 @@ def test_removing_a_download_deletes_it_and_what_was_left_of_it(
     server.cut = [0] * 20
     with pytest.raises(DownloadError):
         library.download("coco")
+    assert LibraryFile(home).read().downloaded == (path.name,), "what a program leaves that ends now can be deleted"
     path.with_name(f"{path.name}.part").write_bytes(b"half")
+    with lock_of(path), pytest.raises(LibraryError, match=rf"{path.name}: it is being downloaded\. Cancel that"):
+        library.remove("coco")
     assert library.entry("coco").here == 4
     library.remove("coco")
     assert {left.name for left in home.iterdir()} == {"library.json", "library.json.lock", f"{path.name}.lock"}
@@ -138,6 +146,24 @@ def test_a_file_is_added_by_reference_and_only_forgotten(home: Path, server: Fil
     assert small_model.is_file()
     with pytest.raises(LibraryError, match="kitchen: no such model"):
         library.remove("kitchen")
+
+
+def test_a_file_is_known_once_however_its_path_is_written(
+    home: Path, small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file, library = tmp_path / "mine.safetensors", ModelLibrary()
+    file.write_bytes(small_model.read_bytes())
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "link.safetensors").symlink_to(file)
+    paths = [Path("mine.safetensors"), Path("sub/../mine.safetensors"), Path("link.safetensors")]
+    assert [library.add(path).name for path in paths] == ["mine"] * 3
+    library.add(file, title="Mine")
+    assert [library.title_of(path) for path in paths] == ["Mine"] * 3
+    odd = Path(os.fsdecode(os.fsencode(file) + b"\xff"))
+    file.rename(odd)
+    with pytest.raises(LibraryError, match=r"mine\.safetensors\\udcff: the name is not valid text\. Rename"):
+        library.add(odd)
 
 
 def test_names_are_short_unique_and_never_a_files(
@@ -179,6 +205,11 @@ def test_a_fine_tuned_model_says_where_it_comes_from(
     assert entry.figures == {"keypoint_ap": 0.5} and entry.before == {"keypoint_ap": 0.4, "box_ap": 0.3}
     assert entry.data == ("aa11", "bb22") and entry.date.startswith("20")
     assert library.add(path).kind == "fine-tuned", "adding it by hand takes nothing away"
+    lineage = {"parent": parent.hash, "data": ["cc33"], "start": {"kind": CALIBRATED}, "parent_lineage": lineage}
+    save_checkpoint(path, tiny_model, CheckpointInfo(tiny_model.config, lineage=lineage, metrics=figures))
+    entry = library.entry("kitchen-1-may")
+    assert entry.calibrated and (entry.parent_title, entry.data, entry.before) == ("The first", ("cc33",), {})
+    assert entry.figures == {"keypoint_ap": 0.5} and entry.figures_on == "what its parent was judged on"
 
 
 def test_a_model_whose_file_is_gone_or_damaged_says_so(
