@@ -223,9 +223,15 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _calibrate(arguments: argparse.Namespace) -> int:
-    from msarcnn.calibrate_command import calibrate_model
+    from msarcnn.calibrate_command import Calibrated, calibrate_model
 
-    done = calibrate_model(
+    def show(fitted: Calibrated) -> None:
+        for problem in fitted.problems:
+            print(problem, file=sys.stderr)
+        facts = {"output": str(arguments.output), **fitted.figures(), "problems": fitted.problems}
+        _show(facts, arguments.json, fitted.text())
+
+    calibrate_model(
         arguments.annotations,
         arguments.images,
         arguments.model,
@@ -233,11 +239,10 @@ def _calibrate(arguments: argparse.Namespace) -> int:
         arguments.device,
         _show_progress,
         _reading(arguments),
+        show,
     )
-    for problem in done.problems:
-        print(problem, file=sys.stderr)
-    facts = {"output": str(arguments.output), **done.figures(), "problems": done.problems}
-    _show(facts, arguments.json, f"{done.text()}\n-> {arguments.output}")
+    if not arguments.json:
+        print(f"-> {arguments.output}")
     return 0
 
 
