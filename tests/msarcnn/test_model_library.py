@@ -11,7 +11,7 @@ import pytest
 import torch
 from file_server import FileServer, serving
 from safetensors.torch import save_file
-from small_library import name_of, publish, weights_file
+from small_library import BACKBONE, BACKBONE_NAME, name_of, publish, weights_file
 from small_models import save_small_model
 
 from msarcnn import downloads
@@ -90,7 +90,10 @@ def test_a_published_model_is_downloaded_once_and_found_by_its_name(home: Path, 
     assert entry.hash is not None and path.name.startswith(f"keypoints-{entry.hash[:8]}")
     library.download("coco")
     assert len(server.asked) == 1
-    assert backbone_weights("resnet50") == path, "the same address here"
+    with pytest.raises(CheckpointError, match="models download imagenet-resnet50"):
+        backbone_weights("resnet50")
+    (home / BACKBONE_NAME).write_bytes(BACKBONE)
+    assert backbone_weights("resnet50") == home / BACKBONE_NAME
 
 
 def test_a_file_that_somebody_brought_counts_when_it_is_the_published_one(home: Path, server: FileServer) -> None:
