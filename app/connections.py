@@ -69,13 +69,9 @@ def connect_background_work(window: "MainWindow") -> None:
     strip.pause_wanted.connect(window.prefill.pause)
     strip.cancel_wanted.connect(window.prefill.cancel)
     children = (window.exporting, window.detections, window.merging, window.splitting, window.videos, models)
-    for source in (window.opening, *children):
-        source.progress.connect(lambda name, done, total: jobs.show_progress(name, done, total, None, pausable=False))
-    window.opening.progress_ended.connect(jobs.finish)
+    jobs.watch(window.opening.progress, window.opening.progress_ended, window.opening.cancel_import)
     for job in children:
-        job.ended.connect(jobs.finish)
-        jobs.cancel_wanted.connect(job.cancel)
-    jobs.cancel_wanted.connect(window.opening.cancel_import)
+        jobs.watch(job.progress, job.ended, job.cancel)
     tuning.began.connect(window.training.begin)
     tuning.began.connect(lambda _: window.docks.raise_training())
     tuning.logged.connect(window.training.show_event)

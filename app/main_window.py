@@ -53,6 +53,7 @@ from app.panels.image_header import ImageHeader
 from app.panels.image_model import ImageListModel
 from app.panels.message_bar import MessageBar
 from app.panels.progress_strip import ProgressStrip
+from app.panels.shared_strip import SharedStrip
 from app.panels.status import StatusWidgets
 from app.panels.tour import Tour
 from app.questions import Questions
@@ -183,7 +184,7 @@ class MainWindow(QMainWindow):
 
     def _make_status_bar(self) -> None:
         bar = self.statusBar()
-        self.prefill_strip, self.job_strip = ProgressStrip(bar), ProgressStrip(bar)
+        self.prefill_strip, self.job_strip = ProgressStrip(bar), SharedStrip(bar)
         bar.addPermanentWidget(self.job_strip)
         bar.addPermanentWidget(self.prefill_strip)
         self.status = StatusWidgets(bar)

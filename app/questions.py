@@ -70,6 +70,8 @@ class Questions:
         dialog.finished.connect(lambda _: setattr(models, "shown", False))
         dialog.show_in_use(models.in_use)
         dialog.show_models(models.known)
+        if models.downloading:
+            dialog.show_progress(models.downloading, *models.arrived)
         _open(dialog)
 
     def _ask_export(self, start: ExportSettings, choices: ExportChoices) -> None:

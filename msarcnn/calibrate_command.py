@@ -1,5 +1,6 @@
 """`python -m msarcnn calibrate`: what a model's peaks are worth as confidences, fitted on somebody's labels."""
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
@@ -13,7 +14,7 @@ from msarcnn.checkpoint import Calibration, CheckpointInfo, read_checkpoint, wri
 from msarcnn.coco import Reading, read_coco
 from msarcnn.dataset import DataError, ground_truth, labelled_images
 from msarcnn.evaluation import LEAST_JOINTS, fit_calibration, joint_outcomes, predict_images
-from msarcnn.model_files import file_hash
+from msarcnn.model_files import CALIBRATED, file_hash
 from msarcnn.model_library import find_model
 from msarcnn.predictor import Predictor
 from msarcnn.reading_notes import reading_notes
@@ -69,6 +70,7 @@ def calibrate_model(
     device: str,
     report: Report,
     reading: Reading | None = None,
+    fitted: Callable[[Calibrated], None] = lambda calibrated: None,
 ) -> Calibrated:
     """Fits a model's confidences to labels, and writes it with them as a model file of ours; the weights stay.
 
@@ -79,15 +81,15 @@ def calibrate_model(
         device: Where to compute.
         report: Told about the progress.
         reading: What somebody has said about annotations that leave it open.
+        fitted: Told about the result before it is written, which may fail.
 
     Raises:
         CocoError, CheckpointError, DataError: a file cannot be used, or its joints are too few or all alike; nothing
             is written then.
         OSError: the output cannot be written.
     """
-    if not output.resolve().parent.is_dir():
-        raise DataError(f"{output}: its folder does not exist: make it, or name another")
     path = find_model(model)
+    _check_output(output, path)
     data = read_coco(annotations, keep_raw=False, roots=images, reading=reading)
     truth, chosen = ground_truth(data), labelled_images(data, images)
     problems = [str(note) for note in reading_notes(data)]
@@ -112,9 +114,23 @@ def calibrate_model(
         reliability(new, logits, right),
         problems + unreadable,
     )
+    fitted(calibrated)
     state, info = read_checkpoint(path)
     write_checkpoint(output, state, _described(info, path, annotations, calibrated))
     return calibrated
+
+
+def _check_output(output: Path, model: Path) -> None:
+    """Raises DataError, before the work, for what cannot be written after it, or must not."""
+    place = output.resolve()
+    if not place.parent.is_dir():
+        raise DataError(f"{output}: its folder does not exist: make it, or name another")
+    if place.is_dir():
+        raise DataError(f"{output}: a folder: name a file in it")
+    if place == model.resolve():
+        raise DataError(f"{output}: the model itself, which stays as it is: name another file")
+    if not os.access(place.parent, os.W_OK):
+        raise DataError(f"{output}: its folder cannot be written to: name another")
 
 
 def reliability(calibration: Calibration, logits: np.ndarray, right: np.ndarray) -> Reliability:
@@ -142,9 +158,9 @@ def _described(info: CheckpointInfo, path: Path, annotations: Path, calibrated: 
     lineage = {
         "parent": file_hash(path),
         "data": [file_hash(annotations)],
-        "start": {"kind": "calibrated", "file": path.name, "model": info.name},
+        "start": {"kind": CALIBRATED, "file": path.name, "model": info.name},
         "calibration": calibrated.figures(),
         "metrics": "of the parent",
-        "before": info.lineage,
+        "parent_lineage": info.lineage,
     }
     return replace(info, calibration=calibrated.calibration, lineage=lineage)

@@ -17,15 +17,16 @@ from msarcnn.checked_fields import ConfigError, check_fields, check_value, from_
 from msarcnn.checkpoint_error import CheckpointError, first_line
 from msarcnn.config import ModelConfig
 from msarcnn.model import MSARCNN, build_model
-from msarcnn.model_files import FORMAT
+from msarcnn.model_files import FORMAT, is_torch_file
 from msarcnn.skeleton import Skeleton, bare_skeleton, coco17
-from msarcnn.torch_files import is_torch_file, read_torch_file
+from msarcnn.torch_files import read_torch_file
 from msarcnn.torchvision_weights import keypoint_rcnn
 
 __all__ = [
     "Calibration",
     "CheckpointError",
     "CheckpointInfo",
+    "built",
     "first_line",
     "load_checkpoint",
     "read_checkpoint",
@@ -182,6 +183,11 @@ def load_checkpoint(
         CheckpointError: no model, a damaged one, or one of other keypoints than the skeleton's.
     """
     state, info = read_checkpoint(path)
+    return built(path, state, info, skeleton).to(device), info
+
+
+def built(path: Path, state: Mapping[str, Tensor], info: CheckpointInfo, skeleton: Skeleton | None = None) -> MSARCNN:
+    """The network of a file that was read, on the CPU. Raises CheckpointError; see `load_checkpoint`."""
     _check_keypoints(path, info.keypoint_names, (skeleton or coco17()).keypoints)
     model = build_model(info.config)
     try:
@@ -190,7 +196,7 @@ def load_checkpoint(
         raise CheckpointError(
             path, f"its weights do not fit the architecture {info.config.name} ({first_line(error)})", "Choose another"
         ) from error
-    return model.to(device), info
+    return model
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], CheckpointInfo]:

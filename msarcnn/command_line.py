@@ -30,7 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_check(commands)
     add_models_command(commands)
     halve = commands.add_parser("halve", help="write a model file in half precision, half the size")
-    halve.add_argument("model", type=Path)
+    halve.add_argument("model", help="name or file")
     halve.add_argument("output", type=Path)
     halve.set_defaults(function=_halve)
     return parser
@@ -256,9 +256,15 @@ def _evaluate(arguments: argparse.Namespace) -> int:
 
 
 def _calibrate(arguments: argparse.Namespace) -> int:
-    from msarcnn.calibrate_command import calibrate_model
+    from msarcnn.calibrate_command import Calibrated, calibrate_model
 
-    done = calibrate_model(
+    def show(fitted: Calibrated) -> None:
+        for problem in fitted.problems:
+            print(problem, file=sys.stderr)
+        facts = {"output": str(arguments.output), **fitted.figures(), "problems": fitted.problems}
+        _show(facts, arguments.json, fitted.text())
+
+    calibrate_model(
         arguments.annotations,
         arguments.images,
         arguments.model,
@@ -266,11 +272,10 @@ def _calibrate(arguments: argparse.Namespace) -> int:
         arguments.device,
         _show_progress,
         _reading(arguments),
+        show,
     )
-    for problem in done.problems:
-        print(problem, file=sys.stderr)
-    facts = {"output": str(arguments.output), **done.figures(), "problems": done.problems}
-    _show(facts, arguments.json, f"{done.text()}\n-> {arguments.output}")
+    if not arguments.json:
+        print(f"-> {arguments.output}")
     return 0
 
 
@@ -310,8 +315,9 @@ def _summary(arguments: argparse.Namespace) -> int:
 
 def _halve(arguments: argparse.Namespace) -> int:
     from msarcnn.checkpoint import load_checkpoint, save_checkpoint
+    from msarcnn.model_library import find_model
 
-    save_checkpoint(arguments.output, *load_checkpoint(arguments.model), half=True)
+    save_checkpoint(arguments.output, *load_checkpoint(find_model(arguments.model)), half=True)
     print(f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.1f} MB")
     return 0
 

@@ -172,7 +172,8 @@ class TrainConfig:
         schedule: "step" divides by ten at 2/3 and 8/9 of the iterations (Mask R-CNN's 60k and 80k of 90k);
             "cosine" falls to zero.
         warmup: Steps of linear warm-up from a third; never more than a fifth of the run.
-        train: "all" (stem and C2 stay frozen), or "heads": RPN and both heads, the backbone and FPN kept.
+        train: "all" (stem and C2 stay frozen), or "heads": RPN and both heads, the backbone and FPN kept; parts of
+            these that come from no file, with random values, learn with the heads.
         sizes: Shortest side in pixels, drawn anew for each image; the longest is bounded by the model's max_size
             in the same proportion. Empty means the model's test size and 20 % around it.
         crop: Side of a square window in pixels cut from the resized image (0: whole images).

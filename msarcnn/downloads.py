@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import msgspec
 from filelock import FileLock, Timeout
 
+from msarcnn.connection_trouble import cause_of, may_pass
 from msarcnn.model_files import full_hash
 from msarcnn.sizes import in_megabytes
 
@@ -30,8 +31,6 @@ _FIRST_PAUSE = 0.5
 _POLL_SECONDS = 0.2
 _SPARE_BYTES = 16 << 20
 """Stays free on the disk."""
-_PASSING = (408, 425, 429, 500, 502, 503, 504)
-"""Status codes of a server that may do better the next time."""
 _FULL = (errno.ENOSPC, errno.EDQUOT)
 
 Progress = Callable[[int, int], None]
@@ -44,6 +43,10 @@ class DownloadError(OSError):
 
 class DownloadCancelledError(DownloadError):
     """Somebody asked to stop; what is here stays for the next time."""
+
+
+class _UselessAnswerError(Exception):
+    """An answer that is not the file; the next one may be. The message is for when none is."""
 
 
 def nothing_to_say(done: int, total: int) -> None:
@@ -80,7 +83,7 @@ def download(
     """
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        lock = FileLock(f"{target}.lock")
+        lock = lock_of(target)
         fetch = _Fetch(url, target, sha256_prefix, progress, cancelled)
         while True:
             try:
@@ -134,20 +137,23 @@ class _Fetch:
                 self._check_cancelled()
                 try:
                     self._receive(session)
-                except requests.RequestException as error:
+                except (requests.RequestException, _UselessAnswerError) as error:
                     failures = 1 if self._have() > have else failures + 1
                     have = max(have, self._have())
-                    if not _may_pass(error):
+                    if isinstance(error, requests.RequestException) and not may_pass(error):
                         raise DownloadError(self._refused(error)) from error
                     if failures >= TRIES:
-                        raise DownloadError(self._no_connection(error)) from error
+                        raise DownloadError(self._given_up(error)) from error
                     self._wait(_FIRST_PAUSE * 2 ** (failures - 1))
         self._check()
         self._part.replace(self._target)
         self._note.unlink(missing_ok=True)
 
     def _receive(self, session: "requests.Session") -> None:
-        """Asks once, and writes what comes. Raises requests.RequestException when that is not all, OSError."""
+        """Asks once, and writes what comes.
+
+        Raises requests.RequestException or _UselessAnswerError when that is not all, OSError.
+        """
         import requests
 
         have = self._have()
@@ -165,15 +171,34 @@ class _Fetch:
             response.raise_for_status()
             start = _start(response)
             if start != have:
+                self._check_answer(response, have)
                 # The server knows no ranges, or has another file now.
                 self._begin_anew()
                 if start:
                     raise requests.ConnectionError("the server sent another piece than asked for")
-            length = int(response.headers.get("Content-Length") or 0)
+            length = _length(response)
             self._known = _Known(self._url, _version(response), start + length if length else 0)
             self._check_room(length)
             self._write_note()
             self._write(response, start)
+
+    def _check_answer(self, response: "requests.Response", have: int) -> None:
+        """Decides whether an answer may take the place of what is here. Raises _UselessAnswerError when not.
+
+        Networks that want a log-in answer for everybody, with a page. So the part gives way to nothing that is HTML or
+        empty; and, its whole length being known, to another length only where the answer says that it is another
+        version, and brings more than is here.
+        """
+        length, version = _length(response), _version(response)
+        page = response.headers.get("Content-Type", "").lower().startswith("text/html")
+        empty = response.status_code not in (200, 206) or response.headers.get("Content-Length") == "0"
+        newer = version not in ("", self._known.version) and length > have
+        if page or empty or (self._known.total and length != self._known.total and not newer):
+            raise _UselessAnswerError(
+                f"{self._url}: what is sent is not the file whose first {in_megabytes(have)} are here, but perhaps a "
+                f"page of this network that wants you to log in. What is here stays: try again later, or on another "
+                f"network; or delete {self._part} to begin anew."
+            )
 
     def _write(self, response: "requests.Response", start: int) -> None:
         total, done = self._known.total, start
@@ -185,6 +210,11 @@ class _Fetch:
                 self._progress(done, total)
             file.flush()
             os.fsync(file.fileno())
+        if done == start:
+            said = f"{response.status_code} {response.reason}"
+            raise _UselessAnswerError(
+                f"{self._url}: the server answers “{said}” and sends nothing. {by_hand(self._url, self._target)}"
+            )
         if not total:
             # A server that does not say how much there is says by ending that this was all.
             self._known = _Known(self._url, self._known.version, done)
@@ -230,7 +260,7 @@ class _Fetch:
     def _read_note(self) -> _Known:
         try:
             return msgspec.json.decode(self._note.read_bytes(), type=_Known)
-        except (OSError, msgspec.DecodeError):
+        except (OSError, msgspec.DecodeError, UnicodeDecodeError):
             return _Known(self._url)
 
     def _write_note(self) -> None:
@@ -256,22 +286,30 @@ class _Fetch:
         said = f"{response.status_code} {response.reason}" if response is not None else str(error)
         return f"{self._url}: the server answers “{said}”. {by_hand(self._url, self._target)}"
 
-    def _no_connection(self, error: "requests.RequestException") -> str:
+    def _given_up(self, error: "requests.RequestException | _UselessAnswerError") -> str:
+        if isinstance(error, _UselessAnswerError):
+            return str(error)
         if error.response is not None:
             return self._refused(error)
         host = urlsplit(self._url).hostname
         if have := self._have():
             whole = f" of {in_megabytes(self._known.total)}" if self._known.total else ""
             return (
-                f"{self._name}: the connection to {host} broke again and again; {in_megabytes(have)}{whole} are here "
-                "and stay. Try again later: it goes on from there."
+                f"{self._name}: the connection to {host} broke again and again ({cause_of(error)}); "
+                f"{in_megabytes(have)}{whole} are here and stay. Try again later: it goes on from there. "
+                f"{by_hand(self._url, self._target)}"
             )
-        return f"{self._name}: {host} cannot be reached. {by_hand(self._url, self._target)}"
+        return f"{self._name}: {host} cannot be reached ({cause_of(error)}). {by_hand(self._url, self._target)}"
 
 
 def part_of(target: Path) -> Path:
     """Where the beginning of a file lies until all of it is here."""
     return target.with_name(f"{target.name}.part")
+
+
+def lock_of(target: Path) -> FileLock:
+    """Whoever has it may change a file and the beginning of it."""
+    return FileLock(f"{target}.lock")
 
 
 def by_hand(url: str, target: Path) -> str:
@@ -287,19 +325,16 @@ def _start(response: "requests.Response") -> int:
     return int(place[1]) if place else -1
 
 
+def _length(response: "requests.Response") -> int:
+    """Bytes that will come; 0 when the server does not say, or says what is no number."""
+    said = response.headers.get("Content-Length") or ""
+    return int(said) if said.isdecimal() else 0
+
+
 def _version(response: "requests.Response") -> str:
     """What `If-Range` takes: a strong ETag, else the time of the last change."""
     tag = response.headers.get("ETag", "")
     return response.headers.get("Last-Modified", "") if not tag or tag.startswith("W/") else tag
-
-
-def _may_pass(error: "requests.RequestException") -> bool:
-    """Whether another try may help: the connection's trouble, or a server's that is too busy."""
-    import requests
-
-    if error.response is not None:
-        return error.response.status_code in _PASSING
-    return not isinstance(error, requests.exceptions.InvalidURL | requests.exceptions.InvalidSchema)
 
 
 def _disk_trouble(target: Path, error: OSError) -> str:

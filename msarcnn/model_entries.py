@@ -8,10 +8,10 @@ from typing import Any
 
 from msarcnn.checkpoint_error import CheckpointError
 from msarcnn.config import DEFAULT_MODEL, PRESETS
-from msarcnn.downloads import part_of
+from msarcnn.downloads import by_hand, part_of
 from msarcnn.library_file import AddedModel, LibraryFile
 from msarcnn.model_entry import ModelEntry
-from msarcnn.model_files import look_at
+from msarcnn.model_files import CALIBRATED, look_at
 from msarcnn.published_models import PublishedModel
 from msarcnn.resources import resource_path
 
@@ -63,7 +63,7 @@ def download_entry(model: PublishedModel, library: LibraryFile) -> ModelEntry:
     )
     if not path.is_file():
         part = part_of(path)
-        return replace(entry, here=part.stat().st_size if part.is_file() else 0)
+        return replace(entry, here=part.stat().st_size if part.is_file() else 0, by_hand=by_hand(model.url, path))
     entry = replace(entry, path=path)
     try:
         entry = replace(entry, **_facts(path, library))
@@ -103,14 +103,18 @@ def _described(entry: ModelEntry, path: Path, library: LibraryFile) -> ModelEntr
     except CheckpointError as error:
         return replace(entry, figures_on="", problem=str(error))
     figures = _figures(look.metrics)
+    start = look.lineage.get("start")
+    calibrated = isinstance(start, dict) and start.get("kind") == CALIBRATED
+    figures_on = "what its parent was judged on" if calibrated else entry.figures_on
     return replace(
         entry,
         architecture=look.architecture,
         figures=figures,
-        figures_on=entry.figures_on if figures else "",
-        before=_figures(look.lineage.get("before")),
+        figures_on=figures_on if figures else "",
+        before={} if calibrated else _figures(look.lineage.get("before")),
         parent=_text(look.lineage.get("parent")),
         data=_texts(look.lineage.get("data")),
+        calibrated=calibrated,
     )
 
 

@@ -28,9 +28,11 @@ class ModelEntry:
         before: The same figures before the fine-tuning.
         url: Of a download.
         date: Of the file, ISO 8601, local time, to the second.
-        parent: Hash of the model that training began from.
+        by_hand: What to do without a network, a sentence; "" for what is here.
+        parent: Hash of the model that training began from, or that was calibrated.
         parent_title: What the library calls it; "" when it is not here.
-        data: Hashes of the label files that it learnt from.
+        data: Hashes of the label files that it learnt from, or was calibrated on.
+        calibrated: Whether only its confidences are its own: the weights and the figures are its parent's.
         problem: A sentence when it cannot be used; a download that is not here has none.
     """
 
@@ -48,10 +50,12 @@ class ModelEntry:
     figures_on: str = ""
     before: dict[str, float] = field(default_factory=dict)
     url: str = ""
+    by_hand: str = ""
     date: str = ""
     parent: str = ""
     parent_title: str = ""
     data: tuple[str, ...] = ()
+    calibrated: bool = False
     problem: str = ""
 
     @property

@@ -5,18 +5,21 @@ import json
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 from msarcnn.checkpoint_error import CheckpointError
 
 FORMAT = "msarcnn/1"
 """The word by which a model of this program is known."""
-TORCH_SUFFIXES = (".pth", ".pt")
+CALIBRATED = "calibrated"
+"""The kind of start, in a model's lineage, of one that has its parent's weights and figures."""
 
 _LONGEST_HEADER = 100_000_000
 """Bytes; the safetensors library has the same bound."""
-_OLD_TORCH = b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19."
-"""How files of torch begin that are no zip archives: a pickled number. Some of torchvision's are of that time."""
+_HEAD = 9
+"""Bytes at the beginning of a file that tell what it is."""
+_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
+_TORCH_SUFFIXES = {".pth", ".pt"}
 
 
 @dataclass(frozen=True)
@@ -43,10 +46,10 @@ def look_at(path: Path) -> FileLook:
     """
     try:
         with path.open("rb") as file:
-            start = file.read(len(_OLD_TORCH))
-            if start.startswith(b"PK"):
+            layout = torch_layout(file.read(_HEAD))
+            if layout == "zip":
                 return _look_at_zip(path)
-            if start == _OLD_TORCH:
+            if layout == "pickle":
                 return FileLook("torch")
             file.seek(0)
             return _look_at_safetensors(path, file)
@@ -54,6 +57,30 @@ def look_at(path: Path) -> FileLook:
         raise CheckpointError(path, "no such file", "Check the path, or list models with `models`") from error
     except OSError as error:
         raise CheckpointError(path, f"cannot be read ({error.strerror})", "Check the file's permissions") from error
+
+
+def torch_layout(head: bytes) -> Literal["zip", "pickle", ""]:
+    """How torch.save has written a file, by its first nine bytes; "" for what it has not.
+
+    A zip archive, or a bare pickle as before 2020 (some of torchvision's files are of that time); a safetensors file,
+    whose ninth byte opens its JSON, is neither, whatever the length before that looks like.
+    """
+    if head[_HEAD - 1 :] == b"{":
+        return ""
+    return "zip" if head.startswith(_ZIP) else "pickle" if head.startswith(_PICKLE) else ""
+
+
+def is_torch_file(path: Path) -> bool:
+    """Whether a file is to be read as PyTorch's: by what it begins with, and only then by its name.
+
+    False when the file is not there.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD)
+    except OSError:
+        return False
+    return bool(torch_layout(head)) or (head[_HEAD - 1 :] != b"{" and path.suffix.lower() in _TORCH_SUFFIXES)
 
 
 def _look_at_zip(path: Path) -> FileLook:

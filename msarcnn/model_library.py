@@ -11,9 +11,11 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
+from filelock import Timeout
+
 from msarcnn.checkpoint_error import CheckpointError
 from msarcnn.config import DEFAULT_MODEL, PRESETS
-from msarcnn.downloads import Progress, by_hand, download, never, nothing_to_say, part_of
+from msarcnn.downloads import Progress, by_hand, download, lock_of, never, nothing_to_say, part_of
 from msarcnn.library_file import AddedModel, LibraryError, LibraryFile, LibraryState, Published, library_folder
 from msarcnn.model_entries import (
     TITLES,
@@ -31,6 +33,7 @@ from msarcnn.resources import resource_path
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 """Without a dot, so that no name is mistaken for a file's."""
+_AS_BACKBONE = "Start a training from it with `--backbone-weights imagenet`, or choose another model"
 
 
 class ModelLibrary:
@@ -84,29 +87,37 @@ class ModelLibrary:
         titles |= {Path(model.path): model.title for model in state.added}
         with suppress(FileNotFoundError):
             titles[resource_path("weights", f"{DEFAULT_MODEL}.safetensors")] = TITLES[DEFAULT_MODEL]
-        return titles.get(path.absolute(), "")
+        return next((title for known, title in titles.items() if known.resolve() == path.resolve()), "")
 
     # Changing
 
     def download(
         self, name: str, progress: Progress = nothing_to_say, cancelled: Callable[[], bool] = never
     ) -> ModelEntry:
-        """Brings a published model here, if it is not. Raises DownloadError, LibraryError."""
+        """Brings a published model here, if it is not; what somebody else has brought is the library's then.
+
+        Raises DownloadError, LibraryError; CheckpointError when another file has the model's name.
+        """
         model = self._published_model(name)
         target = self._target(model)
-        if not target.exists():
-            download(model.url, target, model.sha256_prefix, progress, cancelled)
-            self._file.change(
-                lambda state: replace(state, downloaded=tuple(dict.fromkeys((*state.downloaded, target.name))))
-            )
+        if target.exists():
+            check_published(model, self._file)
+        # Before the download: what a program that ended in its middle has left can be deleted, too.
+        self._file.change(
+            lambda state: replace(state, downloaded=tuple(dict.fromkeys((*state.downloaded, target.name))))
+        )
+        download(model.url, target, model.sha256_prefix, progress, cancelled)
         return download_entry(model, self._file)
 
     def add(self, path: Path, name: str = "", title: str = "", fine_tuned: bool = False) -> ModelEntry:
         """Refers to a model file from now on; of one that is here already, it changes name and title as given.
 
-        Raises CheckpointError when it is no model, LibraryError when the name is taken or impossible.
+        However its path is written, and through whatever links, a file is known once.
+
+        Raises CheckpointError when it is no model, LibraryError when a name is taken or impossible.
         """
-        path = path.absolute()
+        path = path.resolve()
+        _check_text(path)
         look_at(path)
         if name and not _NAME.fullmatch(name):
             raise LibraryError(f"{name!r}: not a name. Use letters, digits, - and _.")
@@ -171,9 +182,14 @@ class ModelLibrary:
         if path.is_file() and model.file_name not in self._file.read().downloaded:
             raise LibraryError(f"{path}: not downloaded by this program, so it stays. Delete it yourself.")
         gone = download_entry(model, self._file)
+        if not self.folder.is_dir():
+            return gone
         try:
-            for piece in (path, *self.folder.glob(f"{part_of(path).name}*")):
-                piece.unlink(missing_ok=True)
+            with lock_of(path).acquire(timeout=0):
+                for piece in (path, *self.folder.glob(f"{part_of(path).name}*")):
+                    piece.unlink(missing_ok=True)
+        except Timeout as error:
+            raise LibraryError(f"{path}: it is being downloaded. Cancel that first, or wait for its end.") from error
         except OSError as error:
             raise LibraryError(f"{path}: cannot be removed ({error.strerror}). Close what uses it.") from error
         self._file.change(
@@ -196,7 +212,7 @@ def find_model(model: str | Path | None) -> Path:
     name = str(model) if model is not None else DEFAULT_MODEL
     library = ModelLibrary()
     if name in BACKBONE_WEIGHTS.values():
-        raise CheckpointError(name, "weights of a backbone, not a model that finds people", "Choose another model")
+        raise CheckpointError(name, "weights of a backbone, not a model that finds people", _AS_BACKBONE)
     if name in PRESETS or name in PUBLISHED or (_NAME.fullmatch(name) and name in library.names()):
         return library.path_of(name)
     path = Path(name)
@@ -218,9 +234,18 @@ def backbone_weights(backbone: str) -> Path:
     return ModelLibrary().path_of(BACKBONE_WEIGHTS[backbone])
 
 
+def _check_text(path: Path) -> None:
+    """Raises LibraryError for a path that `library.json` cannot hold: bytes that are no letters."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as error:
+        name = str(path).encode("utf-8", "backslashreplace").decode()
+        raise LibraryError(f"{name}: the name is not valid text. Rename the file or its folder.") from error
+
+
 def _with(state: LibraryState, model: AddedModel) -> LibraryState:
     """The library with one more file, or with another title of one that it has."""
-    known = next((one for one in state.added if one.path == model.path), None)
+    known = next((one for one in state.added if Path(one.path).resolve() == Path(model.path)), None)
     others = [one for one in state.added if one is not known]
     taken = {*PRESETS, *PUBLISHED, *(one.name for one in others)}
     if model.name in taken:

@@ -129,13 +129,15 @@ def _result(entry: ModelEntry, arguments: argparse.Namespace, text: str) -> None
 
 
 def _lines(entry: ModelEntry) -> list[str]:
-    """Two lines of the list: name and file, then what it is."""
+    """Lines of the list: name and file, then what it is; of what is not here, then how to bring it by hand."""
     places = {"download": "not downloaded", "architecture": "no weights; train it, or name a file of your own"}
     first = f"{entry.name:<28} {entry.path or places.get(entry.kind, 'no file')}"
     facts = [entry.title, entry.kind if entry.kind != "architecture" else "", _figures(entry)]
     facts.append(in_megabytes(entry.size) if entry.size else "")
     second = entry.problem or "; ".join(fact for fact in facts if fact)
-    return [first, f"{'':<28} {second}"]
+    return [
+        f"{'':<28} {line}" if number else line for number, line in enumerate((first, second, entry.by_hand)) if line
+    ]
 
 
 def _figures(entry: ModelEntry) -> str:

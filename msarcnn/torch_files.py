@@ -10,26 +10,9 @@ import torch
 from torch import Tensor
 
 from msarcnn.checkpoint_error import CheckpointError, first_line
+from msarcnn.model_files import torch_layout
 
-_ZIP, _PICKLE = b"PK\x03\x04", b"\x80"
-_SUFFIXES = {".pth", ".pt"}
 _STATE_DICT = "Save the network's state_dict() with torch.save, and choose that file"
-
-
-def is_torch_file(path: Path) -> bool:
-    """Whether a file is to be read as PyTorch's: by what it begins with, and only then by its name.
-
-    A zip archive and a bare pickle (what torch.save wrote before 2020) are; a safetensors file, whose ninth byte opens
-    its JSON, is not, whatever it is called. False when the file is not there.
-    """
-    try:
-        with path.open("rb") as file:
-            head = file.read(9)
-    except OSError:
-        return False
-    if head[8:] == b"{":
-        return False
-    return head.startswith((_ZIP, _PICKLE)) or path.suffix.lower() in _SUFFIXES
 
 
 def read_torch_file(path: Path) -> dict[str, Tensor]:
@@ -62,10 +45,10 @@ def read_torch_file(path: Path) -> dict[str, Tensor]:
 
 
 def _load(path: Path, file: BinaryIO) -> object:
-    head = file.read(4)
-    if head == _ZIP:
+    layout = torch_layout(file.read(9))
+    if layout == "zip":
         _check_archive(path, file)
-    if not head.startswith((_ZIP, _PICKLE)):
+    elif not layout:
         raise CheckpointError(path, "no file of PyTorch's, whatever its name says", "Copy or download it again")
     file.seek(0)
     with warnings.catch_warnings(action="ignore"):  # about pickle's protocols

@@ -4,7 +4,6 @@ The parameter names are the same but for three things: BatchNorm counters, which
 the FPN's and RPN's names before torchvision 0.14; and what a file does not say at all, the BatchNorms' epsilon.
 """
 
-import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -16,6 +15,7 @@ from torchvision.models.detection import KeypointRCNN_ResNet50_FPN_Weights
 
 from msarcnn.checkpoint_error import CheckpointError
 from msarcnn.config import ModelConfig, preset
+from msarcnn.model_files import full_hash
 from msarcnn.weight_names import misfits, shapes_of
 
 PRESET = "mask_rcnn_resnet50_fpn"
@@ -59,10 +59,10 @@ def keypoint_rcnn(path: Path, weights: Mapping[str, Tensor]) -> TorchvisionModel
     """
     state = _named_as_ours(weights)
     _check_kind(path, state)
-    published = published_weights(_digest(path))
+    published = published_weights(full_hash(path))
     legacy = published is KeypointRCNN_ResNet50_FPN_Weights.COCO_LEGACY
     counted = any(name.endswith("num_batches_tracked") for name in weights)
-    config = preset(PRESET, norm_eps=BATCHNORM_EPS if legacy or counted else 0.0)
+    config = preset(PRESET, norm_eps=BATCHNORM_EPS if (legacy if published else counted) else 0.0)
     _check_shapes(path, state)
     if published is None:
         return TorchvisionModel(config, state, path.stem, {}, {})
@@ -105,7 +105,7 @@ def _check_kind(path: Path, state: Mapping[str, Tensor]) -> None:
     wanted = preset(PRESET).keypoints
     if keypoints != wanted:
         raise CheckpointError(path, f"it finds {keypoints} keypoints, this program COCO's {wanted}", other)
-    classes = len(state[_CLASSES]) if _CLASSES in names else 0
+    classes = state[_CLASSES].shape[0] if _CLASSES in names and state[_CLASSES].ndim else 0
     if classes != 2:
         person = "Choose a model of one class, person (num_classes=2)"
         raise CheckpointError(path, f"it tells {classes} classes apart instead of background and person", person)
@@ -128,8 +128,3 @@ def published_weights(digest: str) -> KeypointRCNN_ResNet50_FPN_Weights | None:
         if weights.url.removesuffix(".pth").endswith(f"-{digest[:8]}"):
             return weights
     return None
-
-
-def _digest(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

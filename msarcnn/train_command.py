@@ -3,7 +3,7 @@
 import argparse
 import signal
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any
@@ -38,7 +38,7 @@ from msarcnn.reading_notes import ReadingNote, reading_notes, why_nobody
 from msarcnn.run_folder import RunFolder
 from msarcnn.split import split_by_image
 from msarcnn.training import Evaluate, Trainer, lineage_of
-from msarcnn.warm_start import Origin, origin_of
+from msarcnn.warm_start import Origin, Start, StartRecord, origin_of
 
 
 class InterruptedRunError(RuntimeError):
@@ -49,7 +49,8 @@ class InterruptedRunError(RuntimeError):
 class RunSettings:
     """Everything a run starts from; stored in its config.json, so that `--resume` needs nothing else.
 
-    init is a model file; with warm_start it starts the other network that `model` is, else it is gone on with.
+    init is a model file; with warm_start it starts the other network that `model` is, else it is gone on with. start is
+    the record of it (`StartRecord`), once the network is built; older runs have none.
     """
 
     annotations: list[str]
@@ -65,11 +66,14 @@ class RunSettings:
     people: list[str] = field(default_factory=list)
     joints_in_coco_order: bool = False
     warm_start: bool = False
+    start: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
         from_plain(ModelConfig, self.model, "model.")
         from_plain(TrainConfig, self.train, "train.")
+        if self.start is not None:
+            from_plain(StartRecord, self.start, "start.")
 
     @property
     def reading(self) -> Reading:
@@ -183,19 +187,28 @@ def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace)
             settings = replace(settings, train=config.to_dict())
         run.write_config(vars(settings))
     torch.manual_seed(config.seed)
-    start = settings.origin.start()
-    if start.report and not arguments.resume:
-        run.log({"event": "message", "level": "info", "text": start.report})
-        print(start.report, file=sys.stderr)
-    lineage = lineage_of(Path(settings.init) if settings.init else None, annotations, config)
-    info = CheckpointInfo(
-        settings.model_config, calibration=start.calibration, lineage={**lineage, "start": start.facts}
-    )
+    if arguments.resume and run.resume_checkpoint.exists():
+        start = settings.origin.start_again(settings.start)
+    else:
+        start = settings.origin.start()
+        _report(start, config, run)
+        run.write_config({**vars(settings), "start": asdict(start.record)})
+    record = start.record
+    lineage = {**lineage_of(record.parent, annotations, config), "start": record.facts}
+    info = CheckpointInfo(settings.model_config, calibration=record.calibration, lineage=lineage)
     evaluate, held_out = (judge.evaluation(info), len(judge.images)) if judge else (None, 0)
-    trainer = Trainer(start.model.to(device.device.torch), info, training, config, run, evaluate, held_out)
+    trainer = Trainer(start.model.to(device.device.torch), info, training, config, run, evaluate, held_out, record.new)
     if trainer.precision.warning:
         print(trainer.precision.warning, file=sys.stderr)
     return trainer
+
+
+def _report(start: Start, config: TrainConfig, run: RunFolder) -> None:
+    """Says in the log and on the command line what the network starts from."""
+    texts = [start.report, start.report_on_heads() if config.train == "heads" else ""]
+    if text := " ".join(filter(None, texts)):
+        run.log({"event": "message", "level": "info", "text": text})
+        print(text, file=sys.stderr)
 
 
 def _say(notes: list[ReadingNote], run: RunFolder) -> None:

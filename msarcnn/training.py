@@ -70,6 +70,7 @@ class Trainer:
         run: The folder, created or reopened.
         evaluate: Judges a model; None when nothing is held out (the last weights are then the best).
         held_out: How many images it judges on; for the log.
+        new: Parts of the backbone with random values, such as "backbone.fpn": they learn with the heads.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class Trainer:
         run: RunFolder,
         evaluate: Evaluate | None = None,
         held_out: int = 0,
+        new: tuple[str, ...] = (),
     ) -> None:
         if not images:
             raise TrainingError("no image to train on: label at least one person with keypoints, or choose all images")
@@ -93,7 +95,7 @@ class Trainer:
         self.held_out = held_out
         self.progress = Progress()
         self._unreadable: set[str] = set()
-        self._freeze()
+        self._freeze(new)
         model.roi_heads.target_spread = config.target_spread
         model.set_sampling(config.sampling)
         self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
@@ -190,9 +192,12 @@ class Trainer:
 
     # -- parts -----------------------------------------------------------------------------------
 
-    def _freeze(self) -> None:
+    def _freeze(self, new: tuple[str, ...]) -> None:
         if self.config.train == "heads":
-            self.model.backbone.requires_grad_(False)
+            taught = tuple(f"{part}." for part in new)
+            for name, parameter in self.model.named_parameters():
+                if name.startswith("backbone.") and not name.startswith(taught):
+                    parameter.requires_grad_(False)
 
     def _build_optimizer(self) -> torch.optim.Optimizer:
         config = self.config
@@ -290,10 +295,10 @@ class Trainer:
         self.run.log({"event": "message", "level": "warning", "text": text})
 
 
-def lineage_of(parent: Path | None, data: list[Path], config: TrainConfig) -> dict[str, Any]:
+def lineage_of(parent: str | None, data: list[Path], config: TrainConfig) -> dict[str, Any]:
     """Where a run's weights come from: parent's and data's hashes, and the settings."""
     return {
-        "parent": file_hash(parent) if parent else None,
+        "parent": parent,
         "data": [file_hash(path) for path in data],
         "settings": config.to_dict(),
     }

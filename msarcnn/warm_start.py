@@ -12,14 +12,16 @@ from typing import Any
 from torch import Tensor
 
 from msarcnn.backbone import mobilenet_body_state, resnet_body_state
-from msarcnn.checkpoint import Calibration, load_checkpoint, read_checkpoint, read_tensors
+from msarcnn.checked_fields import check_fields, from_plain
+from msarcnn.checkpoint import Calibration, CheckpointInfo, built, load_checkpoint, read_checkpoint, read_tensors
 from msarcnn.checkpoint_error import CheckpointError
 from msarcnn.config import DEFAULT_MODEL, IMAGENET_MEAN, IMAGENET_STD, ConfigError, ModelConfig, preset
 from msarcnn.model import MSARCNN, build_model
-from msarcnn.model_files import file_hash
+from msarcnn.model_files import file_hash, is_torch_file
 from msarcnn.model_library import backbone_weights as imagenet_weights
 from msarcnn.model_library import find_model
-from msarcnn.torch_files import is_torch_file, read_torch_file
+from msarcnn.published_models import BACKBONE_WEIGHTS
+from msarcnn.torch_files import read_torch_file
 from msarcnn.torchvision_weights import BATCHNORM_EPS
 from msarcnn.weight_names import misfits, modules_of, shapes_of
 
@@ -49,28 +51,55 @@ class Transfer:
     def into(self, model: MSARCNN) -> str:
         """Puts the weights into their network; returns a report for people: what is loaded, new and left."""
         model.load_state_dict({name: value.float() for name, value in self.weights.items()}, strict=False)
-        new = [name for name in model.state_dict() if name not in self.weights]
         return (
             f"{self.config.name} starts from {self.path} ({self.name}). Loaded: {_counted(self.weights)}. "
-            f"New, with random values: {_counted(new)}. In the file and not used: {_counted(self.unused)}."
+            f"New, with random values: {_counted(self.new)}. In the file and not used: {_counted(self.unused)}."
         )
 
     @property
     def parts(self) -> list[str]:
         return list(modules_of(self.weights))
 
+    @property
+    def new(self) -> list[str]:
+        """What the network has besides, by its names."""
+        return [name for name in shapes_of(self.config) if name not in self.weights]
+
+
+@dataclass(frozen=True)
+class StartRecord:
+    """What a run has to know of its start until its end, also when the file that it started from is gone.
+
+    Attributes:
+        parent: Hash of the model file, if there was one.
+        calibration: The model's.
+        facts: For the lineage (plain data).
+        new: Parts of the backbone that came from no file, such as "backbone.fpn".
+    """
+
+    parent: str | None = None
+    calibration: Calibration = field(default_factory=Calibration)
+    facts: dict[str, Any] = field(default_factory=dict)
+    new: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        check_fields(self)
+
 
 @dataclass(frozen=True)
 class Start:
-    """A network before its first step.
-
-    report is a text for people, empty when a file is just gone on with; facts are for the lineage (plain data).
-    """
+    """A network before its first step; report is a text for people, empty when a file is just gone on with."""
 
     model: MSARCNN
-    calibration: Calibration = field(default_factory=Calibration)
+    record: StartRecord = field(default_factory=StartRecord)
     report: str = ""
-    facts: dict[str, Any] = field(default_factory=dict)
+
+    def report_on_heads(self) -> str:
+        """For a run of the heads alone: what has to learn with them, because nobody has taught it; "" for nothing."""
+        new = [
+            name for name in self.model.state_dict() if name.startswith(tuple(f"{part}." for part in self.record.new))
+        ]
+        return f"Trained with the heads, because no file has brought it: {_counted(new)}." if new else ""
 
 
 @dataclass(frozen=True)
@@ -95,10 +124,31 @@ class Origin:
         if self.init:
             model, info = load_checkpoint(self.init)
             facts = {"kind": "continued", "file": self.init.name, "model": info.name}
-            return Start(model, info.calibration, facts=facts)
+            return Start(model, StartRecord(file_hash(self.init), info.calibration, facts))
         if self.backbone:
             return _started(backbone_transfer(self.backbone, self.config), "backbone weights")
-        return Start(build_model(self.config), facts={"kind": "random"})
+        return Start(
+            build_model(self.config), StartRecord(facts={"kind": "random"}, new=_backbone_parts(shapes_of(self.config)))
+        )
+
+    def start_again(self, record: dict[str, Any] | None) -> Start:
+        """Builds the network for a state of a checkpoint: nothing is read of the files, which may be gone by now.
+
+        Args:
+            record: The `StartRecord` of the run's start as plain data; None in runs of before there were any, whose
+                files are read once more.
+
+        Raises CheckpointError, ConfigError.
+        """
+        if record is not None:
+            return Start(build_model(self.config), from_plain(StartRecord, record, "start."))
+        for path in filter(None, (self.init, self.backbone)):
+            if not path.is_file():
+                reason = "the file that this run started from is gone"
+                raise CheckpointError(path, reason, "Put it back: runs of older versions need it to go on")
+        # The whole backbone was frozen in those runs, new or not.
+        start = self.start()
+        return replace(start, record=replace(start.record, new=()))
 
 
 def origin_of(init: str | None, model: str | None, backbone_weights: str | None) -> Origin:
@@ -116,15 +166,26 @@ def origin_of(init: str | None, model: str | None, backbone_weights: str | None)
         raise ConfigError("--init and --backbone-weights both say where the trunk comes from: give one of them")
     if init:
         path = find_model(init)
-        source = read_checkpoint(path)[1].config
-        if model is None or model == source.name:
-            return Origin(load_checkpoint(path)[1].config, path)
-        return Origin(warm_transfer(path, preset(model)).config, path, warm=True)
+        state, info = read_checkpoint(path)
+        if model is None or model == info.config.name:
+            built(path, state, info)
+            return Origin(info.config, path)
+        return Origin(_transfer(path, state, info, preset(model)).config, path, warm=True)
     config = preset(model or DEFAULT_MODEL)
     if not backbone_weights:
         return Origin(config)
-    path = imagenet_weights(config.backbone) if backbone_weights == "imagenet" else Path(backbone_weights)
+    path = _backbone_file(backbone_weights, config)
     return Origin(backbone_transfer(path, config).config, backbone=path)
+
+
+def _backbone_file(given: str, config: ModelConfig) -> Path:
+    """The file that --backbone-weights means: `imagenet` and the library's own names are files of the library."""
+    if given in ("imagenet", BACKBONE_WEIGHTS.get(config.backbone)):
+        return imagenet_weights(config.backbone)
+    if given in BACKBONE_WEIGHTS.values():
+        reason = f"not for the trunk of {config.name}, which is {config.backbone}"
+        raise CheckpointError(given, reason, "Write `--backbone-weights imagenet`, or choose another --model")
+    return Path(given)
 
 
 def warm_transfer(path: Path, config: ModelConfig) -> Transfer:
@@ -133,7 +194,10 @@ def warm_transfer(path: Path, config: ModelConfig) -> Transfer:
     Raises:
         CheckpointError: the file cannot be used, or none of its weights fits; says why.
     """
-    state, info = read_checkpoint(path)
+    return _transfer(path, *read_checkpoint(path), config)
+
+
+def _transfer(path: Path, state: Mapping[str, Tensor], info: CheckpointInfo, config: ModelConfig) -> Transfer:
     source = info.config
     config = replace(config, norm_eps=source.norm_eps, image_mean=source.image_mean, image_std=source.image_std)
     shapes = shapes_of(config)
@@ -198,14 +262,21 @@ def _no_trunk(path: Path, backbone: str, reason: str) -> CheckpointError:
 def _started(transfer: Transfer, kind: str) -> Start:
     model = build_model(transfer.config)
     report = transfer.into(model)
+    digest = file_hash(transfer.path)
     facts = {
         "kind": kind,
         "file": transfer.path.name,
-        "hash": file_hash(transfer.path),
+        "hash": digest,
         "model": transfer.name,
         "parts": transfer.parts,
     }
-    return Start(model, report=report, facts=facts)
+    parent = digest if kind == "warm start" else None
+    return Start(model, StartRecord(parent, facts=facts, new=_backbone_parts(transfer.new)), report)
+
+
+def _backbone_parts(names: Iterable[str]) -> tuple[str, ...]:
+    """Parts of the backbone among a network's names; each is taken from a file whole, or not at all."""
+    return tuple(part for part in modules_of(names) if part.startswith("backbone."))
 
 
 def _counted(names: Iterable[str]) -> str:

@@ -17,6 +17,7 @@ class FileServer:
     Attributes:
         content: The file.
         etag: Its version.
+        kind: Its media type; "" says nothing.
         ranges: Whether a part of the file can be asked for.
         says_length: Whether it says how much will come.
         cut: For each request in turn after how many bytes of the answer it hangs up; None and after the last: never.
@@ -29,6 +30,7 @@ class FileServer:
 
     content: bytes
     etag: str = '"one"'
+    kind: str = ""
     ranges: bool = True
     says_length: bool = True
     cut: list[int | None] = field(default_factory=list)
@@ -67,6 +69,8 @@ def serving(content: bytes, name: str = NAME) -> Iterator[FileServer]:
             if start:
                 self.send_header("Content-Range", f"bytes {start}-{whole - 1}/{whole}")
             self.send_header("ETag", served.etag)
+            if served.kind:
+                self.send_header("Content-Type", served.kind)
             if served.says_length:
                 self.send_header("Content-Length", str(whole - start))
             else:

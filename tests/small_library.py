@@ -24,14 +24,20 @@ def name_of(content: bytes) -> str:
     return f"keypoints-{hashlib.sha256(content).hexdigest()[:8]}.pth"
 
 
+BACKBONE = weights_file(1000)
+"""The file of "imagenet-resnet50"."""
+BACKBONE_NAME = f"resnet50-{hashlib.sha256(BACKBONE).hexdigest()[:8]}.pth"
+
+
 def publish(folder: Path, url: str, size: int) -> PublishedModel:
-    """Lets the library of a folder know "coco" and a backbone at an address; torchvision is not asked."""
+    """Lets the library of a folder know "coco" at an address, and a backbone beside it; torchvision is not asked."""
     terms = "BSD 3-Clause"
     figures = {"keypoint_ap": 0.65, "box_ap": 0.546}
     coco = PublishedModel(
         COCO, "COCO Keypoint R-CNN", True, "mask_rcnn_resnet50_fpn", url, size, terms, figures, "COCO-val2017"
     )
-    backbone = PublishedModel("imagenet-resnet50", "ImageNet weights of resnet50", False, "resnet50", url, size, terms)
+    beside, title = f"{url.rpartition('/')[0]}/{BACKBONE_NAME}", "ImageNet weights of resnet50"
+    backbone = PublishedModel("imagenet-resnet50", title, False, "resnet50", beside, len(BACKBONE), terms)
     state = LibraryState(published=Published(version("torchvision"), (coco, backbone)))
     LibraryFile(folder).change(lambda _: state)
     return coco

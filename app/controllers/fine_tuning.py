@@ -186,6 +186,7 @@ class FineTuning(QObject):
                 self.began.emit("A training run of this project is under way.")
                 self.changed.emit()
             elif (model := finished_model(run)) and model != self._models.model_path and not was_used(run):
+                self._note_model(model, run)
                 self._offer_model(
                     model, f"This project's last fine-tuning is over, its model was not used yet: {model}"
                 )

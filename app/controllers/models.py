@@ -57,9 +57,12 @@ class Models(QObject):
         self.model_path: Path | None = None
         self.known: tuple[ModelEntry, ...] = ()
         """As the library was read last."""
+        self.arrived = (0, 0)
+        """Of the download that is under way: bytes that are here, all bytes (0: not known)."""
         self.shown = False
         """Whether the dialog is open: it says then what there is to say."""
         self._offering = False
+        self._chosen = False
         session.opened.connect(self._remember_name)
         engine.ready.connect(self._ready)
         engine.refused.connect(self._refused)
@@ -74,9 +77,13 @@ class Models(QObject):
     # The model in use
 
     def start_engine(self) -> None:
-        """Starts the engine with the model that was used last, if its file is still there."""
+        """Starts the engine with the model that was used last; when its file is gone it says so."""
         stored = self._settings.value("model", "")
         self.model_path = Path(stored) if stored and Path(stored).is_file() else None
+        if stored and self.model_path is None:
+            cure = "Put it back and start again, or choose another; until then the bundled model answers."
+            text = f"{stored}: the file of the model that was used last is gone. {cure}"
+            self._messages.post(text, "warning", topic=_REFUSED, of_window=True)
         self._engine.start(str(self.model_path) if self.model_path else None)
 
     @property
@@ -108,6 +115,7 @@ class Models(QObject):
         self._load(None if entry.kind == "bundled" else entry.path)
 
     def _load(self, path: Path | None) -> None:
+        self._chosen = True
         self._engine.load(str(path) if path else None)
         name = path.name if path else "the bundled model"
         self._messages.settle(_REFUSED)
@@ -119,8 +127,8 @@ class Models(QObject):
         self._messages.settle(_LOADING)
         self.said.emit("")
         path = Path(info.model) if info.model else None
-        if path != self.model_path:
-            self.model_path = path
+        if path != self.model_path or self._chosen:
+            self.model_path, self._chosen = path, False
             self._settings.set_value("model", str(path or ""))
         self.in_use_changed.emit(info.hash)
         self.answering.emit(path)
@@ -164,6 +172,7 @@ class Models(QObject):
             return
         self.said.emit("")
         self._library.download(name)
+        self.arrived = (0, 0)
         self.download_progress.emit(name, 0, 0)
 
     def cancel(self) -> None:
@@ -220,6 +229,7 @@ class Models(QObject):
         self.download(_COCO)
 
     def _show_progress(self, name: str, done: int, total: int) -> None:
+        self.arrived = (done, total)
         self.download_progress.emit(name, done, total)
         title = next((entry.title for entry in self.known if entry.name == name), name)
         self.progress.emit(f"Downloading {title}, MB", done >> 20, total >> 20)

@@ -107,8 +107,13 @@ class Prefill(QObject):
         if self._session.read_only:
             self._messages.post("The project is open for reading only: nothing can be pre-filled.", "info")
             return
+        if self._engine.info is None:
+            # Nobody knows which images the model has looked at that comes: all of them would be pre-filled again.
+            text = "The model is not ready yet: try again as soon as the status bar names it."
+            self._messages.post(text, "info", topic=_NO_MODEL)
+            return
         # Of the file, not of the list: that says which look is shown of an image, not who else has looked at it.
-        model = self._engine.info.hash if self._engine.info else ""
+        model = self._engine.info.hash
         self._session.store.submit(
             lambda project: project.seen_by(model),
             self._begin_unseen,

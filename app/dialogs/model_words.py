@@ -33,12 +33,13 @@ def details_of(entry: ModelEntry) -> str:
     if entry.parent:
         parent = entry.parent_title or f"the model {entry.parent}, which is not in this list"
         data = f" on labels {', '.join(entry.data)}" if entry.data else ""
-        lines.append(f"Trained from {parent}{data}")
+        lines.append(f"{'Calibrated' if entry.calibrated else 'Trained'} from {parent}{data}")
     if entry.licence:
         lines.append(f"Licence: {entry.licence}")
     if entry.path is None and entry.kind == "download":
-        here = f", {in_megabytes(entry.here)} of it are here" if entry.here else ""
-        lines.append(f"From {entry.url}{here}")
+        if entry.here:
+            lines.append(f"{in_megabytes(entry.here)} of it are here")
+        lines.append(entry.by_hand)
     elif entry.path is not None and not entry.problem:
         lines.append(str(entry.path))
     lines.append(f"On the command line: {entry.name}")

@@ -9,14 +9,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from app.document.document import FIRST_OWN_PERSON_KEY
+from app.document.document import FIRST_OWN_PERSON_KEY, unbegun_state
 from app.document.records import Change, Edit, ImageState, Person
 from app.storage import migrations, schema
 from app.storage.attach import Overlaps
 from app.storage.coco_person import read_person
 from app.storage.edit_rows import recount, store_person
 from app.storage.errors import ProjectError
-from app.storage.looks import recount_looks
+from app.storage.looks import looks_at, note_look, recount_looks
 from app.storage.meeting import same_label
 from app.storage.rows import BROUGHT_IN, edit_to_json
 from app.storage.split import PART_ID, PROJECT_ID, SPLIT_AT, SPLIT_FROM, SPLIT_PEOPLE, SPLIT_SOURCES
@@ -265,7 +265,8 @@ class _Taking:
         else:
             self._mine.execute("UPDATE image SET flagged = ?, note = ? WHERE id = ?", (flagged, note, image.mine))
             self._take_predictions(image)
-        recount(self._mine, image.mine, ImageState(state))
+        looks = looks_at(self._mine, image.mine)
+        recount(self._mine, image.mine, unbegun_state(ImageState(state), looks[-1].model if looks else ""))
         edit = Edit(image.mine, f"{BROUGHT_IN}{image.path} from {part}", tuple(changes))
         operation = self._mine.execute(
             "INSERT INTO operation (time, author, image_id, text, before, after) VALUES (?, ?, ?, ?, ?, ?)",
@@ -275,21 +276,27 @@ class _Taking:
         self._remember(f"image {image.mine}", [operation, newest])
 
     def _take_predictions(self, image: PartImage) -> None:
-        """What was proposed, accepted and rejected in the part, and by which models; who is the same here stays."""
+        """What was proposed, accepted and rejected in the part replaces what the same models have found here.
+
+        Models that have not looked at the image in the part keep what they have found here: they looked after the
+        split. Their looks stay the newest, after the part's; nobody knows which were first.
+        """
         assert image.mine is not None
-        select = f"SELECT {_PREDICTION} FROM prediction WHERE image_id = ? ORDER BY id"
-        theirs = self._theirs.execute(select, (image.key,)).fetchall()
-        if theirs != self._mine.execute(select, (image.mine,)).fetchall():
-            self._mine.execute("DELETE FROM prediction WHERE image_id = ?", (image.mine,))
-            self._mine.executemany(
-                f"INSERT INTO prediction (image_id, {_PREDICTION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                ((image.mine, *row) for row in theirs),
-            )
-        looks = self._theirs.execute("SELECT model, number FROM looked WHERE image_id = ?", (image.key,)).fetchall()
+        looked = "SELECT model FROM looked WHERE image_id = ? ORDER BY number"
+        came = [model for (model,) in self._theirs.execute(looked, (image.key,))]
+        stayed = [model for (model,) in self._mine.execute(looked, (image.mine,)) if model not in came]
+        for model in came:
+            select = f"SELECT {_PREDICTION} FROM prediction WHERE image_id = ? AND model = ? ORDER BY id"
+            theirs = self._theirs.execute(select, (image.key, model)).fetchall()
+            if theirs != self._mine.execute(select, (image.mine, model)).fetchall():
+                self._mine.execute("DELETE FROM prediction WHERE image_id = ? AND model = ?", (image.mine, model))
+                self._mine.executemany(
+                    f"INSERT INTO prediction (image_id, {_PREDICTION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    ((image.mine, *row) for row in theirs),
+                )
         self._mine.execute("DELETE FROM looked WHERE image_id = ?", (image.mine,))
-        self._mine.executemany(
-            "INSERT INTO looked (image_id, model, number) VALUES (?, ?, ?)", ((image.mine, *look) for look in looks)
-        )
+        for model in (*came, *stayed):
+            note_look(self._mine, image.mine, model)
         recount_looks(self._mine, image.mine)
 
     def take_models(self) -> None:

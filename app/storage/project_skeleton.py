@@ -22,4 +22,6 @@ def read_skeleton(connection: sqlite3.Connection) -> Skeleton:
     try:
         return msgspec.json.decode(row[0], type=Skeleton)
     except (msgspec.MsgspecError, TypeError) as error:
-        raise sqlite3.DatabaseError(f"its skeleton cannot be read: {error}") from error
+        problem = sqlite3.DatabaseError(f"its skeleton cannot be read: {error}")
+        problem.sqlite_errorcode = sqlite3.SQLITE_CORRUPT  # damage, with damage's cure; not a disk's trouble
+        raise problem from error

@@ -125,6 +125,31 @@ def test_looks_go_into_parts_and_come_back(project: Project, tmp_path: Path) -> 
     assert [prediction.model for prediction in project.predictions(1)] == [A, B, C]
 
 
+def test_what_a_model_found_in_the_whole_since_the_split_stays(project: Project, tmp_path: Path) -> None:
+    see(project, 1, A, 0.9)
+    project.identify()
+    split_project(project.path, tmp_path / "parts", 2)
+    paths = sorted((tmp_path / "parts").iterdir())
+    see(project, 1, B, 0.8)
+    see(project, 2, B, 0.7)
+    for path in paths:
+        part = Project.open(path)
+        for row in part.image_rows():
+            part.apply(Edit(row.key, "flag", flagged=Change(False, True)))
+            if row.key == 1:
+                decide(part, 1, part.predictions(1)[0], PredictionStatus.REJECTED)
+                see(part, 1, C, 0.6)
+        part.close()
+        list(project.take_part(path, "mine", Document(coco17()).reserve_block(1)))
+    assert project.image(1).looks == (Look(A), Look(C, 1, 0.6), Look(B, 1, 0.8))
+    assert {found.model: found.status for found in project.predictions(1)} == {
+        A: PredictionStatus.REJECTED,
+        B: PredictionStatus.OPEN,
+        C: PredictionStatus.OPEN,
+    }
+    assert (project.image(2).looks, project.image(2).state) == ((Look(B, 1, 0.7),), ImageState.PREDICTED)
+
+
 models = st.sampled_from((A, B, C))
 images = st.integers(1, 3)
 scores = st.lists(st.sampled_from((0.1, 0.25, 0.5, 0.75)), max_size=4)

@@ -89,14 +89,16 @@ def test_a_file_of_format_1_opens_is_worked_on_and_exported(old: Path, tmp_path:
     assert edited["mood"] == "good" and edited["keypoints"][9:12] == [33.25, 16, 2]
 
 
-def test_a_migrated_file_has_the_tables_of_a_new_one(old: Path, tmp_path: Path) -> None:
+def test_a_migrated_file_has_the_tables_and_indexes_of_a_new_one(old: Path, tmp_path: Path) -> None:
     Project.open(old).close()
     make_project(tmp_path / "new.poseproj").close()
 
     def tables(path: Path) -> dict[str, list[tuple[object, ...]]]:
         with closing(sqlite3.connect(path)) as connection:
             names = schema.table_names(connection)
-            return {name: connection.execute(f"PRAGMA table_info({name})").fetchall() for name in names}
+            found = {name: connection.execute(f"PRAGMA table_info({name})").fetchall() for name in names}
+            indexes = "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'index' ORDER BY name"
+            return {**found, "indexes": connection.execute(indexes).fetchall()}
 
     assert tables(old) == tables(tmp_path / "new.poseproj")
 

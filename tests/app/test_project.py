@@ -425,5 +425,5 @@ def test_a_skeleton_that_cannot_be_read_is_damage(tmp_path: Path) -> None:
     Project.create(path).close()
     with closing(sqlite3.connect(path)) as connection, connection:
         connection.execute("UPDATE meta SET value = '{}' WHERE key = 'skeleton'")
-    with pytest.raises(ProjectError, match="skeleton cannot be read"):
+    with pytest.raises(ProjectError, match=r"is damaged \(its skeleton cannot be read.*restore a backup copy"):
         Project.open(path)

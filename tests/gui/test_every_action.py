@@ -17,6 +17,7 @@ from app.actions import ACTIONS
 from app.canvas.layers import SWITCHES
 from app.document.records import Box, ImageState, PredictedJoint, Prediction, PredictionStatus
 from app.main_window import MainWindow
+from app.workers.payloads import EngineInfo
 
 Check = Callable[[MainWindow], object]
 MODEL = "0123456789ab"
@@ -365,6 +366,7 @@ def test_it_asks_the_model_and_leaves_the_labels_alone(
         return 1
 
     monkeypatch.setattr(window.engine, "prefill", prefill)
+    monkeypatch.setattr(type(window.engine), "info", EngineInfo("0123456789ab", "a model", 0.5, "cpu"))
     first(window)
     before, steps = people(window), window.session.undo_stack.index()
     trigger(window, qtbot, name)

@@ -1,6 +1,7 @@
 """The model library in the window: what there is, using it, downloading it, and what is said when that fails."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -13,8 +14,10 @@ from test_offered_model import finished_run
 from window_helpers import Opener, WindowMaker
 
 from app.dialogs.fine_tune import FineTuneDialog, LabelCounts
+from app.dialogs.model_words import details_of
 from app.dialogs.models import ModelsDialog
 from app.main_window import MainWindow
+from app.workers.library_client import ModelEntry
 from msarcnn.library_file import LibraryFile
 from msarcnn.model_library import ModelLibrary, find_model
 
@@ -82,6 +85,18 @@ def test_it_lists_pose_models_and_lets_another_one_answer(
     assert window.models.model_path == small_model and window.settings.value("model", "") == str(small_model)
 
 
+def test_what_a_model_is_in_words() -> None:
+    trained = ModelEntry("mine", "Mine", "file", figures={"keypoint_ap": 0.5}, figures_on="its held-out images")
+    trained = replace(trained, before={"keypoint_ap": 0.4}, parent="aa11", parent_title="First", data=("bb22",))
+    assert "AP joints 0.500 (before 0.400), on its held-out images\nTrained from First on labels bb22" in details_of(
+        trained
+    )
+    calibrated = replace(trained, calibrated=True, before={}, figures_on="what its parent was judged on")
+    assert "0.500, on what its parent was judged on\nCalibrated from First on labels bb22" in details_of(calibrated)
+    missing = ModelEntry("coco", "COCO", "download", here=3 << 20, by_hand="Put it here as x.")
+    assert details_of(missing).startswith("3.0 MB of it are here\nPut it here as x.")
+
+
 def test_a_download_is_watched_cancelled_and_resumed(
     make_window: WindowMaker, home: Path, server: FileServer, qtbot: QtBot
 ) -> None:
@@ -110,11 +125,17 @@ def test_a_download_is_watched_cancelled_and_resumed(
 def test_a_download_goes_on_without_the_dialog_and_says_when_it_is_done(
     make_window: WindowMaker, home: Path, server: FileServer, qtbot: QtBot
 ) -> None:
-    server.pause = 0.002
+    server.pause = 0.01
     window = make_window()
     dialog = open_dialog(window, qtbot, 2)
     window.models.download("coco")
     dialog.reject()
+    qtbot.waitUntil(lambda: window.models.arrived[0] > 0, timeout=TIMEOUT)
+    window.models.show()
+    again = window.findChildren(ModelsDialog)[-1]
+    assert again is not dialog and states(again)[1].startswith("downloading, ") and again.bar.isVisible()
+    server.pause = 0
+    again.reject()
     qtbot.waitUntil(lambda: window.message_bar.text == "COCO Keypoint R-CNN is here.", timeout=TIMEOUT)
     assert window.message_bar.choice_texts() == ("Use it",)
     qtbot.waitUntil(lambda: not window.models.downloading, timeout=TIMEOUT)
@@ -176,6 +197,20 @@ def test_a_damaged_library_is_a_sentence_in_the_dialog(make_window: WindowMaker,
     qtbot.waitUntil(lambda: "library.json: damaged" in dialog.sentence.text(), timeout=TIMEOUT)
 
 
+def test_a_model_that_is_gone_is_said_until_another_is_chosen(
+    make_window: WindowMaker, server: FileServer, tmp_path: Path, qtbot: QtBot
+) -> None:
+    window, gone = make_window(), str(tmp_path / "gone.safetensors")
+    window.settings.set_value("model", gone)
+    with qtbot.waitSignal(window.engine.ready, timeout=TIMEOUT):
+        window.models.start_engine()
+    assert window.message_bar.text.startswith(f"{gone}: the file of the model that was used last is gone. Put it back")
+    assert window.settings.value("model", "") == gone, "its disk may be back tomorrow"
+    with qtbot.waitSignal(window.engine.ready, timeout=TIMEOUT):
+        window.models.use_bundled()
+    assert window.message_bar.text == "" and window.settings.value("model", "") == ""
+
+
 def test_a_model_that_is_refused_is_said_in_the_dialog(
     make_window: WindowMaker, home: Path, server: FileServer, qtbot: QtBot
 ) -> None:
@@ -214,7 +249,7 @@ def test_the_larger_model_is_offered_once_to_whom_it_would_be_fast(
     assert offer("cuda:0") == (), "it is here"
 
 
-def test_what_a_run_has_made_joins_the_library_when_it_is_used(
+def test_what_a_run_has_made_joins_the_library_when_it_is_found(
     make_window: WindowMaker,
     open_in: Opener,
     home: Path,
@@ -228,12 +263,14 @@ def test_what_a_run_has_made_joins_the_library_when_it_is_used(
     assert window.session.path is not None
     best = finished_run(window.session.path, small_model)
     window.session.close()
-    open_in(window, photos)
     with qtbot.waitSignal(window.models.listed, timeout=TIMEOUT):
-        window.training.use.click()
+        open_in(window, photos)
     (entry,) = [entry for entry in window.models.known if entry.kind == "fine-tuned"]
     assert (entry.title, entry.path) == ("photos, 2026-01-02 03:04", best)
     assert entry.name == "photos-2026-01-02-03-04" and LibraryFile(home).read().added[0].path == str(best)
+    with qtbot.waitSignal(window.models.listed, timeout=TIMEOUT):
+        window.training.use.click()
+    assert entry.name in [known.name for known in window.models.known] and len(LibraryFile(home).read().added) == 1
 
 
 def test_a_fine_tuning_starts_from_any_model_that_is_here(

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import Qt
+from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
@@ -18,6 +18,31 @@ from msarcnn.effort import SHOWN_SCORE
 
 WindowMaker = Callable[..., MainWindow]
 Opener = Callable[[MainWindow, Path], None]
+
+
+def test_cancel_in_the_status_bar_ends_what_is_shown_and_nothing_else(make_window: WindowMaker) -> None:
+    window = make_window()
+    strip, cancelled = window.job_strip, []
+
+    class Work(QObject):
+        progress = Signal(str, int, int)
+        ended = Signal()
+
+    download, export = Work(strip), Work(strip)
+    strip.watch(download.progress, download.ended, lambda: cancelled.append("download"))
+    strip.watch(export.progress, export.ended, lambda: cancelled.append("export"))
+    download.progress.emit("Downloading", 1, 9)
+    export.progress.emit("Exporting", 0, 0)
+    download.progress.emit("Downloading", 2, 9)
+    assert strip.text == "Exporting", "it began last"
+    strip.cancel.click()
+    assert cancelled == ["export"]
+    export.ended.emit()
+    assert not strip.isHidden() and strip.text == "Downloading 2 of 9"
+    strip.cancel.click()
+    assert cancelled == ["export", "download"]
+    download.ended.emit()
+    assert strip.isHidden()
 
 
 def test_predictions_can_be_asked_for_only_with_an_image(

@@ -213,6 +213,15 @@ def test_asking_twice_begins_once(desk: Desk) -> None:
     assert len(desk.engine.batches) == 1 and texts == [("info", "A pre-fill is running already.")]
 
 
+def test_while_no_model_is_ready_nothing_is_prefilled_a_second_time(desk: Desk) -> None:
+    texts = texts_of(desk)
+    desk.all_unfinished()
+    assert desk.engine.batches == [] and "not ready yet: try again" in texts[-1][1]
+    desk.engine.start(MODEL)
+    desk.all_unfinished()
+    assert desk.asked() == [1, 2, 3]
+
+
 def test_nothing_begins_in_a_project_that_was_opened_meanwhile(desk: Desk, path: Path) -> None:
     desk.engine.start(MODEL)
     desk.prefill.all_unfinished()

@@ -47,7 +47,7 @@ def test_the_bundled_model_gets_confidences_that_fit_the_labels(capsys, people, 
     assert facts["calibration"] == vars(fitted) and fitted.threshold == 0.5
     assert fitted.origin == f"fitted on annotations.json, {facts['joints']} joints"
     assert info.config == old.config and info.metrics == old.metrics
-    assert info.lineage["parent"] == file_hash(parent) and info.lineage["before"] == old.lineage
+    assert info.lineage["parent"] == file_hash(parent) and info.lineage["parent_lineage"] == old.lineage
     assert info.lineage["data"] == [file_hash(people / "annotations.json")]
     image, box = np.full((240, 320, 3), 120, np.uint8), [[20, 20, 120, 200]]
     poses = [one.estimate(one.encode([image])[0], box) for one in (Predictor.load(parent), Predictor.load(output))]
@@ -73,9 +73,31 @@ def test_too_few_joints_write_nothing(capsys, people, tmp_path):
     assert "one.json: 17 joints of people whom the model finds can be compared, and 50 are needed: label more" in err
 
 
-def test_a_folder_that_is_not_there_is_said_before_the_work(capsys, people, tmp_path):
-    status, _, err = calibrate(capsys, people, "msa_rcnn_mobilenet_v2", tmp_path / "nowhere/fitted.safetensors")
-    assert status == 2 and "its folder does not exist" in err and "images, " not in err
+@pytest.mark.parametrize(
+    ("output", "message"),
+    [
+        ("nowhere/fitted.safetensors", "its folder does not exist"),
+        (".", "a folder: name a file in it"),
+        ("tiny.safetensors", r"the model itself, which stays as it is"),
+        ("closed/fitted.safetensors", "its folder cannot be written to"),
+    ],
+)
+def test_an_output_that_cannot_be_written_is_said_before_the_work(
+    capsys, people, tiny_checkpoint, tmp_path, monkeypatch, output, message
+):
+    (tmp_path / "closed").mkdir()
+    monkeypatch.setattr(calibrate_command.os, "access", lambda path, _: path.name != "closed")
+    status, _, err = calibrate(capsys, people, tiny_checkpoint, tmp_path / output)
+    assert status == 2 and f"{tmp_path / output}: {message}" in err and "images, " not in err
+
+
+def test_what_was_fitted_is_shown_also_when_it_cannot_be_written(capsys, people, tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(calibrate_command, "write_checkpoint", full)
+    status, out, err = calibrate(capsys, people, "msa_rcnn_mobilenet_v2", tmp_path / "fitted.safetensors")
+    assert status == 2 and "Brier score" in out and "->" not in out and "No space left" in err
 
 
 def answers(monkeypatch, people, right, confidences):

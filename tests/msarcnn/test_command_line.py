@@ -7,7 +7,9 @@ import pytest
 from PIL import Image
 from pycocotools.coco import COCO
 
+from msarcnn.checkpoint import load_checkpoint
 from msarcnn.command_line import main
+from msarcnn.model_library import find_model
 from msarcnn.synthetic import write_dataset
 
 
@@ -267,3 +269,9 @@ def test_a_run_folder_without_settings_is_one_sentence(capsys, tmp_path, text):
     status, _, errors = run(capsys, "train", "--output", tmp_path, "--resume")
     assert status == 2 and str(tmp_path / "config.json") in errors
     assert len(errors.strip().splitlines()) == 1
+
+
+def test_halving_takes_names_as_every_command(capsys, tmp_path):
+    status, _, _ = run(capsys, "halve", "msa_rcnn_mobilenet_v2", tmp_path / "half.safetensors")
+    assert status == 0 and load_checkpoint(tmp_path / "half.safetensors")[1] == load_checkpoint(find_model(None))[1]
+    assert run(capsys, "halve", "imagenet-resnet50", tmp_path / "none.safetensors")[0] == 2

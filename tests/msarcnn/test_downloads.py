@@ -16,7 +16,7 @@ import pytest
 from file_server import NAME, FileServer, serving
 
 from msarcnn import downloads
-from msarcnn.downloads import DownloadCancelledError, DownloadError, download, part_of
+from msarcnn.downloads import TRIES, DownloadCancelledError, DownloadError, download, part_of
 
 CONTENT = random.Random(1).randbytes(3_000_000)
 PIECE = 16_384
@@ -68,7 +68,8 @@ def test_a_connection_that_keeps_breaking_ends_with_a_sentence_and_the_next_call
     server: FileServer, target: Path
 ) -> None:
     server.cut = [90 * PIECE, *[0] * 20]
-    with pytest.raises(DownloadError, match=r"weights\.pth: the connection to 127\.0\.0\.1 broke .* goes on from"):
+    broke = r"weights\.pth: the connection to 127\.0\.0\.1 broke again and again \(the rest did not come\); "
+    with pytest.raises(DownloadError, match=rf"{broke}.* goes on from there\. Without a network, bring"):
         download(server.url, target, PREFIX)
     assert part_of(target).read_bytes() == CONTENT[: 90 * PIECE] and not target.exists()
     server.cut = []
@@ -89,6 +90,53 @@ def test_a_file_that_changed_meanwhile_is_begun_anew(server: FileServer, target:
     server.content, server.etag, server.cut = CONTENT, '"one"', []
     download(server.url, target, PREFIX)
     assert target.read_bytes() == CONTENT and server.asked[-1]["If-Range"] == '"zero"'
+
+
+@pytest.mark.parametrize(
+    ("etag", "kind", "length"),
+    [
+        ('"one"', "", 3_500_000),
+        ('"page"', "", 35),
+        ('"page"', "text/html; charset=utf-8", 3_500_000),
+        ('"page"', "", 0),
+    ],
+)
+def test_a_part_gives_way_to_no_page_of_a_network_that_wants_a_login(
+    server: FileServer, target: Path, etag: str, kind: str, length: int
+) -> None:
+    server.cut = [60 * PIECE, *[0] * 20]
+    with pytest.raises(DownloadError):
+        download(server.url, target, PREFIX)
+    server.content, server.etag, server.kind, server.ranges, server.cut = bytes(length), etag, kind, False, []
+    with pytest.raises(DownloadError, match=r"wants you to log in\. What is here stays: .*delete .*\.part to begin"):
+        download(server.url, target, PREFIX)
+    assert part_of(target).read_bytes() == CONTENT[: 60 * PIECE]
+    server.content, server.etag, server.kind, server.ranges = CONTENT, '"one"', "", True
+    download(server.url, target, PREFIX)
+    assert target.read_bytes() == CONTENT and server.asked[-1]["Range"] == f"bytes={60 * PIECE}-"
+
+
+def test_an_empty_answer_is_a_failed_try(server: FileServer, target: Path) -> None:
+    server.content = b""
+    with pytest.raises(DownloadError, match=r"answers “200 OK” and sends nothing\. Without a network, bring"):
+        download(server.url, target, PREFIX, cancelled=lambda: len(server.asked) > 2 * TRIES)
+    assert len(server.asked) == TRIES
+
+
+def test_a_note_that_is_no_text_is_none(server: FileServer, target: Path) -> None:
+    target.parent.mkdir()
+    part_of(target).write_bytes(CONTENT[:700])
+    part_of(target).with_name(f"{NAME}.part.json").write_bytes(b'{"url":"\xff","version":"a","total":3}')
+    download(server.url, target, PREFIX)
+    assert target.read_bytes() == CONTENT
+
+
+def test_why_there_is_no_connection_is_said(server: FileServer, target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(DownloadError, match=r"reached \(the connection is not secure: [^()\]]+; check this"):
+        download(server.url.replace("http:", "https:"), target)
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    with pytest.raises(DownloadError, match=r"reached \(the proxy does not let it through: [^()<>]+; check the var"):
+        download("http://weights.invalid/w.pth", target)
 
 
 def test_a_part_of_another_address_is_not_continued(server: FileServer, target: Path) -> None:
@@ -146,7 +194,12 @@ def test_without_a_network_it_is_said_which_file_to_put_where(target: Path) -> N
     with pytest.raises(DownloadError) as caught:
         download(url, target, PREFIX)
     text = str(caught.value)
-    assert "127.0.0.1 cannot be reached" in text and url in text and str(target) in text and "\n" not in text
+    assert (
+        "127.0.0.1 cannot be reached (Connection refused)" in text
+        and url in text
+        and str(target) in text
+        and "\n" not in text
+    )
     assert left_beside(target) == set()
 
 

@@ -11,15 +11,16 @@ import pytest
 import torch
 from file_server import FileServer, serving
 from safetensors.torch import save_file
-from small_library import name_of, publish, weights_file
+from small_library import BACKBONE, BACKBONE_NAME, name_of, publish, weights_file
 from small_models import save_small_model
 
 from msarcnn import downloads
-from msarcnn.checkpoint import CheckpointInfo, save_checkpoint
+from msarcnn.checkpoint import CheckpointInfo, save_checkpoint, write_checkpoint
 from msarcnn.checkpoint_error import CheckpointError
-from msarcnn.downloads import DownloadError
-from msarcnn.library_file import LibraryError
-from msarcnn.model_files import look_at
+from msarcnn.config import ModelConfig
+from msarcnn.downloads import DownloadError, lock_of
+from msarcnn.library_file import LibraryError, LibraryFile
+from msarcnn.model_files import CALIBRATED, is_torch_file, look_at
 from msarcnn.model_library import ModelLibrary, backbone_weights, find_model
 from msarcnn.published_models import BACKBONE_WEIGHTS, PUBLISHED, ask_torchvision
 
@@ -89,7 +90,10 @@ def test_a_published_model_is_downloaded_once_and_found_by_its_name(home: Path, 
     assert entry.hash is not None and path.name.startswith(f"keypoints-{entry.hash[:8]}")
     library.download("coco")
     assert len(server.asked) == 1
-    assert backbone_weights("resnet50") == path, "the same address here"
+    with pytest.raises(CheckpointError, match="models download imagenet-resnet50"):
+        backbone_weights("resnet50")
+    (home / BACKBONE_NAME).write_bytes(BACKBONE)
+    assert backbone_weights("resnet50") == home / BACKBONE_NAME
 
 
 def test_a_file_that_somebody_brought_counts_when_it_is_the_published_one(home: Path, server: FileServer) -> None:
@@ -98,7 +102,12 @@ def test_a_file_that_somebody_brought_counts_when_it_is_the_published_one(home: 
     assert find_model("coco") == path
     with pytest.raises(LibraryError, match="not downloaded by this program"):
         ModelLibrary().remove("coco")
+    assert ModelLibrary().download("coco").usable and server.asked == []
+    ModelLibrary().remove("coco")
+    assert not path.exists(), "it has become the library's"
     path.write_bytes(CONTENT[:-1])
+    with pytest.raises(CheckpointError, match="damaged, or another file"):
+        ModelLibrary().download("coco")
     with pytest.raises(CheckpointError, match="damaged, or another file: its SHA-256 begins with"):
         find_model("coco")
     entry = ModelLibrary().entry("coco")
@@ -116,7 +125,10 @@ def test_removing_a_download_deletes_it_and_what_was_left_of_it(
     server.cut = [0] * 20
     with pytest.raises(DownloadError):
         library.download("coco")
+    assert LibraryFile(home).read().downloaded == (path.name,), "what a program leaves that ends now can be deleted"
     path.with_name(f"{path.name}.part").write_bytes(b"half")
+    with lock_of(path), pytest.raises(LibraryError, match=rf"{path.name}: it is being downloaded\. Cancel that"):
+        library.remove("coco")
     assert library.entry("coco").here == 4
     library.remove("coco")
     assert {left.name for left in home.iterdir()} == {"library.json", "library.json.lock", f"{path.name}.lock"}
@@ -137,6 +149,24 @@ def test_a_file_is_added_by_reference_and_only_forgotten(home: Path, server: Fil
     assert small_model.is_file()
     with pytest.raises(LibraryError, match="kitchen: no such model"):
         library.remove("kitchen")
+
+
+def test_a_file_is_known_once_however_its_path_is_written(
+    home: Path, small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    file, library = tmp_path / "mine.safetensors", ModelLibrary()
+    file.write_bytes(small_model.read_bytes())
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "link.safetensors").symlink_to(file)
+    paths = [Path("mine.safetensors"), Path("sub/../mine.safetensors"), Path("link.safetensors")]
+    assert [library.add(path).name for path in paths] == ["mine"] * 3
+    library.add(file, title="Mine")
+    assert [library.title_of(path) for path in paths] == ["Mine"] * 3
+    odd = Path(os.fsdecode(os.fsencode(file) + b"\xff"))
+    file.rename(odd)
+    with pytest.raises(LibraryError, match=r"mine\.safetensors\\udcff: the name is not valid text\. Rename"):
+        library.add(odd)
 
 
 def test_names_are_short_unique_and_never_a_files(
@@ -178,6 +208,11 @@ def test_a_fine_tuned_model_says_where_it_comes_from(
     assert entry.figures == {"keypoint_ap": 0.5} and entry.before == {"keypoint_ap": 0.4, "box_ap": 0.3}
     assert entry.data == ("aa11", "bb22") and entry.date.startswith("20")
     assert library.add(path).kind == "fine-tuned", "adding it by hand takes nothing away"
+    lineage = {"parent": parent.hash, "data": ["cc33"], "start": {"kind": CALIBRATED}, "parent_lineage": lineage}
+    save_checkpoint(path, tiny_model, CheckpointInfo(tiny_model.config, lineage=lineage, metrics=figures))
+    entry = library.entry("kitchen-1-may")
+    assert entry.calibrated and (entry.parent_title, entry.data, entry.before) == ("The first", ("cc33",), {})
+    assert entry.figures == {"keypoint_ap": 0.5} and entry.figures_on == "what its parent was judged on"
 
 
 def test_a_model_whose_file_is_gone_or_damaged_says_so(
@@ -228,12 +263,24 @@ def test_what_is_no_model_is_not_added(home: Path, tmp_path: Path, content: byte
     assert "\n" not in str(caught.value) and not (home / "library.json").exists()
 
 
+def test_a_header_as_long_as_an_archives_first_letters_is_none(tiny_config: ModelConfig, tmp_path: Path) -> None:
+    path, wanted = tmp_path / "best.safetensors", int.from_bytes(b"PK", "little")
+    title = ""
+    for _ in range(3):  # lengths are rounded up to eight
+        write_checkpoint(path, {"weight": torch.zeros(2)}, CheckpointInfo(tiny_config, title=title))
+        title += "t" * (wanted - int.from_bytes(path.read_bytes()[:8], "little"))
+    assert path.read_bytes().startswith(b"PK")
+    assert look_at(path).layout == "msarcnn" and not is_torch_file(path)
+
+
 def test_files_of_torch_are_told_from_programs_and_other_archives(tmp_path: Path) -> None:
     path, weights = tmp_path / "net.pth", {"weight": torch.zeros(3)}
     torch.save(weights, path)
     assert look_at(path).layout == "torch"
     torch.save(weights, path, _use_new_zipfile_serialization=False)
     assert look_at(path).layout == "torch", "some of torchvision's files are as old as this layout"
+    torch.save(weights, path, _use_new_zipfile_serialization=False, pickle_protocol=4)
+    assert look_at(path).layout == "torch" and is_torch_file(path)
     path.write_bytes(CONTENT.replace(b"weights/data/0", b"/constants.pkl"))
     with pytest.raises(CheckpointError, match="TorchScript"):
         look_at(path)

@@ -41,10 +41,15 @@ def lines_of(text: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_the_list_is_for_people_and_for_programs(capsys: pytest.CaptureFixture[str], server: FileServer) -> None:
+def test_the_list_is_for_people_and_for_programs(
+    capsys: pytest.CaptureFixture[str], home: Path, server: FileServer
+) -> None:
     status, out, _ = run(capsys)
     assert status == 0 and run(capsys, "list")[1] == out
     assert "keypoint AP 0.650, box AP 0.546 on COCO-val2017; 2.9 MB" in out and "not downloaded" in out
+    assert (
+        f"  Without a network, bring {server.url} from elsewhere and put it here as {home / name_of(CONTENT)}." in out
+    )
     status, out, _ = run(capsys, "--json")
     for arguments in (("--json", "list"), ("list", "--json")):
         assert run(capsys, *arguments)[1] == out

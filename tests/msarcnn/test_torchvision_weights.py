@@ -162,16 +162,19 @@ def test_a_file_describes_itself(tmp_path, monkeypatch):
     assert info.keypoint_names == coco17().keypoints
     assert "default" in info.calibration.origin
     assert info.metrics == {} and info.lineage == {}
-    monkeypatch.setattr(torchvision_weights, "_digest", lambda path: "fc266e95" + "0" * 56)
+    monkeypatch.setattr(torchvision_weights, "full_hash", lambda path: "fc266e95" + "0" * 56)
     _, info = load_checkpoint(path)
     assert info.name == "COCO Keypoint R-CNN"
     assert info.metrics == {"keypoints": {"AP": 0.65}, "bbox": {"AP": 0.546}}
     assert info.lineage["source"] == KeypointRCNN_ResNet50_FPN_Weights.COCO_V1.url
-    monkeypatch.setattr(torchvision_weights, "_digest", lambda path: "9f466800" + "0" * 56)
+    counted = weightless(detector(keypointrcnn_resnet50_fpn), num_batches_tracked=torch.tensor(9))
+    assert torchvision_weights.keypoint_rcnn(path, counted).config.norm_eps == 0.0, "what is published is known"
+    monkeypatch.setattr(torchvision_weights, "full_hash", lambda path: "9f466800" + "0" * 56)
     assert load_checkpoint(path)[1].config.norm_eps == 1e-5, "torchvision takes the epsilon from COCO_V1 alone"
 
 
 KEYPOINT_HEAD = "roi_heads.keypoint_predictor.kps_score_lowres.weight"
+CLASSES = "roi_heads.box_predictor.cls_score.weight"
 
 
 @pytest.mark.parametrize(
@@ -189,6 +192,7 @@ KEYPOINT_HEAD = "roi_heads.keypoint_predictor.kps_score_lowres.weight"
         ),
         (lambda: {KEYPOINT_HEAD: torch.zeros(512, 17, 4, 4)}, "it tells 0 classes apart"),
         (lambda: {KEYPOINT_HEAD: torch.zeros(3)}, "it finds 0 keypoints"),
+        (lambda: {KEYPOINT_HEAD: torch.zeros(512, 17, 4, 4), CLASSES: torch.tensor(2.0)}, "it tells 0 classes apart"),
         (lambda: {"some.weight": torch.zeros(3)}, "no Keypoint R-CNN of torchvision"),
         (
             lambda: {"model": {"some.weight": torch.zeros(3)}, "epoch": 3},

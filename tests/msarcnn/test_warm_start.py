@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -19,15 +19,16 @@ from torchvision.ops import FrozenBatchNorm2d
 
 from msarcnn import warm_start
 from msarcnn.checked_fields import ConfigError, from_plain
-from msarcnn.checkpoint import CheckpointError, CheckpointInfo, load_checkpoint, save_checkpoint
+from msarcnn.checkpoint import Calibration, CheckpointError, CheckpointInfo, load_checkpoint, save_checkpoint
 from msarcnn.command_line import main
-from msarcnn.config import IMAGENET_MEAN, IMAGENET_STD, preset
+from msarcnn.config import IMAGENET_MEAN, IMAGENET_STD, TrainConfig, preset
 from msarcnn.model import build_model
 from msarcnn.run_folder import RunFolder
 from msarcnn.skeleton import bare_skeleton
 from msarcnn.synthetic import write_dataset
 from msarcnn.train_command import RunSettings
-from msarcnn.warm_start import Origin, backbone_transfer, origin_of, warm_transfer
+from msarcnn.training import Trainer
+from msarcnn.warm_start import Origin, StartRecord, backbone_transfer, origin_of, warm_transfer
 
 NARROW = {"fpn_channels": 16, "box_head_width": 32, "keypoint_width": 16}
 MASK = preset("mask_rcnn_resnet50_fpn", **NARROW)
@@ -62,8 +63,12 @@ def test_another_network_takes_trunk_fpn_and_rpn_by_name(mask_file):
     assert "Loaded: 287 tensors (backbone.body 265, backbone.fpn 16, rpn.head 6)." in start.report
     assert "New, with random values: 50 tensors (roi_heads.box_roi_pool 8," in start.report
     assert "not used: 26 tensors (roi_heads.box_head 4," in start.report and str(mask_file) in start.report
-    assert start.calibration.fitted_on == ""
-    assert start.facts["kind"] == "warm start" and start.facts["parts"] == ["backbone.body", "backbone.fpn", "rpn.head"]
+    assert start.record.calibration.fitted_on == ""
+    assert start.record.facts["kind"] == "warm start" and start.record.facts["parts"] == [
+        "backbone.body",
+        "backbone.fpn",
+        "rpn.head",
+    ]
 
 
 def test_a_part_is_taken_whole_and_never_behind_one_that_is_new(mask_file):
@@ -88,7 +93,7 @@ def test_without_a_model_or_with_its_own_a_file_goes_on_as_it_is(tiny_checkpoint
     for model in (None, "msa_rcnn_mobilenet_v2"):
         origin = origin_of(str(tiny_checkpoint), model, None)
         assert origin == Origin(load_checkpoint(tiny_checkpoint)[1].config, tiny_checkpoint)
-        assert origin.start().report == "" and origin.start().facts["kind"] == "continued"
+        assert origin.start().report == "" and origin.start().record.facts["kind"] == "continued"
 
 
 def varied(model):
@@ -130,7 +135,7 @@ def test_a_classifier_starts_the_trunk_which_sees_what_it_saw(tmp_path, builder,
     assert (config.norm_eps, config.image_mean, config.image_std) == (1e-5, IMAGENET_MEAN, IMAGENET_STD)
     assert re.search(r"In the file and not used: 2 tensors \((fc|classifier\.1) 2\)\.$", start.report)
     assert "backbone.fpn 16" in start.report.partition("New")[2]
-    assert start.facts["kind"] == "backbone weights" and start.facts["parts"] == ["backbone.body"]
+    assert start.record.facts["kind"] == "backbone weights" and start.record.facts["parts"] == ["backbone.body"]
 
 
 def weightless(builder):
@@ -187,6 +192,15 @@ def test_imagenet_is_the_model_librarys_file(monkeypatch, tmp_path):
     monkeypatch.setattr(warm_start, "imagenet_weights", {"resnet50": path}.__getitem__)
     origin = origin_of(None, "msa_rcnn_resnet50_fpn", "imagenet")
     assert origin == Origin(preset("msa_rcnn_resnet50_fpn"), backbone=path)
+    assert origin_of(None, "msa_rcnn_resnet50_fpn", "imagenet-resnet50") == origin, "by its name in the library"
+    with pytest.raises(
+        CheckpointError, match=r"imagenet-resnet50: not for the trunk of msa_rcnn_mobilenet_v2.*imagenet`"
+    ):
+        origin_of(None, "msa_rcnn_mobilenet_v2", "imagenet-resnet50")
+    with pytest.raises(
+        CheckpointError, match=r"imagenet-resnet50: weights of a backbone.*`--backbone-weights imagenet`"
+    ):
+        origin_of("imagenet-resnet50", None, None)
 
 
 def msarcnn(folder, *arguments):
@@ -271,10 +285,42 @@ def test_a_warm_run_goes_on_bitwise(capsys, tiny_config, tmp_path, monkeypatch):
         patched.setattr(RunFolder, "command", lambda run: next(wishes, "stop"))
         assert train("parts", *start).out.strip() == "stopped"
     assert events(tmp_path / "parts")[0]["text"] == report.strip()
-    assert train("parts", "train", "--resume").err == "", "what a run started from is said once"
+    source.unlink()
+    assert train("parts", "train", "--resume").err == "", "what a run started from is said once, and not needed again"
     whole, parts = (load_file(tmp_path / f"{run}/checkpoints/best.safetensors") for run in ("whole", "parts"))
     assert whole.keys() == parts.keys()
     assert all(torch.equal(whole[name], parts[name]) for name in whole)
+    infos = [_metadata(tmp_path / f"{run}/checkpoints/best.safetensors") for run in ("whole", "parts")]
+    assert infos[0] == infos[1] and len(json.loads(infos[0]["lineage"])["parent"]) == 12
+    config = tmp_path / "parts/config.json"
+    settings = json.loads(config.read_text())
+    config.write_text(json.dumps({name: value for name, value in settings.items() if name != "start"}))
+    assert main(["train", "--resume", "--output", str(tmp_path / "parts")]) == 2
+    assert f"{source}: the file that this run started from is gone. Put it back" in capsys.readouterr().err
+
+
+def test_with_the_heads_learns_what_no_file_has_taught(mask_file, tmp_path):
+    start = Origin(replace(MSA, fpn_channels=24), mask_file, warm=True).start()
+    assert start.record.new == ("backbone.fpn",)
+    assert (
+        start.report_on_heads()
+        == "Trained with the heads, because no file has brought it: 16 tensors (backbone.fpn 16)."
+    )
+    run, heads = RunFolder(tmp_path / "run"), TrainConfig(train="heads")
+    info = CheckpointInfo(start.model.config)
+    trained = Trainer(start.model, info, [None], heads, run, new=start.record.new).parameters
+    assert {name for name in trained if "backbone." in name} == {n for n in start.model.state_dict() if ".fpn." in n}
+    trained = Trainer(start.model, info, [None], heads, run).parameters
+    assert trained and not [name for name in trained if name.startswith("backbone.")]
+
+
+def test_a_record_of_a_start_is_read_as_it_was_written(tiny_checkpoint):
+    start = origin_of(str(tiny_checkpoint), None, None).start()
+    record = replace(start.record, calibration=Calibration(2.0, -1.0, 0.4, "labels"), new=("backbone.fpn",))
+    assert from_plain(StartRecord, json.loads(json.dumps(asdict(record)))) == record
+    assert start.record.new == () and len(start.record.parent) == 12
+    with pytest.raises(ConfigError, match=r"start\.parent"):
+        from_plain(StartRecord, {"parent": 3}, "start.")
 
 
 def test_settings_of_before_warm_starts_are_read(tiny_checkpoint, tmp_path):
@@ -291,4 +337,4 @@ def test_settings_of_before_warm_starts_are_read(tiny_checkpoint, tmp_path):
         "device": "cpu",
     }
     origin = from_plain(RunSettings, settings).origin
-    assert origin.init == tiny_checkpoint and not origin.warm and origin.start().facts["kind"] == "continued"
+    assert origin.init == tiny_checkpoint and not origin.warm and origin.start().record.facts["kind"] == "continued"
