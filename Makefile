@@ -9,8 +9,9 @@ BIN := $(VENV)/bin
 run: $(VENV)/.installed
 	@$(BIN)/python -P main.py $(ARGS)
 
+# Two at a time, a file's tests in one process: many only wait for a window or a child.
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 # On a machine with an NVIDIA GPU: what can only be tried there.
 test-gpu: $(VENV)/.installed-dev
