@@ -2,6 +2,7 @@
 
 import pytest
 import torch
+import torchvision
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torchvision import ops
@@ -55,3 +56,14 @@ def test_the_precision_is_the_features():
     assert pooled.dtype == torch.bfloat16
     exact = peer(features.detach().float(), [torch.tensor([[3.0, 5.0, 40.0, 50.0]])], 8, 4)
     torch.testing.assert_close(pooled.float(), exact, rtol=0.02, atol=0.03)
+
+
+def test_many_boxes_pooled_by_several_threads_are_as_by_one():
+    generator = torch.Generator().manual_seed(0)
+    features = torch.rand(2, 3, 20, 30, generator=generator).contiguous(memory_format=torch.channels_last)
+    corners = torch.rand(150, 2, 2, generator=generator).sort(dim=1).values * torch.tensor([120.0, 80.0])
+    boxes = [corners[:70].flatten(1), corners[70:].flatten(1)]
+    expected = torchvision.ops.roi_align(features, boxes, 4, spatial_scale=1 / 4, sampling_ratio=2)
+    for mode in (torch.inference_mode, torch.no_grad):
+        with mode():
+            assert torch.equal(roi_align(features, boxes, 4, 4), expected)
