@@ -47,3 +47,15 @@ def xvfb_path() -> str:
     if path is None:
         missing("Xvfb is not installed (Debian package xvfb)")
     return str(path)
+
+
+@pytest.fixture
+def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder that steers the fake GPU (tests/fake_gpu) of engines started from now on."""
+    folder = tmp_path / "gpu"
+    folder.mkdir()
+    monkeypatch.setenv("FAKE_GPU", str(folder))
+    here = Path(__file__).parent
+    monkeypatch.setenv("PYTHONPATH", f"{here / 'fake_gpu'}{os.pathsep}{here.parent}")
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    return folder

@@ -14,15 +14,14 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future
 from contextlib import suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from app.workers.child import ParentLink
+from app.workers.engine_requests import Request, RequestQueue, in_groups
 from app.workers.image_reading import photo_of, read_image
 from app.workers.wire import Message
 from msarcnn.feature_cache import FeatureCache
@@ -50,74 +49,6 @@ class _CancelledError(Exception):
 
 class _YieldError(Exception):
     """Something more urgent came; the request is to be done later."""
-
-
-@dataclass(eq=False)
-class Request:
-    """A message that wants an answer.
-
-    Attributes:
-        model: Who is to answer; None when it is not loaded.
-        reading: The pixels of its image, on their way.
-    """
-
-    message: Message
-    model: "Predictor | None" = None
-    reading: "Future[LoadedImage] | None" = None
-
-    @property
-    def number(self) -> int:
-        return int(self.message["request"])
-
-    @property
-    def kind(self) -> str:
-        return str(self.message["type"])
-
-
-@dataclass(eq=False)
-class RequestQueue:
-    """The requests of one thread, and which it works on. Shared state is guarded by the engine's condition.
-
-    rank: requests of the lowest rank come first, in the order of their arrival.
-    """
-
-    rank: Callable[[Message], int]
-    waiting: list[Request] = field(default_factory=list)
-    under_way: list[Request] = field(default_factory=list)
-
-    def add(self, request: Request) -> None:
-        rank = self.rank(request.message)
-        place = sum(self.rank(other.message) <= rank for other in self.waiting)
-        self.waiting.insert(place, request)
-
-    def take(self, most: Callable[[Request], int]) -> list[Request]:
-        """Begins the first request, and those like it that can go with it."""
-        first = self.waiting[0]
-        alike = [other for other in self.waiting if _goes_with(other, first)]
-        self.under_way = alike[: most(first)]
-        self.waiting = [other for other in self.waiting if other not in self.under_way]
-        return self.under_way
-
-    def take_out(self, number: int) -> Request | None:
-        """Removes a request that has not begun."""
-        found = next((request for request in self.waiting if request.number == number), None)
-        if found is not None:
-            self.waiting.remove(found)
-        return found
-
-    @property
-    def busy(self) -> bool:
-        return bool(self.under_way or self.waiting)
-
-
-def _goes_with(other: Request, first: Request) -> bool:
-    """Whether two requests can be worked on together: batch images for one model that nobody looks at."""
-    return other is first or (_in_groups(other) and _in_groups(first) and other.model is first.model)
-
-
-def _in_groups(request: Request) -> bool:
-    message = request.message
-    return request.kind == "predict" and not (message["urgent"] or message["alone"])
 
 
 class Engine:
@@ -159,7 +90,7 @@ class Engine:
         """Lets the photos be read that come next and are worked on in groups, within the readers' bounds."""
         under_way = sum(request.reading is not None for request in self._background.under_way)
         for request in self._background.waiting[: max(self._readers.most - under_way, 0)]:
-            together = _in_groups(request) and request.model is not None and request.model.batch > 1
+            together = in_groups(request) and request.model is not None and request.model.batch > 1
             if together and request.reading is None:
                 with suppress(OSError):  # no process could be started: it is read here
                     request.reading = self._readers.begin(photo_of(request.message))
@@ -257,7 +188,7 @@ class Engine:
                     if requests is self._background:
                         self._readers.close()
                     continue
-                taken = requests.take(lambda first: first.model.batch if first.model and _in_groups(first) else 1)
+                taken = requests.take(lambda first: first.model.batch if first.model and in_groups(first) else 1)
                 self._read_ahead()
             replies = self._answer(taken)
             with self._changed:

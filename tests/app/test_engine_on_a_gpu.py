@@ -1,6 +1,5 @@
 """The engine on a GPU that is short of memory, goes away, or is not there: a real process, a fake GPU."""
 
-import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,8 +13,6 @@ from test_engine import BOXES, PATIENT, TIMEOUT, BatchLog, ask, files
 
 from app.workers.engine_client import COMPLETED, EngineClient
 from app.workers.payloads import DeviceInfo
-
-HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="module")
@@ -32,17 +29,6 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
         pixels = rng.integers(0, 255, (60, 80, 3), np.uint8)
         Image.fromarray(pixels).resize((320, 240) if index % 2 == 0 else (240, 320)).save(folder / f"{index:02}.jpg")
     (folder / "damaged.jpg").write_bytes((folder / "00.jpg").read_bytes()[:2000])
-    return folder
-
-
-@pytest.fixture
-def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder that steers the fake GPU of engines started from now on."""
-    folder = tmp_path / "gpu"
-    folder.mkdir()
-    monkeypatch.setenv("FAKE_GPU", str(folder))
-    monkeypatch.setenv("PYTHONPATH", f"{HERE / 'fake_gpu'}{os.pathsep}{HERE.parents[1]}")
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
     return folder
 
 

@@ -1,9 +1,7 @@
 """Choosing where the model computes: a real window and engine, a fake GPU."""
 
-import os
 from pathlib import Path
 
-import pytest
 from PySide6.QtGui import QAction
 from PySide6.QtWidgets import QMenu
 from pytestqt.qtbot import QtBot
@@ -11,17 +9,7 @@ from window_helpers import Opener, WindowMaker
 
 from app.main_window import MainWindow
 
-FAKE_GPU = Path(__file__).parents[1] / "app" / "fake_gpu"
 TIMEOUT = 30_000
-
-
-@pytest.fixture
-def gpu(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "gpu"
-    folder.mkdir()
-    monkeypatch.setenv("FAKE_GPU", str(folder))
-    monkeypatch.setenv("PYTHONPATH", f"{FAKE_GPU}{os.pathsep}{FAKE_GPU.parents[2]}")
-    return folder
 
 
 def entries(window: MainWindow) -> dict[str, QAction]:

@@ -44,3 +44,11 @@ def cuda() -> torch.device:
     if not torch.cuda.is_available():
         pytest.skip("no NVIDIA GPU that PyTorch can use is here (make test-gpu)")
     return torch.device("cuda:0")
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a model library of the test's own; not made yet."""
+    folder = tmp_path / "library"
+    monkeypatch.setenv("MSARCNN_HOME", str(folder))
+    return folder

@@ -28,13 +28,6 @@ CONTENT = weights_file()
 
 
 @pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    folder = tmp_path / "library"
-    monkeypatch.setenv("MSARCNN_HOME", str(folder))
-    return folder
-
-
-@pytest.fixture
 def server(home: Path) -> Iterator[FileServer]:
     with serving(CONTENT, name_of(CONTENT)) as served:
         publish(home, served.url, len(CONTENT))
