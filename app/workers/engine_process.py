@@ -170,13 +170,13 @@ class Engine:
         device = model.placed.device
         model.placed.say, model.placed.make_room = say, self._cache.clear
         with self._changed:
-            elsewhere = [one for one in self._models.values() if one.device != model.device]
+            left = [one.placed.device for one in self._models.values() if one.device != model.device]
             kept = [one for one in self._models.values() if one.device == model.device and one.hash != model.hash]
             self._models = OrderedDict((one.hash, one) for one in [*kept, model][-MOST_MODELS:])
-        if elsewhere:
+        if left:
             self._cache.clear()
-            for one in elsewhere:
-                one.placed.device.release()
+        for other in left:
+            other.release()  # now that nobody refers to the models there any more
         self._cache.set_bound(device.cache_bytes())
 
     # -- requests
