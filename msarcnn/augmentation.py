@@ -130,6 +130,7 @@ def mirror_target(target: Target, width: int, flip: Tensor) -> Target:
         "ignore_boxes": torch.stack((width - ignored[:, 2], ignored[:, 1], width - ignored[:, 0], ignored[:, 3]), 1),
         "keypoints": keypoints,
         "keypoint_weights": target["keypoint_weights"][:, flip],
+        "visibility": target["visibility"][:, flip],
     }
 
 
@@ -189,12 +190,15 @@ def _view_target(target: Target, window: Window) -> Target:
     keypoints[..., :2] = keypoints[..., :2] * scale - offset
     outside = ((keypoints[..., :2] < 0) | (keypoints[..., :2] > limit)).any(dim=-1)
     weights = target["keypoint_weights"] * ~outside
+    # What is not in the picture is what COCO leaves without a label.
+    visibility = torch.where(outside & (target["visibility"] > 0), 0, target["visibility"])
     return {
         **target,
         "boxes": boxes[kept],
         "labels": target["labels"][kept],
         "keypoints": keypoints[kept],
         "keypoint_weights": weights[kept],
+        "visibility": visibility[kept],
         "ignore_boxes": ignored,
     }
 

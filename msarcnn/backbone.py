@@ -75,11 +75,12 @@ def build_backbone(config: ModelConfig) -> Backbone:
         return FrozenBatchNorm2d(channels, eps=config.norm_eps)
 
     if config.backbone == "mobilenet_v2":
-        trunk = mobilenet_v2(weights=None, norm_layer=norm).features
+        trunk = mobilenet_v2(weights=None, norm_layer=norm, width_mult=config.backbone_width).features
+        channels = [trunk[int(index)].out_channels for index in _MOBILENET_LAYERS]
         body = IntermediateLayerGetter(trunk, dict(_MOBILENET_LAYERS))
         # Depthwise convolutions are memory bound: an unfolded frozen BatchNorm costs a third of the whole pass.
         fold_frozen_batchnorm(body)
-        return Backbone(body, [24, 32, 96, 320], config.fpn_channels, frozen=("0", "1", "2", "3"))
+        return Backbone(body, channels, config.fpn_channels, frozen=("0", "1", "2", "3"))
     resnet = _RESNETS[config.backbone](weights=None, norm_layer=norm)
     body = IntermediateLayerGetter(resnet, dict(_RESNET_LAYERS))
     return Backbone(body, [256, 512, 1024, 2048], config.fpn_channels, frozen=("conv1", "bn1", "layer1"))
@@ -116,19 +117,25 @@ def resnet_body_state(weights: Mapping[str, Tensor]) -> dict[str, Tensor]:
     }
 
 
-def mobilenet_body_state(features: dict[str, Tensor], eps: float) -> dict[str, Tensor]:
+def mobilenet_body_state(features: dict[str, Tensor], eps: float, width: float = 1.0) -> dict[str, Tensor]:
     """Turns torchvision's `features.*` entries of a mobilenet_v2 into those of our folded body.
 
     Args:
-        features: State dictionary with keys "features.0.0.weight", ... and their BatchNorms.
+        features: State dictionary with keys "features.0.0.weight", ... and their BatchNorms; the classifier's last
+            convolution may be there, and is not used.
         eps: epsilon of those BatchNorms.
+        width: The network's width_mult.
 
     Raises:
         RuntimeError: an entry is missing or has another shape (torch's message names it).
     """
-    trunk = mobilenet_v2(weights=None, norm_layer=lambda channels: FrozenBatchNorm2d(channels, eps=eps)).features
-    trunk.load_state_dict({key.removeprefix("features."): value for key, value in features.items()})
+    network = mobilenet_v2(
+        weights=None, width_mult=width, norm_layer=lambda channels: FrozenBatchNorm2d(channels, eps=eps)
+    )
     with torch.no_grad():
-        body = IntermediateLayerGetter(trunk, dict(_MOBILENET_LAYERS))
+        body = IntermediateLayerGetter(network.features, dict(_MOBILENET_LAYERS))
+        names = body.state_dict().keys()
+        state = {key.removeprefix("features."): value for key, value in features.items()}
+        body.load_state_dict({key: value for key, value in state.items() if key in names})
         fold_frozen_batchnorm(body)
     return {f"backbone.body.{key}": value for key, value in body.state_dict().items()}

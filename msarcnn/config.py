@@ -37,6 +37,7 @@ class ModelConfig:
     Attributes:
         name: Preset the configuration started from.
         backbone: torchvision backbone below the FPN.
+        backbone_width: Factor on the channels of mobilenet_v2 (its width_mult); the ResNets have only 1.
         norm_eps: epsilon of the frozen BatchNorm (0 for torchvision's COCO_V1 weights).
         fpn_channels: Channels of P2..P6.
         pooling: "ms_roi_align" aggregates every level for every box (paper section 5); "roi_align" picks
@@ -46,6 +47,7 @@ class ModelConfig:
         keypoint_head: "ms_kpsnet" (paper section 6) or "convs" (eight convolutions, the Mask R-CNN baseline).
         keypoint_width: Channels of the keypoint head's convolutions.
         keypoint_output: "deconv_conv" (deconvolution, ReLU, 1x1 convolution) or "deconv" straight to K maps.
+        visibility_width: Hidden units a joint of the visibility head, an extra of ours; 0: there is none (paper).
         decoding: "top2" averages the two most probable cells; "argmax" is the baseline's.
         keypoints: K, the number of heatmaps.
         min_size, max_size: Test size in pixels: shortest side, and limit of the longest.
@@ -63,6 +65,7 @@ class ModelConfig:
 
     name: str = "msa_rcnn_resnet50_fpn"
     backbone: Literal["resnet50", "resnet101", "resnext101_32x8d", "mobilenet_v2"] = "resnet50"
+    backbone_width: Factor = 1.0
     norm_eps: Share = 1e-5
     fpn_channels: Channels = 256
     pooling: Literal["ms_roi_align", "roi_align", "roi_align_p2"] = "ms_roi_align"
@@ -71,6 +74,7 @@ class ModelConfig:
     keypoint_head: Literal["ms_kpsnet", "convs"] = "ms_kpsnet"
     keypoint_width: Channels = 512
     keypoint_output: Literal["deconv_conv", "deconv"] = "deconv_conv"
+    visibility_width: Annotated[int, within(0, 16_384)] = 0
     decoding: Literal["top2", "argmax"] = "top2"
     keypoints: Annotated[int, within(1, 1000)] = 17
     min_size: Pixels = 800
@@ -95,6 +99,8 @@ class ModelConfig:
         check_fields(self)
         if self.keypoint_head == "ms_kpsnet" and self.pooling == "roi_align":
             raise ConfigError("ms_kpsnet needs 16x16 RoIs: choose pooling roi_align_p2 or ms_roi_align")
+        if self.backbone_width != 1 and self.backbone != "mobilenet_v2":
+            raise ConfigError(f"backbone_width = {self.backbone_width}: {self.backbone} has the width 1 only")
 
     @property
     def heatmap_size(self) -> int:
@@ -111,6 +117,30 @@ class ModelConfig:
         return from_plain(cls, data)
 
 
+_LIGHT = ModelConfig(
+    name="msa_rcnn_mobilenet_v2",
+    backbone="mobilenet_v2",
+    fpn_channels=96,
+    box_head_width=512,
+    keypoint_width=192,
+    visibility_width=64,
+    min_size=480,
+    max_size=640,
+    image_mean=(0.5, 0.5, 0.5),
+    image_std=(0.5, 0.5, 0.5),
+    rpn_pre_nms_train=300,
+    rpn_post_nms_train=300,
+    rpn_pre_nms_test=200,
+    rpn_post_nms_test=150,
+    rpn_batch_per_image=128,
+    box_batch_per_image=64,
+    keypoint_batch_per_image=10,
+    keypoint_batch_per_person=2,
+    anchor_sizes=(24, 48, 96, 192, 384),
+    pose_score="joints",
+)
+"""What runs on a CPU, several images a second."""
+
 PRESETS: dict[str, ModelConfig] = {
     "msa_rcnn_resnet50_fpn": ModelConfig(),
     "mask_rcnn_resnet50_fpn": ModelConfig(
@@ -121,26 +151,14 @@ PRESETS: dict[str, ModelConfig] = {
         decoding="argmax",
         norm_eps=0.0,
     ),
-    "msa_rcnn_mobilenet_v2": ModelConfig(
-        name="msa_rcnn_mobilenet_v2",
-        backbone="mobilenet_v2",
-        fpn_channels=96,
-        box_head_width=512,
-        keypoint_width=192,
-        min_size=480,
-        max_size=640,
-        image_mean=(0.5, 0.5, 0.5),
-        image_std=(0.5, 0.5, 0.5),
-        rpn_pre_nms_train=300,
-        rpn_post_nms_train=300,
-        rpn_pre_nms_test=200,
-        rpn_post_nms_test=150,
-        rpn_batch_per_image=128,
-        box_batch_per_image=64,
-        keypoint_batch_per_image=10,
-        keypoint_batch_per_person=2,
-        anchor_sizes=(24, 48, 96, 192, 384),
-        pose_score="joints",
+    "msa_rcnn_mobilenet_v2": _LIGHT,
+    "msa_rcnn_mobilenet_v2_175": replace(
+        _LIGHT,
+        name="msa_rcnn_mobilenet_v2_175",
+        backbone_width=1.75,
+        fpn_channels=128,
+        box_head_width=352,
+        keypoint_width=224,
     ),
 }
 """Configurations by the name used on the command line and in checkpoints."""

@@ -25,7 +25,8 @@ class LabelledImage:
     """An image and its people, in pixels of the upright image; root is absolute.
 
     boxes [N, 4] xyxy; keypoints [N, K, 3] (x, y, v); keypoint_weights [N, K], 0 where a joint must not be
-    taught; ignore_boxes [M, 4] xyxy: crowds, and regions in which nothing is known about people. float32.
+    taught; visibility_known [N, K] bool: whether v is what somebody saw; ignore_boxes [M, 4] xyxy: crowds, and regions
+    in which nothing is known about people. float32.
     labelled_size is the (width, height) that the labels were made for, None when unknown: it decides when a
     camera's orientation mark and the labels disagree. lost_people: some of its people could not be read.
     """
@@ -36,6 +37,7 @@ class LabelledImage:
     boxes: np.ndarray
     keypoints: np.ndarray
     keypoint_weights: np.ndarray
+    visibility_known: np.ndarray
     ignore_boxes: np.ndarray
     labelled_size: tuple[int, int] | None = None
     lost_people: bool = False
@@ -64,6 +66,9 @@ class LabelledImage:
             "labels": torch.ones(len(self.boxes), dtype=torch.int64),
             "keypoints": torch.from_numpy(self.keypoints),
             "keypoint_weights": torch.from_numpy(self.keypoint_weights),
+            "visibility": torch.from_numpy(
+                np.where(self.visibility_known, self.keypoints[..., 2], -1).astype(np.int64)
+            ),
             "ignore_boxes": torch.from_numpy(self.ignore_boxes),
         }
 
@@ -131,6 +136,7 @@ def _labelled_image(
         _corners([person.bbox for person in singles]),
         np.array([p.keypoints for p in singles], dtype=np.float32).reshape(-1, count, 3),
         np.array([_weights(p, pseudo_weight) for p in singles], dtype=np.float32).reshape(-1, count),
+        np.array([[_states_visibility(p)] * count for p in singles], dtype=bool).reshape(-1, count),
         _corners(ignored),
         (image.width, image.height) if image.width and image.height else None,
         lost,
@@ -154,6 +160,15 @@ def _weights(person: CocoPerson, pseudo_weight: float) -> np.ndarray:
     if person.keypoint_sources:
         weights[[letter == "p" for letter in person.keypoint_sources]] *= pseudo_weight
     return weights * (person.keypoints[:, 2] > 0)
+
+
+def _states_visibility(person: CocoPerson) -> bool:
+    """Whether v = 0, 1, 2 of a person's joints is what somebody saw, the joints left out included.
+
+    It is not where a model placed joints, where they are weighed (such labels say how sure a place is, no more), and
+    where nobody has labelled any.
+    """
+    return bool(person.num_keypoints) and not person.keypoint_weights and "p" not in (person.keypoint_sources or "")
 
 
 def chosen_for_training(images: list[LabelledImage], config: TrainConfig) -> list[LabelledImage]:

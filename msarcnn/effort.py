@@ -7,8 +7,8 @@ delete      a person shown where none is labelled (Backspace); one inside a crow
 draw        the box of a labelled person who was not found; the joints are then estimated from it
 adjust      a box whose IoU with the label is below 0.7; the joints are then estimated from the new one
 move        a labelled joint whose own OKS term is below 0.5, to its place
-visibility  a step of V on a joint that is right in place (not labelled -> visible -> occluded), or deleting a joint
-            that has no label
+visibility  a step of V on a joint that is right in place (not labelled -> visible -> occluded -> not labelled), or
+            deleting a joint that has no label
 
 From nothing, a person costs 18 actions: a box, and for every of the 17 joints a click or the skip key. A person whose
 joints nobody labelled costs 1, the box, and only the box is judged.
@@ -23,6 +23,7 @@ import numpy as np
 
 from msarcnn.oks import box_coverage, box_overlaps, oks_terms
 from msarcnn.skeleton import coco17
+from msarcnn.visibility import CORRECTIONS
 
 ACTIONS = ("accept", "delete", "draw", "adjust", "move", "visibility")
 SHOWN_SCORE = 0.5
@@ -34,23 +35,23 @@ GOOD_JOINT_TERM = 0.5
 DRAWS = 1000
 """Sets of images drawn anew for the spread of a figure."""
 CORRECTION_TARGETS = (0.85, 0.90, 0.95)
-_STEPS_TO_SEE = {2: 1, 1: 2}
-"""Steps of V from a hint (not labelled) to visible and to occluded."""
+VISIBLE = 2
+"""What moving makes of a joint that was a hint."""
 
 Estimate = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""Boxes [N, 4] xyxy -> keypoints [N, K, 2] and whether each is confident enough to be labelled [N, K]."""
+"""Boxes [N, 4] xyxy -> keypoints [N, K, 2] and the v [N, K] that each is accepted with."""
 
 
 @dataclass(frozen=True)
 class Shown:
-    """The people that a model shows on an image: boxes [N, 4] xyxy, keypoints [N, K, 2], visible [N, K] bool.
+    """The people that a model shows on an image: boxes [N, 4] xyxy, keypoints [N, K, 2], v [N, K] int64: 0, 1, 2.
 
-    A joint that is not visible is a hint: its place is known, its label is missing.
+    A joint with v = 0 is a hint: its place is known, its label is missing.
     """
 
     boxes: np.ndarray
     keypoints: np.ndarray
-    visible: np.ndarray
+    v: np.ndarray
 
 
 @dataclass
@@ -99,7 +100,7 @@ class Effort:
         keypoints = np.array(person.get("keypoints") or np.zeros(0), dtype=float).reshape(-1, 3)
         posed = bool((keypoints[:, 2] > 0).any())
         counts: Counter[str] = Counter()
-        pose = None if match is None else (shown.keypoints[match], shown.visible[match])
+        pose = None if match is None else (shown.keypoints[match], shown.v[match])
         if match is None:
             counts["draw"] = 1
         elif box_overlaps(shown.boxes[match][None], person["bbox"])[0] < GOOD_BOX_IOU:
@@ -107,8 +108,8 @@ class Effort:
         if posed:
             if counts and estimate is not None:
                 x, y, w, h = person["bbox"]
-                points, visible = estimate(np.array([[x, y, x + w, y + h]]))
-                pose = points[0], visible[0]
+                points, v = estimate(np.array([[x, y, x + w, y + h]]))
+                pose = points[0], v[0]
             if pose is None:
                 # Nothing to correct: every labelled joint is placed, and marked where it is occluded.
                 counts["move"] = int((keypoints[:, 2] > 0).sum())
@@ -162,24 +163,19 @@ def match_people(
     return matches
 
 
-def joint_actions(terms: np.ndarray, visible: np.ndarray, labels: np.ndarray) -> Counter[str]:
+def joint_actions(terms: np.ndarray, shown: np.ndarray, labels: np.ndarray) -> Counter[str]:
     """Actions that make a pose the labelled one.
 
     Args:
         terms: [K] OKS terms of the joints.
-        visible: [K] bool, whether a joint was accepted as visible; otherwise it is a hint.
+        shown: [K] the v that each joint was accepted with; 0 is a hint.
         labels: [K] the labelled visibility: 0, 1 or 2.
     """
     counts: Counter[str] = Counter()
-    for term, seen, label in zip(terms, visible, labels.astype(int).tolist(), strict=True):
-        if label == 0:
-            counts["visibility"] += bool(seen)
-        elif term < GOOD_JOINT_TERM:
-            # Moving a hint makes it visible.
-            counts["move"] += 1
-            counts["visibility"] += label == 1
-        else:
-            counts["visibility"] += (label == 1) if seen else _STEPS_TO_SEE[label]
+    for term, v, label in zip(terms, shown.astype(int).tolist(), labels.astype(int).tolist(), strict=True):
+        moved = label > 0 and term < GOOD_JOINT_TERM
+        counts["move"] += moved
+        counts["visibility"] += int(CORRECTIONS[(v or VISIBLE) if moved else v, label])
     return counts
 
 

@@ -26,6 +26,7 @@ from msarcnn.model import Features
 from msarcnn.predictor import Predictor
 from msarcnn.reading_notes import reading_notes, why_nobody
 from msarcnn.results import read_results
+from msarcnn.visibility import probable_v
 
 Report = Callable[[int, int, float], None]
 """Called after every image with (done, total, seconds left)."""
@@ -158,20 +159,24 @@ def _people_by_image(truth: dict[str, Any]) -> dict[int, list[dict[str, Any]]]:
 def _estimate(predictor: Predictor, features: Features) -> Estimate:
     def estimate(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         poses = predictor.estimate(features, boxes)
-        return poses.keypoints, poses.confidences >= predictor.tau
+        return poses.keypoints, probable_v(poses.confidences, poses.visibility, predictor.tau)
 
     return estimate
 
 
-def _shown(result: ImageResult, score: float, threshold: float) -> Shown:
+def _shown(result: ImageResult, score: float, tau: float) -> Shown:
     chosen = result.only(result.scores >= score)
-    return Shown(chosen.boxes, chosen.keypoints, chosen.confidences >= threshold)
+    return Shown(chosen.boxes, chosen.keypoints, chosen.v(tau))
 
 
 def _shown_entries(entries: list[dict[str, Any]], count: int) -> Shown:
-    """Results from elsewhere: a joint is visible unless its own score says that it is more likely wrong."""
+    """Results from elsewhere: a joint is what is said of it, else visible unless it is more likely wrong."""
     boxes = np.array([entry["bbox"] for entry in entries], dtype=float).reshape(-1, 4)
     points = np.array([entry["keypoints"] for entry in entries], dtype=float).reshape(-1, count, 3)
     scores = [entry.get("keypoint_scores", [1.0] * count) for entry in entries]
-    visible = np.array(scores, dtype=float).reshape(-1, count) >= 0.5
-    return Shown(np.column_stack((boxes[:, :2], boxes[:, :2] + boxes[:, 2:])), points[..., :2], visible)
+    v = [
+        entry.get("keypoint_visibility") or probable_v(np.array(some, dtype=float), None, 0.5)
+        for entry, some in zip(entries, scores, strict=True)
+    ]
+    corners = np.column_stack((boxes[:, :2], boxes[:, :2] + boxes[:, 2:]))
+    return Shown(corners, points[..., :2], np.array(v, dtype=np.int64).reshape(-1, count))

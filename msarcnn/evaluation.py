@@ -19,6 +19,7 @@ from msarcnn.pose_model import PosedPeople, PoseModel
 from msarcnn.predictor import rank_poses
 from msarcnn.read_ahead import Readers, outcome, read_ahead
 from msarcnn.skeleton import coco17
+from msarcnn.visibility import probable_v
 
 KEYPOINT_FIGURES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")
 KINDS = ("keypoints", "bbox")
@@ -32,6 +33,7 @@ class ImageResult:
 
     boxes [N, 4] xyxy, scores [N], keypoints [N, K, 2], confidences [N, K]; size is the (width, height) in pixels
     that they are measured in. scores rank the people as boxes, pose_scores [N] as poses (ModelConfig.pose_score).
+    visibility [N, K, 3] are probabilities of v = 0, 1, 2; None where the model does not tell them apart.
     """
 
     image_id: int
@@ -41,12 +43,14 @@ class ImageResult:
     keypoints: np.ndarray
     confidences: np.ndarray
     pose_scores: np.ndarray
+    visibility: np.ndarray | None = None
 
     @classmethod
     def of(cls, image_id: int, pixels: np.ndarray, found: PosedPeople) -> "ImageResult":
         """What was found on the pixels [H, W, 3] of an image."""
         size = (pixels.shape[1], pixels.shape[0])
-        return cls(image_id, size, found.boxes, found.scores, found.keypoints, found.confidences, found.ranks)
+        joints = found.keypoints, found.confidences, found.ranks, found.visibility
+        return cls(image_id, size, found.boxes, found.scores, *joints)
 
     def only(self, rows: np.ndarray) -> "ImageResult":
         """The result with some of its people: a mask [N] or indices."""
@@ -57,7 +61,12 @@ class ImageResult:
             keypoints=self.keypoints[rows],
             confidences=self.confidences[rows],
             pose_scores=self.pose_scores[rows],
+            visibility=None if self.visibility is None else self.visibility[rows],
         )
+
+    def v(self, tau: float) -> np.ndarray:
+        """The v [N, K] that the joints are accepted with; see `probable_v`."""
+        return probable_v(self.confidences, self.visibility, tau)
 
 
 def predict_images(
@@ -121,10 +130,12 @@ def _groups(
 def to_coco_results(results: Iterable[ImageResult]) -> list[dict[str, Any]]:
     """COCO's results format: an entry a person, all K coordinates kept (v = 1).
 
-    `score` ranks the poses; `box_score` and `keypoint_scores` stand beside it.
+    `score` ranks the poses; `box_score` and `keypoint_scores` stand beside it, and `keypoint_visibility`, the most
+    useful v of every joint, where the model tells them apart.
     """
-    entries = []
+    entries: list[dict[str, Any]] = []
     for result in results:
+        first = len(entries)
         for box, score, box_score, points, confidences in zip(
             result.boxes, result.pose_scores, result.scores, result.keypoints, result.confidences, strict=True
         ):
@@ -140,6 +151,9 @@ def to_coco_results(results: Iterable[ImageResult]) -> list[dict[str, Any]]:
                     "keypoint_scores": [round(float(v), 4) for v in confidences],
                 }
             )
+        if result.visibility is not None:
+            for entry, v in zip(entries[first:], probable_v(result.confidences, result.visibility, 0.0), strict=True):
+                entry["keypoint_visibility"] = v.tolist()
     return entries
 
 

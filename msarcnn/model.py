@@ -16,9 +16,10 @@ from msarcnn.image_transform import ImageTransform
 from msarcnn.keypoint_head import HeatmapOutput, MSKpsNet
 from msarcnn.keypoints import decode_keypoints
 from msarcnn.ms_roi_align import MSRoIAlign
-from msarcnn.pose_model import Checkpoint, go_on
+from msarcnn.pose_model import Checkpoint, Heatmaps, go_on
 from msarcnn.roi_align import LevelRoIAlign
 from msarcnn.roi_heads import Anchors, PersonRPN, PoseRoIHeads, Target
+from msarcnn.visibility_head import VisibilityHead
 
 BOXES_PER_PASS = (256, 32)
 """Boxes given to the keypoint head at a time, on a GPU and on a CPU."""
@@ -96,7 +97,8 @@ class MSARCNN(nn.Module):
 
         Returns:
             Losses by name (training: the heads see the same proposals), or an image each {boxes [N, 4], scores [N],
-            keypoints [N, K, 2], peaks [N, K]} (inference: the keypoint head sees the boxes that were refined).
+            keypoints [N, K, 2], peaks [N, K], and visibility [N, K, 3] where that is told apart} (inference: the
+            keypoint head sees the boxes that were refined).
         """
         if not self.training:
             return self.find(self.encode(images))
@@ -117,12 +119,15 @@ class MSARCNN(nn.Module):
         """People and their joints on encoded images: `forward` without the encoding."""
         boxes, scores = self.detect(features)
         checkpoint()
-        logits = self.heatmaps(features, boxes).split([len(box) for box in boxes])
+        maps, counts = self.heatmaps(features, boxes), [len(box) for box in boxes]
         checkpoint()
         results = []
-        for box, score, maps in zip(boxes, scores, logits, strict=True):
-            points, peaks = decode_keypoints(maps, box, self.config.decoding)
+        for box, score, logits in zip(boxes, scores, maps.logits.split(counts), strict=True):
+            points, peaks = decode_keypoints(logits, box, self.config.decoding)
             results.append({"boxes": box, "scores": score, "keypoints": points, "peaks": peaks})
+        if maps.visibility is not None:
+            for result, some in zip(results, maps.visibility.softmax(dim=-1).split(counts), strict=True):
+                result["visibility"] = some
         return results
 
     def detect(self, features: Features, proposals: list[Tensor] | None = None) -> tuple[list[Tensor], list[Tensor]]:
@@ -147,10 +152,10 @@ class MSARCNN(nn.Module):
             score[rows] for score, rows in zip(scores, sound, strict=True)
         ]
 
-    def heatmaps(self, features: Features, boxes: list[Tensor]) -> Tensor:
+    def heatmaps(self, features: Features, boxes: list[Tensor]) -> Heatmaps:
         """MS-RoIAlign(1) and MS-KpsNet (paper sections 5 and 6) on any boxes.
 
-        B tensors [N_i, 4] xyxy in pixels of the images -> logits [sum N_i, K, S, S] in single precision.
+        B tensors [N_i, 4] xyxy in pixels of the images -> maps of all of them, in single precision.
         They are taken some at a time, which bounds the memory that a crowd needs.
         """
         sizes = features.sizes
@@ -159,8 +164,10 @@ class MSARCNN(nn.Module):
         passes = []
         for chosen in _in_passes([len(box) for box in boxes], at_a_time):
             some = [box[start:end] for box, (start, end) in zip(resized, chosen, strict=True)]
-            passes.append(self.roi_heads.heatmap_logits(features.maps, some, sizes).float())
-        return torch.cat(passes)
+            passes.append(self.roi_heads.heatmaps(features.maps, some, sizes))
+        visibility = [maps.visibility.float() for maps in passes if maps.visibility is not None]
+        logits = torch.cat([maps.logits.float() for maps in passes])
+        return Heatmaps(logits, torch.cat(visibility) if visibility else None)
 
     def set_sampling(self, factor: float) -> None:
         """Sets how many anchors and RoIs of an image the losses see, as a factor on the configuration's numbers."""
@@ -251,6 +258,11 @@ def _build_roi_heads(config: ModelConfig) -> PoseRoIHeads:
         keypoint_batch_per_image=config.keypoint_batch_per_image,
         keypoint_batch_per_person=config.keypoint_batch_per_person,
         heatmap_size=config.heatmap_size,
+        visibility_head=(
+            VisibilityHead(config.keypoint_width, config.keypoints, config.visibility_width)
+            if config.visibility_width
+            else None
+        ),
     )
 
 

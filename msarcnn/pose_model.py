@@ -42,15 +42,35 @@ class People:
 
     def only(self: _Rows, rows: np.ndarray) -> _Rows:
         """The same with some of its people: a mask [N] or indices."""
-        return replace(self, **{field.name: getattr(self, field.name)[rows] for field in fields(self)})
+        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        chosen: dict[str, Any] = {name: value if value is None else value[rows] for name, value in values.items()}
+        return replace(self, **chosen)
+
+
+@dataclass(frozen=True)
+class Heatmaps:
+    """What a model answers about N boxes: logits [N, K, S, S] float32, a map spans its box, on the model's device.
+
+    visibility [N, K, 3] are logits of v = 0, 1, 2; None from a model that does not tell them apart.
+    """
+
+    logits: "Tensor"
+    visibility: "Tensor | None" = None
 
 
 @dataclass(frozen=True)
 class Poses:
-    """Joints of N boxes: keypoints [N, K, 2] float32 x, y; confidences [N, K] float32, calibrated, 0..1."""
+    """Joints of N boxes.
+
+    Attributes:
+        keypoints: [N, K, 2] float32 x, y.
+        confidences: [N, K] float32, calibrated, 0..1.
+        visibility: [N, K, 3] float32, probabilities of v = 0, 1, 2, or None (msarcnn.visibility).
+    """
 
     keypoints: np.ndarray
     confidences: np.ndarray
+    visibility: np.ndarray | None
 
 
 @dataclass(frozen=True)
@@ -60,11 +80,13 @@ class PosedPeople(People):
     Attributes:
         keypoints: [N, K, 2] float32.
         confidences: [N, K] float32, calibrated, 0..1.
+        visibility: [N, K, 3] float32, probabilities of v = 0, 1, 2, or None (msarcnn.visibility).
         ranks: [N] float32: what orders them when poses are judged (ModelConfig.pose_score); scores order boxes.
     """
 
     keypoints: np.ndarray
     confidences: np.ndarray
+    visibility: np.ndarray | None
     ranks: np.ndarray
 
 
@@ -85,7 +107,7 @@ class PoseModel(Protocol):
 
     @property
     def tau(self) -> float:
-        """From this confidence on an accepted joint is labelled visible."""
+        """From this confidence on an accepted joint is labelled visible, where the model says no more of it."""
         ...
 
     @property
@@ -111,14 +133,14 @@ class PoseModel(Protocol):
         """Finds the people of an encoded image, among given boxes [M, 4] xyxy or the model's own proposals."""
         ...
 
-    def heatmaps(self, features: Any, boxes: np.ndarray) -> "Tensor":
-        """Logits [N, K, S, S] float32 of boxes [N, 4] xyxy; a map spans its box.
+    def heatmaps(self, features: Any, boxes: np.ndarray) -> Heatmaps:
+        """Where the joints of boxes [N, 4] xyxy may be.
 
         Raises ValueError when a box is empty or not finite.
         """
         ...
 
-    def decode(self, logits: "Tensor", boxes: np.ndarray) -> Poses:
+    def decode(self, maps: Heatmaps, boxes: np.ndarray) -> Poses:
         """Joints from heatmaps, which may be a mean of several."""
         ...
 

@@ -18,7 +18,7 @@ from msarcnn.model import MSARCNN, Features
 from msarcnn.model_files import file_hash
 from msarcnn.model_library import find_model
 from msarcnn.placed_network import PlacedNetwork
-from msarcnn.pose_model import Checkpoint, People, PosedPeople, Poses, go_on
+from msarcnn.pose_model import Checkpoint, Heatmaps, People, PosedPeople, Poses, go_on
 from msarcnn.precision import inference_dtypes
 from msarcnn.skeleton import Skeleton
 
@@ -93,7 +93,7 @@ class Predictor:
 
     @property
     def tau(self) -> float:
-        """From this confidence on an accepted joint is labelled visible."""
+        """From this confidence on an accepted joint is labelled visible, where the model says no more of it."""
         return self.info.calibration.threshold
 
     @property
@@ -141,8 +141,8 @@ class Predictor:
         return self.placed.on_features(features, ask)
 
     @torch.inference_mode()
-    def heatmaps(self, features: Features, boxes: np.ndarray) -> Tensor:
-        """Logits [N, K, S, S] float32 of boxes [N, 4] xyxy, detected ones or a person's own; on the device.
+    def heatmaps(self, features: Features, boxes: np.ndarray) -> Heatmaps:
+        """Where the joints of boxes [N, 4] xyxy may be, detected ones or a person's own; on the device.
 
         Raises ValueError when a box is empty or not finite.
         """
@@ -150,15 +150,16 @@ class Predictor:
         return self.placed.on_features(features, lambda network, kept: network.heatmaps(kept, [wanted.to(kept.device)]))
 
     @torch.inference_mode()
-    def decode(self, logits: Tensor, boxes: np.ndarray) -> Poses:
-        """Joints from heatmaps [N, K, S, S], in the pixels of the boxes [N, 4]; confidences are calibrated."""
+    def decode(self, maps: Heatmaps, boxes: np.ndarray) -> Poses:
+        """Joints from heatmaps, in the pixels of the boxes [N, 4]; confidences are calibrated."""
         decoding, wanted = self.info.config.decoding, _boxes(boxes)
+        visibility = None if maps.visibility is None else maps.visibility.softmax(dim=-1)
         try:
-            return self._poses(*decode_keypoints(logits, wanted.to(logits.device), decoding))
+            return self._poses(*decode_keypoints(maps.logits, wanted.to(maps.logits.device), decoding), visibility)
         except RuntimeError as error:
             if not is_gpu_shortage(error):
                 raise
-        return self._poses(*decode_keypoints(logits.cpu(), wanted, decoding))
+        return self._poses(*decode_keypoints(maps.logits.cpu(), wanted, decoding), visibility)
 
     def estimate(self, features: Features, boxes: np.ndarray) -> Poses:
         """The joints of any boxes: `heatmaps`, then `decode`."""
@@ -195,13 +196,14 @@ class Predictor:
         return [rows[start : start + size] for rows in rows_by_size.values() for start in range(0, len(rows), size)]
 
     def _posed(self, result: dict[str, Tensor]) -> PosedPeople:
-        poses = self._poses(result["keypoints"], result["peaks"])
+        poses = self._poses(result["keypoints"], result["peaks"], result.get("visibility"))
         boxes, scores = _array(result["boxes"]), _array(result["scores"])
         ranks = rank_poses(scores, poses.confidences, self.info.config.pose_score)
-        return PosedPeople(boxes, scores, poses.keypoints, poses.confidences, ranks)
+        return PosedPeople(boxes, scores, poses.keypoints, poses.confidences, poses.visibility, ranks)
 
-    def _poses(self, points: Tensor, peaks: Tensor) -> Poses:
-        return Poses(_array(points), _array(self.info.calibration.confidence(peaks)))
+    def _poses(self, points: Tensor, peaks: Tensor, visibility: Tensor | None) -> Poses:
+        confidences = _array(self.info.calibration.confidence(peaks))
+        return Poses(_array(points), confidences, None if visibility is None else _array(visibility))
 
 
 def rank_poses(scores: np.ndarray, confidences: np.ndarray, pose_score: str) -> np.ndarray:
@@ -230,7 +232,8 @@ def overflows(network: MSARCNN) -> bool:
         sound.extend(bool(value.isfinite().all()) for value in _leaves(output))
 
     heads = network.roi_heads
-    parts = (network.backbone, network.rpn.head, heads.box_predictor, heads.keypoint_predictor)
+    parts = [network.backbone, network.rpn.head, heads.box_predictor, heads.keypoint_predictor]
+    parts += [heads.visibility_head] if heads.visibility_head else []
     hooks = [part.register_forward_hook(look) for part in parts]
     try:
         for picture in (noise, board):

@@ -18,6 +18,7 @@ from msarcnn.pose_model import PoseModel
 from msarcnn.read_ahead import Readers
 from msarcnn.results import for_file
 from msarcnn.skeleton import Skeleton
+from msarcnn.visibility import probable_v
 
 Report = Callable[[int, int, float], None]
 """Called after every image with (done, total, seconds left)."""
@@ -103,7 +104,7 @@ def _common_folder(files: Iterable[Path]) -> Path:
 def unlabelled(image_id: int, root: Path, name: str, labelled_size: tuple[int, int] | None = None) -> LabelledImage:
     """An image that nothing is known about yet."""
     boxes, keypoints, weights = (np.zeros(shape, np.float32) for shape in ((0, 4), (0, 0, 3), (0, 0)))
-    return LabelledImage(image_id, root, name, boxes, keypoints, weights, boxes, labelled_size)
+    return LabelledImage(image_id, root, name, boxes, keypoints, weights, weights > 0, boxes, labelled_size)
 
 
 def images_asked_for(
@@ -177,7 +178,8 @@ def write_found(
 def dataset_of(found: Iterable[FoundPeople], images: list[LabelledImage], model: ModelFacts) -> dict[str, Any]:
     """A COCO keypoint dataset whose annotations carry `score` and `keypoint_scores`.
 
-    A joint is visible (v = 2) from the model's confidence threshold tau on, else not labelled.
+    A joint has the v that the model gives it; one that does not tell them apart labels joints as visible (v = 2) from
+    its confidence threshold tau on.
     """
     names = {image.image_id: image.file_name for image in images}
     entries: list[dict[str, Any]] = []
@@ -218,15 +220,15 @@ def _watched(found: Iterable[FoundPeople], total: int, problems: list[str], repo
 
 def _annotation(key: int, person: dict[str, Any], tau: float) -> dict[str, Any]:
     points = np.array(person["keypoints"]).reshape(-1, 3)
-    visible = np.array(person["keypoint_scores"]) >= tau
-    points = np.where(visible[:, None], np.column_stack((points[:, :2], np.full(len(points), 2))), 0)
+    v = np.array(person.get("keypoint_visibility") or probable_v(np.array(person["keypoint_scores"]), None, tau))
+    points = np.where(v[:, None] > 0, np.column_stack((points[:, :2], v)), 0)
     box = person["bbox"]
     return {
         "id": key,
-        **{name: value for name, value in person.items() if name != "box_score"},
+        **{name: value for name, value in person.items() if name not in ("box_score", "keypoint_visibility")},
         "score": person["box_score"],
         "keypoints": [float(v) if index % 3 < 2 else int(v) for index, v in enumerate(points.ravel())],
-        "num_keypoints": int(visible.sum()),
+        "num_keypoints": int((v > 0).sum()),
         "area": round(box[2] * box[3], 2),
         "iscrowd": 0,
         "segmentation": [],

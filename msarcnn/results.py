@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -26,6 +26,7 @@ class _Entry(msgspec.Struct):
     keypoints: list[float] | None = None
     keypoint_names: list[str] | None = None
     keypoint_scores: list[float] | None = None
+    keypoint_visibility: list[Annotated[int, msgspec.Meta(ge=0, le=2)]] | None = None
     box_score: float | None = None
 
 
@@ -101,7 +102,8 @@ def _fault(entry: _Entry, images: set[int], joints: int) -> str:
         return f"is of image {entry.image_id}, which is not in the annotations: give the results of these images"
     if not entry.bbox and not entry.keypoints:
         return f"needs bbox (4 numbers) or keypoints ({3 * joints} numbers)"
-    for name, wanted in (("bbox", 4), ("keypoints", 3 * joints), ("keypoint_scores", joints)):
+    lengths = {"bbox": 4, "keypoints": 3 * joints, "keypoint_scores": joints, "keypoint_visibility": joints}
+    for name, wanted in lengths.items():
         values = getattr(entry, name)
         if values and len(values) != wanted:
             return f"has {len(values)} numbers in {name} instead of {wanted}"
@@ -132,6 +134,8 @@ def _plain(entry: _Entry, order: JointOrder) -> dict[str, Any]:
         plain["keypoints"] = [value for triple in order.read(triples, [0.0] * 3) for value in triple]
     if entry.keypoint_scores:
         plain["keypoint_scores"] = order.read(entry.keypoint_scores, 0.0)
+    if entry.keypoint_visibility:
+        plain["keypoint_visibility"] = order.read(entry.keypoint_visibility, 0)
     return {**plain, "category_id": PERSON_CATEGORY}
 
 
@@ -146,8 +150,10 @@ def for_file(entry: dict[str, Any], person: PersonCategory | None, image: CocoIm
         entry = {**entry, "category_id": person.id}
         if not person.order.is_own:
             triples = person.order.write(triples, [[0, 0, 0]] * person.order.count)
-            scores = person.order.write(entry["keypoint_scores"], [0.0] * person.order.count)
-            entry |= {"keypoint_scores": scores, "keypoint_names": list(person.keypoints)}
+            for name in ("keypoint_scores", "keypoint_visibility"):
+                if name in entry:
+                    entry[name] = person.order.write(entry[name], [0] * person.order.count)
+            entry["keypoint_names"] = list(person.keypoints)
     sx, sy = image.scale
     if image.scale != (1.0, 1.0):
         triples = [[round(x / sx, 2), round(y / sy, 2), v] for x, y, v in triples]

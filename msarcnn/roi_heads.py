@@ -8,9 +8,12 @@ from torchvision.models.detection.roi_heads import RoIHeads, fastrcnn_loss
 from torchvision.models.detection.rpn import RegionProposalNetwork
 
 from msarcnn.keypoints import keypoint_loss, keypoints_in_cells
+from msarcnn.pose_model import Heatmaps
+from msarcnn.visibility_head import edge_distances, visibility_loss
 
 Target = dict[str, Tensor]
 """boxes [N, 4] xyxy, labels [N] int64 (1 = person), keypoints [N, K, 3], keypoint_weights [N, K],
+visibility [N, K] int64 (v, or -1 where it is unknown; only for a model that learns it),
 ignore_boxes [M, 4] xyxy: crowds and regions in which an unlabelled person may stand."""
 
 
@@ -84,6 +87,7 @@ class PoseRoIHeads(RoIHeads):
     Args:
         keypoint_batch_per_image, keypoint_batch_per_person: Bounds on the RoIs that train the keypoint head.
         heatmap_size: S, cells a side.
+        visibility_head: Tells v = 0, 1, 2 of the joints apart, or None.
 
     Attributes:
         target_spread: Standard deviation of the keypoint targets in cells, a setting of the training; 0: one cell.
@@ -95,12 +99,14 @@ class PoseRoIHeads(RoIHeads):
         keypoint_batch_per_image: int,
         keypoint_batch_per_person: int,
         heatmap_size: int,
+        visibility_head: nn.Module | None = None,
         **kwargs: object,
     ) -> None:
         super().__init__(*args, **kwargs)
         self.keypoint_batch_per_image = keypoint_batch_per_image
         self.keypoint_batch_per_person = keypoint_batch_per_person
         self.heatmap_size = heatmap_size
+        self.visibility_head = visibility_head
         self.target_spread = 0.0
 
     def select_training_samples(
@@ -134,20 +140,21 @@ class PoseRoIHeads(RoIHeads):
         image_shapes: list[tuple[int, int]],
         targets: list[Target],
     ) -> dict[str, Tensor]:
-        """Losses of both heads: {"loss_classifier", "loss_box_reg", "loss_keypoint"}."""
+        """{"loss_classifier", "loss_box_reg", "loss_keypoint"}, and "loss_visibility" where that is learnt."""
         boxes, matched, labels, regression = self.select_training_samples(proposals, targets)
         if sum(map(len, boxes)) == 0:
             nothing = self._zero(self, features)
-            return {"loss_classifier": nothing, "loss_box_reg": nothing, "loss_keypoint": nothing}
+            names = ["classifier", "box_reg", "keypoint", *(["visibility"] if self.visibility_head else [])]
+            return {f"loss_{name}": nothing for name in names}
         logits, deltas = self.box_predictor(self.box_head(self.box_roi_pool(features, boxes, image_shapes)))
         classifier, box = fastrcnn_loss(logits.float(), deltas.float(), labels, regression)
         return {
             "loss_classifier": classifier,
             "loss_box_reg": box,
-            "loss_keypoint": self._keypoint_loss(features, boxes, matched, labels, image_shapes, targets),
+            **self._keypoint_losses(features, boxes, matched, labels, image_shapes, targets),
         }
 
-    def _keypoint_loss(
+    def _keypoint_losses(
         self,
         features: dict[str, Tensor],
         proposals: list[Tensor],
@@ -155,9 +162,9 @@ class PoseRoIHeads(RoIHeads):
         labels: list[Tensor],
         image_shapes: list[tuple[int, int]],
         targets: list[Target],
-    ) -> Tensor:
-        """A proposal trains the head only if it is positive and holds a labelled keypoint."""
-        boxes, points, weights = [], [], []
+    ) -> dict[str, Tensor]:
+        """A proposal trains the heads only if it is positive and holds a labelled keypoint."""
+        boxes, points, weights, visibility = [], [], [], []
         for box, match, label, target in zip(proposals, matched, labels, targets, strict=True):
             positive = torch.where(label > 0)[0]
             rois, people = box[positive], match[positive]
@@ -169,11 +176,22 @@ class PoseRoIHeads(RoIHeads):
             boxes.append(rois[useful])
             points.append(point[useful])
             weights.append(weight[useful])
+            if self.visibility_head:
+                visibility.append(target["visibility"][people[useful]])
         if sum(map(len, boxes)) == 0:
             keypoint_modules = nn.ModuleList((self.keypoint_roi_pool, self.keypoint_head, self.keypoint_predictor))
-            return self._zero(keypoint_modules, features)
-        logits = self.heatmap_logits(features, boxes, image_shapes)
-        return keypoint_loss(logits.float(), torch.cat(points), torch.cat(weights), self.target_spread)
+            losses = {"loss_keypoint": self._zero(keypoint_modules, features)}
+            if self.visibility_head:
+                losses["loss_visibility"] = self._zero(self.visibility_head, features)
+            return losses
+        maps = self.heatmaps(features, boxes, image_shapes)
+        points_loss = keypoint_loss(maps.logits.float(), torch.cat(points), torch.cat(weights), self.target_spread)
+        if maps.visibility is None:
+            return {"loss_keypoint": points_loss}
+        return {
+            "loss_keypoint": points_loss,
+            "loss_visibility": visibility_loss(maps.visibility.float(), torch.cat(visibility)),
+        }
 
     def _chosen(self, people: Tensor) -> Tensor:
         """Draws RoIs within the bounds, everyone's first one before anyone's second: [R] person index -> [n] rows."""
@@ -205,10 +223,13 @@ class PoseRoIHeads(RoIHeads):
         boxes, scores, _ = self.postprocess_detections(logits.float(), deltas.float(), proposals, image_shapes)
         return boxes, scores
 
-    def heatmap_logits(
+    def heatmaps(
         self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]
-    ) -> Tensor:
-        """The keypoint head on any boxes (xyxy, resized image): [sum N, K, S, S] logits."""
+    ) -> Heatmaps:
+        """The keypoint head, and the visibility head if there is one, on any boxes (xyxy, resized image)."""
         value = self.keypoint_head(self.keypoint_roi_pool(features, boxes, image_shapes))
-        logits: Tensor = self.keypoint_predictor(value)
-        return logits
+        logits = self.keypoint_predictor(value)
+        if self.visibility_head is None:
+            return Heatmaps(logits)
+        edges = torch.cat([edge_distances(*one) for one in zip(boxes, image_shapes, strict=True)])
+        return Heatmaps(logits, self.visibility_head(value, logits, edges))

@@ -43,7 +43,7 @@ def multiply_adds(model: MSARCNN, height: int, width: int, people: int = 10) -> 
             model.detect(Features(features, size, size))
         counts["detect"] = counter.get_total_flops() // 2
         with FlopCounterMode(display=False) as counter:
-            model.roi_heads.heatmap_logits(features, boxes, size)
+            model.roi_heads.heatmaps(features, boxes, size)
         counts["estimate"] = counter.get_total_flops() // 2
     return counts
 

@@ -28,6 +28,7 @@ LOSS_NAMES = {
     "loss_classifier": "classifier",
     "loss_box_reg": "box",
     "loss_keypoint": "keypoint",
+    "loss_visibility": "visibility",
 }
 MAX_BAD_STEPS = 5
 """Steps in a row with a loss that is not a number, after which a run gives up."""

@@ -1,7 +1,7 @@
 """Where the weights come from that a training starts with, and what became of a file's.
 
 A file continues as the network that it is, or it starts another one: then the trunk, the FPN and the RPN are taken
-over by name, and both heads are new. Weights of an image classifier start the trunk alone.
+over by name, and the heads are new. A network that differs in the visibility head alone keeps all the rest. Weights of an image classifier start the trunk alone.
 """
 
 from collections.abc import Iterable, Mapping
@@ -40,6 +40,7 @@ class Transfer:
         config: The network that they are for, which takes over how the trunk sees pixels and its BatchNorms' epsilon.
         weights: What is taken over, by the network's names.
         unused: What the file has besides, by its own names.
+        calibration: The file's, where the keypoint head is taken over, too.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class Transfer:
     config: ModelConfig
     weights: Mapping[str, Tensor]
     unused: tuple[str, ...]
+    calibration: Calibration = Calibration()
 
     def into(self, model: MSARCNN) -> str:
         """Puts the weights into their network; returns a report for people: what is loaded, new and left."""
@@ -156,7 +158,8 @@ def origin_of(init: str | None, model: str | None, backbone_weights: str | None)
 
     Args:
         init: Name or file of a model.
-        model: Name of a preset. None, or the one that `init` has: the file is gone on with, as it is.
+        model: Name of a preset. None, or the one that `init` has: the file is gone on with, as it is, but for a
+            visibility head that the preset has and the file has not.
         backbone_weights: "imagenet", or a file.
 
     Raises:
@@ -167,10 +170,13 @@ def origin_of(init: str | None, model: str | None, backbone_weights: str | None)
     if init:
         path = find_model(init)
         state, info = read_checkpoint(path)
-        if model is None or model == info.config.name:
+        wanted = preset(model) if model else info.config
+        if wanted.name == info.config.name:
             built(path, state, info)
-            return Origin(info.config, path)
-        return Origin(_transfer(path, state, info, preset(model)).config, path, warm=True)
+            if info.config.visibility_width or not wanted.visibility_width:
+                return Origin(info.config, path)
+            wanted = replace(info.config, visibility_width=wanted.visibility_width)
+        return Origin(_transfer(path, state, info, wanted).config, path, warm=True)
     config = preset(model or DEFAULT_MODEL)
     if not backbone_weights:
         return Origin(config)
@@ -201,6 +207,10 @@ def _transfer(path: Path, state: Mapping[str, Tensor], info: CheckpointInfo, con
     source = info.config
     config = replace(config, norm_eps=source.norm_eps, image_mean=source.image_mean, image_std=source.image_std)
     shapes = shapes_of(config)
+    if replace(config, visibility_width=source.visibility_width) == source:
+        kept = {name: value for name, value in state.items() if shapes.get(name) == value.shape}
+        unused = tuple(name for name in state if name not in kept)
+        return Transfer(path, info.name, config, kept, unused, info.calibration)
     weights: dict[str, Tensor] = {}
     for part in PARTS:
         entries = {name: value for name, value in state.items() if name.startswith(part)}
@@ -234,7 +244,7 @@ def backbone_transfer(path: Path, config: ModelConfig) -> Transfer:
     if config.backbone != "mobilenet_v2" or not folded:
         config = replace(config, norm_eps=BATCHNORM_EPS, image_mean=IMAGENET_MEAN, image_std=IMAGENET_STD)
     if config.backbone == "mobilenet_v2":
-        taken = _mobilenet_trunk(path, weights, 0.0 if folded else BATCHNORM_EPS)
+        taken = _mobilenet_trunk(path, weights, 0.0 if folded else BATCHNORM_EPS, config.backbone_width)
         unused = tuple(name for name in weights if not name.startswith("features."))
     else:
         taken = resnet_body_state(weights)
@@ -246,9 +256,10 @@ def backbone_transfer(path: Path, config: ModelConfig) -> Transfer:
     return Transfer(path, f"{config.backbone} for images", config, taken, unused)
 
 
-def _mobilenet_trunk(path: Path, weights: Mapping[str, Tensor], eps: float) -> dict[str, Tensor]:
+def _mobilenet_trunk(path: Path, weights: Mapping[str, Tensor], eps: float, width: float) -> dict[str, Tensor]:
     try:
-        return mobilenet_body_state({k: v for k, v in weights.items() if k.startswith("features.")}, eps)
+        features = {name: value for name, value in weights.items() if name.startswith("features.")}
+        return mobilenet_body_state(features, eps, width)
     except RuntimeError as error:
         raise _no_trunk(path, "mobilenet_v2", "its `features` are others") from error
 
@@ -271,7 +282,8 @@ def _started(transfer: Transfer, kind: str) -> Start:
         "parts": transfer.parts,
     }
     parent = digest if kind == "warm start" else None
-    return Start(model, StartRecord(parent, facts=facts, new=_backbone_parts(transfer.new)), report)
+    record = StartRecord(parent, transfer.calibration, facts, _backbone_parts(transfer.new))
+    return Start(model, record, report)
 
 
 def _backbone_parts(names: Iterable[str]) -> tuple[str, ...]:

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from app.commands.label_edit import label_edit
 from app.document.document import Document
 from app.document.records import (
@@ -13,12 +15,15 @@ from app.document.records import (
     Edit,
     Joint,
     Person,
+    PredictedJoint,
     Prediction,
     PredictionStatus,
 )
+from msarcnn.visibility import probable_v
 
 TauOf = Callable[[str], float]
-"""A model's keypoint threshold by the model's hash: of a joint below it only the place is taken over, as a hint."""
+"""A model's keypoint threshold by the model's hash: of a joint below it only the place is taken over, as a hint, unless
+the model says more of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,23 +43,19 @@ class Proposal:
 
 def proposal(prediction: Prediction, tau: float) -> Proposal:
     """A prediction as a person; tau is the threshold of the prediction's own model."""
-    places = [(joint.x, joint.y) for joint in prediction.joints]
-    confidences = [joint.confidence for joint in prediction.joints]
-    joints = estimated_joints(places, confidences, tau, prediction.model)
+    joints = estimated_joints(prediction.joints, tau, prediction.model)
     return Proposal(prediction, Person(prediction.key, prediction.box, joints))
 
 
-def estimated_joints(
-    keypoints: Sequence[Sequence[float]], confidences: Sequence[float], tau: float, model_hash: str
-) -> tuple[Joint, ...]:
-    """A model's K places (x, y in pixels of the upright image) as joints.
+def estimated_joints(places: Sequence[PredictedJoint], tau: float, model_hash: str) -> tuple[Joint, ...]:
+    """A model's K places as joints: occluded, visible, or with v = 0, where the place stays as a hint.
 
-    Where the calibrated confidence is below tau, v = 0 and the place stays as a hint.
+    The v is the model's own; from one that is silent, a joint below the confidence tau has v = 0, else 2.
     """
-    return tuple(
-        Joint(float(x), float(y), 2 if confidence >= tau else 0, model_hash)
-        for (x, y), confidence in zip(keypoints, confidences, strict=True)
-    )
+    confidences = np.array([place.confidence for place in places])
+    said = [place.visibility for place in places]
+    v = probable_v(confidences, None if None in said else np.array(said), tau)
+    return tuple(Joint(place.x, place.y, int(one), model_hash) for place, one in zip(places, v, strict=True))
 
 
 def is_comparison(prediction: Prediction, people: Iterable[Person]) -> bool:

@@ -86,9 +86,7 @@ class Estimation(QObject):
 
     def _take(self, wish: _Wish, result: EstimateResult) -> None:
         document = self._session.document
-        joints = estimated_joints(
-            result.keypoints[0].tolist(), result.confidences[0].tolist(), result.tau, result.model_hash
-        )
+        joints = estimated_joints(result.joints(0), result.tau, result.model_hash)
         now = document.person(wish.image, wish.key) if document.has_person(wish.image, wish.key) else None
         if now is not None and now.box == wish.box and not now.is_crowd:
             edit = people.set_joints(document, wish.image, wish.key, joints, wish.text, wish.fill)

@@ -143,11 +143,15 @@ class PredictionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PredictedJoint:
-    """A model's place for one keypoint; confidence is calibrated to 0..1."""
+    """A model's place for one keypoint.
+
+    confidence is calibrated to 0..1; visibility are the probabilities of v = 0, 1, 2, None where the model is silent.
+    """
 
     x: float
     y: float
     confidence: float
+    visibility: tuple[float, float, float] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,7 +38,12 @@ def _looks_of_every_model(connection: sqlite3.Connection) -> None:
         connection.execute(f"ALTER TABLE image DROP COLUMN {column}")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_looks_of_every_model,)
+def _visibility_of_predictions(connection: sqlite3.Connection) -> None:
+    """Format 3: what a model says of a joint's visibility."""
+    connection.execute("ALTER TABLE prediction ADD COLUMN visibility BLOB")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_looks_of_every_model, _visibility_of_predictions)
 """The first makes format 2 of format 1, and so on. Whoever changes `schema.TABLES` raises SCHEMA_VERSION and adds one.
 
 A migration is never changed once it was published, so it names columns and values itself instead of using code that

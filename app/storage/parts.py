@@ -18,14 +18,12 @@ from app.storage.edit_rows import recount, store_person
 from app.storage.errors import ProjectError
 from app.storage.looks import looks_at, note_look, recount_looks
 from app.storage.meeting import same_label
-from app.storage.rows import BROUGHT_IN, edit_to_json
+from app.storage.rows import BROUGHT_IN, PREDICTION_VALUES, edit_to_json
 from app.storage.split import PART_ID, PROJECT_ID, SPLIT_AT, SPLIT_FROM, SPLIT_PEOPLE, SPLIT_SOURCES
 
 _Way = Literal["merge", "beside", "replace"]
 """What becomes of an image's people: what the part has changed is changed here, too; the part's come beside them; or
 the part's replace them."""
-
-_PREDICTION = "model, status, score, x, y, w, h, joints"
 
 
 class NotAPartError(ProjectError):
@@ -286,12 +284,12 @@ class _Taking:
         came = [model for (model,) in self._theirs.execute(looked, (image.key,))]
         stayed = [model for (model,) in self._mine.execute(looked, (image.mine,)) if model not in came]
         for model in came:
-            select = f"SELECT {_PREDICTION} FROM prediction WHERE image_id = ? AND model = ? ORDER BY id"
+            select = f"SELECT {PREDICTION_VALUES} FROM prediction WHERE image_id = ? AND model = ? ORDER BY id"
             theirs = self._theirs.execute(select, (image.key, model)).fetchall()
             if theirs != self._mine.execute(select, (image.mine, model)).fetchall():
                 self._mine.execute("DELETE FROM prediction WHERE image_id = ? AND model = ?", (image.mine, model))
                 self._mine.executemany(
-                    f"INSERT INTO prediction (image_id, {_PREDICTION}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+                    f"INSERT INTO prediction (image_id, {PREDICTION_VALUES}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     ((image.mine, *row) for row in theirs),
                 )
         self._mine.execute("DELETE FROM looked WHERE image_id = ?", (image.mine,))

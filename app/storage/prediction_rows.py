@@ -13,7 +13,7 @@ from app.document.records import SAME_PERSON_IOU, Change, ImageState, Prediction
 from app.storage.edit_rows import recount
 from app.storage.errors import ProjectError
 from app.storage.looks import note_look, recount_looks
-from app.storage.rows import PREDICTION_COLUMNS, prediction_columns, prediction_from_columns
+from app.storage.rows import PREDICTION_COLUMNS, PREDICTION_VALUES, prediction_columns, prediction_from_columns
 from app.storage.schema import transaction
 from app.storage.staging import RESULTS_TAU, RESULTS_VERSION
 
@@ -89,11 +89,12 @@ def attach_results(connection: sqlite3.Connection, project: Path, staged: Path, 
             store_model(connection, model, name)
             store_tau(connection, model, RESULTS_TAU)
         images = [key for (key,) in results.execute("SELECT DISTINCT image_id FROM prediction ORDER BY image_id")]
-        columns = PREDICTION_COLUMNS.removeprefix("id, ")
         for start in range(0, len(images), batch):
             with transaction(connection):
                 for image in images[start : start + batch]:
-                    rows = results.execute(f"SELECT 0, {columns} FROM prediction WHERE image_id = ?", (image,))
+                    rows = results.execute(
+                        f"SELECT 0, {PREDICTION_VALUES} FROM prediction WHERE image_id = ?", (image,)
+                    )
                     take_predictions(connection, image, model, [prediction_from_columns(row) for row in rows])
             yield images[start : start + batch]
 
@@ -101,4 +102,4 @@ def attach_results(connection: sqlite3.Connection, project: Path, staged: Path, 
 def _write(connection: sqlite3.Connection, key: int | None, image: int, prediction: Prediction) -> None:
     """A key of None gets the next one that was never used."""
     values = (key, image, *prediction_columns(prediction))
-    connection.execute("INSERT OR REPLACE INTO prediction VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)
+    connection.execute("INSERT OR REPLACE INTO prediction VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", values)

@@ -1,11 +1,12 @@
 """Writes a project's predictions as COCO results: `python -P -m app.storage.results_export PROJECT OUT.json`.
 
 A list of {"image_id", "file_name", "category_id", "bbox", "keypoints", "score"}; the third number of every keypoint is
-its confidence. Ids, category and the order of the joints are those of the COCO export of all images of the project, so
-the two fit together in an evaluation; `keypoint_names` says the order where it is not the skeleton's, `image_size` in
-which pixels an entry is where these are not the photo's: those of an import's copies of another size. With several
-image folders, `image_root` counts into them, as in that export. Of every image it has what one model found, whatever
-was decided about it since: the model of `--model HASH` where that has looked, else the one that has looked last.
+its confidence, and where the model tells v = 0, 1, 2 apart, `keypoint_visibility` says which it is. Ids, category and
+the order of the joints are those of the COCO export of all images of the project, so the two fit together in an
+evaluation; `keypoint_names` says the order where it is not the skeleton's, `image_size` in which pixels an entry is
+where these are not the photo's: those of an import's copies of another size. With several image folders, `image_root`
+counts into them, as in that export. Of every image it has what one model found, whatever was decided about it since:
+the model of `--model HASH` where that has looked, else the one that has looked last.
 """
 
 import sqlite3
@@ -15,7 +16,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
+from app.document.records import PredictedJoint
 from app.storage.child_lines import run_child_work
 from app.storage.coco_writer import CocoWriter
 from app.storage.export_arguments import export_parser
@@ -26,6 +29,7 @@ from app.storage.rows import PREDICTION_COLUMNS, prediction_from_columns
 from app.storage.snapshot import CONDITIONS, Only, count_images, snapshot
 from msarcnn.atomic_files import atomic_writer
 from msarcnn.joint_names import JointOrder, own_order
+from msarcnn.visibility import probable_v
 
 _NOTHING = (0, 0, 0)
 
@@ -79,8 +83,18 @@ def _records(connection: sqlite3.Connection, only: Only, shown: str) -> Iterator
             **common,
             "bbox": [round(number, 2) for number in (box.x * sx, box.y * sy, box.w * sx, box.h * sy)],
             "keypoints": [number for triple in order.write(triples, [_NOTHING] * order.count) for number in triple],
+            **_visibility(joints, order),
             "score": round(found.score, 5),
         }
+
+
+def _visibility(joints: Sequence[PredictedJoint], order: JointOrder) -> dict[str, list[int]]:
+    """The v that the joints would be accepted with, where the model says so itself."""
+    said = [joint.visibility for joint in joints]
+    if None in said:
+        return {}
+    v: list[int] = probable_v(np.zeros(len(said)), np.array(said), 0.0).tolist()
+    return {"keypoint_visibility": order.write(v, [0] * order.count)}
 
 
 def _frame(connection: sqlite3.Connection) -> tuple[dict[str, Any], JointOrder]:

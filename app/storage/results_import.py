@@ -33,6 +33,8 @@ _MARGIN = 0.1
 """Room around the joints of a person without a box, in shares of the longer side of their extent."""
 _SHOWN = 100
 _NO_SCALE = (1.0, 1.0)
+_CERTAIN = {0: (1.0, 0.0, 0.0), 1: (0.0, 1.0, 0.0), 2: (0.0, 0.0, 1.0)}
+"""Probabilities of somebody who says no more than a v."""
 
 
 class ResultsError(ValueError):
@@ -186,8 +188,9 @@ class _Reader:
             raise ValueError("a number is not finite")
         sx, sy = self._scale(person, match)
         xs, ys = [x / sx for x in values[::3]], [y / sy for y in values[1::3]]
-        placed = list(map(PredictedJoint, xs, ys, _confidences(person, values)))
-        joints = tuple(order.read(placed, PredictedJoint(0.0, 0.0, 0.0)))
+        placed = list(map(PredictedJoint, xs, ys, _confidences(person, values), _visibility(person, order.count)))
+        missing = PredictedJoint(0.0, 0.0, 0.0, _CERTAIN[0] if person.keypoint_visibility else None)
+        joints = tuple(order.read(placed, missing))
         box = _box(person, joints, (sx, sy))
         return Prediction(0, self._model, box, min(max(score * self._score_scale, 0.0), 1.0), joints)
 
@@ -226,6 +229,15 @@ def _confidences(person: Found, values: Sequence[float]) -> list[float]:
     if 3 * len(scores) != len(values) or not all(0.0 <= score <= 1.0 for score in scores):
         raise ValueError(f"its keypoint_scores are not {len(values) // 3} numbers from 0 to 1")
     return scores
+
+
+def _visibility(person: Found, count: int) -> Sequence[tuple[float, float, float] | None]:
+    said = person.keypoint_visibility
+    if not said:
+        return [None] * count
+    if len(said) != count or not set(said) <= set(_CERTAIN):
+        raise ValueError(f"its keypoint_visibility is not {count} numbers 0, 1 or 2")
+    return [_CERTAIN[v] for v in said]
 
 
 def _box(person: Found, joints: Sequence[PredictedJoint], scale: tuple[float, float]) -> Box:

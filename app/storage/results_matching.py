@@ -33,6 +33,7 @@ class Found(msgspec.Struct):
     keypoints: list[float] | None = None
     keypoint_names: list[str] | None = None
     keypoint_scores: list[float] | None = None
+    keypoint_visibility: list[int] | None = None
     score: float | None = None
     box_score: float | None = None
 

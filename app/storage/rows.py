@@ -29,7 +29,8 @@ ROW_COLUMNS = (
     "l.model"
 )
 """Of `image i` and the row of `looked l` that is shown of it, if any."""
-PREDICTION_COLUMNS = "id, model, status, score, x, y, w, h, joints"
+PREDICTION_VALUES = "model, status, score, x, y, w, h, joints, visibility"
+PREDICTION_COLUMNS = f"id, {PREDICTION_VALUES}"
 
 _STATES = {state.value: state for state in ImageState}
 _STATUSES = {status.value: status for status in PredictionStatus}
@@ -105,8 +106,10 @@ def person_from_json(key: int, text: str, raw: str) -> Person:
 
 
 def prediction_columns(prediction: Prediction) -> tuple[Any, ...]:
-    """The values of PREDICTION_COLUMNS, without the id."""
+    """The values of PREDICTION_VALUES."""
     numbers = [value for joint in prediction.joints for value in (joint.x, joint.y, joint.confidence)]
+    said = [joint.visibility for joint in prediction.joints]
+    probabilities = None if None in said else [value for joint in said for value in joint or ()]
     box = prediction.box
     return (
         prediction.model,
@@ -117,12 +120,18 @@ def prediction_columns(prediction: Prediction) -> tuple[Any, ...]:
         box.w,
         box.h,
         struct.pack(f"<{len(numbers)}d", *numbers),
+        None if probabilities is None else struct.pack(f"<{len(probabilities)}f", *probabilities),
     )
 
 
 def prediction_from_columns(columns: tuple[Any, ...]) -> Prediction:
-    key, model, status, score, x, y, w, h, joints = columns
-    places = tuple(PredictedJoint(*place) for place in struct.iter_unpack("<3d", joints))
+    key, model, status, score, x, y, w, h, joints, visibility = columns
+    numbers = struct.iter_unpack("<3d", joints)
+    if visibility is None:
+        places = tuple(PredictedJoint(*place) for place in numbers)
+    else:
+        said = struct.iter_unpack("<3f", visibility)
+        places = tuple(PredictedJoint(x, y, c, (a, b, d)) for (x, y, c), (a, b, d) in zip(numbers, said, strict=True))
     return Prediction(key, model, Box(x, y, w, h), score, places, _STATUSES[status])
 
 

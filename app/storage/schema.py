@@ -11,7 +11,7 @@ from app.storage.errors import ProjectError
 
 APPLICATION_ID = 0x4D534150
 """Bytes 68..71 of the file: tells our projects from other SQLite databases."""
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 """The format that TABLES make. Older files are brought up to it (`migrations`), newer ones are refused."""
 BUSY_SECONDS = 15.0
 """How long a commit waits for an exporter that is copying the file."""
@@ -98,7 +98,8 @@ CREATE TABLE model (
     info TEXT NOT NULL DEFAULT '{}'
 ) WITHOUT ROWID;
 
--- joints: K times x, y, confidence as little-endian doubles.
+-- joints: K times x, y, confidence as little-endian doubles; visibility: K times the probabilities of v = 0, 1, 2 as
+-- little-endian floats, NULL where the model is silent about it.
 CREATE TABLE prediction (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
     image_id INTEGER NOT NULL REFERENCES image,
@@ -106,7 +107,8 @@ CREATE TABLE prediction (
     status TEXT NOT NULL,
     score REAL NOT NULL,
     x REAL NOT NULL, y REAL NOT NULL, w REAL NOT NULL, h REAL NOT NULL,
-    joints BLOB NOT NULL
+    joints BLOB NOT NULL,
+    visibility BLOB
 );
 CREATE INDEX prediction_image ON prediction (image_id);
 

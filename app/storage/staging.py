@@ -12,7 +12,7 @@ STAGING_VERSION = 1
 LOST_LABELS = "labels that could not be read, of a format that has no records to keep"
 """The reason of an annotation that only says of which image (`image_id`) they were; it is never exported."""
 
-RESULTS_VERSION = 1
+RESULTS_VERSION = 2
 """The same of a file with another model's predictions."""
 RESULTS_TAU = 0.3
 """Below this confidence a joint of another model is taken for a guess."""
@@ -20,7 +20,7 @@ RESULTS_TAU = 0.3
 _RESULTS_TABLES = """
 CREATE TABLE model (hash TEXT, name TEXT);
 CREATE TABLE prediction (image_id INTEGER, model TEXT, status TEXT, score REAL, x REAL, y REAL, w REAL, h REAL,
-    joints BLOB);
+    joints BLOB, visibility BLOB);
 CREATE INDEX prediction_image ON prediction (image_id);
 """
 
@@ -62,6 +62,6 @@ def write_results(path: Path, model: str, name: str, rows: Iterable[tuple[Any, .
         connection.executescript(_RESULTS_TABLES)
         connection.execute("BEGIN")
         connection.execute("INSERT INTO model VALUES (?, ?)", (model, name))
-        connection.executemany("INSERT INTO prediction VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        connection.executemany("INSERT INTO prediction VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         connection.execute("COMMIT")
         connection.execute(f"PRAGMA user_version = {RESULTS_VERSION}")

@@ -297,14 +297,15 @@ class Engine:
 
         boxes = np.asarray(request.message["boxes"], np.float32).reshape(-1, 4)
         notes, features = self._encode(request, model, lambda: self._check(request), keep=True)
-        logits = model.heatmaps(features, boxes)
-        poses = model.decode(logits, boxes)
-        maps = heatmap_probabilities(logits.cpu()).half().numpy() if request.message["heatmaps"] else None
+        answer = model.heatmaps(features, boxes)
+        poses = model.decode(answer, boxes)
+        maps = heatmap_probabilities(answer.logits.cpu()).half().numpy() if request.message["heatmaps"] else None
         self._check(request)
         return {
             "type": "estimated",
             "keypoints": poses.keypoints,
             "confidences": poses.confidences,
+            "visibility": poses.visibility,
             "heatmaps": maps,
             "tau": model.tau,
         } | _about(model, features.original_size, notes)
@@ -406,6 +407,7 @@ def _predicted(found: Any) -> Message:
         "scores": found.scores,
         "keypoints": found.keypoints,
         "confidences": found.confidences,
+        "visibility": found.visibility,
     }
 
 

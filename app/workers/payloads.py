@@ -83,6 +83,7 @@ class PrefillResult:
         scores: float32 [N], 0..1.
         keypoints: float32 [N, K, 2], x, y in pixels.
         confidences: float32 [N, K], 0..1.
+        visibility: float32 [N, K, 3], probabilities of v = 0, 1, 2; None where the model is silent.
         model_hash: Which model it was.
         notes: What the image reader had to say, e.g. "animated: the first frame is used".
     """
@@ -93,6 +94,7 @@ class PrefillResult:
     scores: np.ndarray
     keypoints: np.ndarray
     confidences: np.ndarray
+    visibility: np.ndarray | None
     model_hash: str
     notes: tuple[str, ...] = ()
 
@@ -106,6 +108,7 @@ class PrefillResult:
             scores=message["scores"],
             keypoints=message["keypoints"],
             confidences=message["confidences"],
+            visibility=message["visibility"],
             model_hash=message["model_hash"],
             notes=tuple(message["notes"]),
         )
@@ -115,18 +118,17 @@ class PrefillResult:
 
     def predictions(self, first_key: int) -> tuple[Prediction, ...]:
         """The same as records with the keys first_key, first_key + 1, ... (`len(result)` of them)."""
-        people = zip(
-            self.boxes.tolist(), self.scores.tolist(), self.keypoints.tolist(), self.confidences.tolist(), strict=True
-        )
         return tuple(
             Prediction(
                 key=first_key + index,
                 model=self.model_hash,
                 box=Box(x1, y1, x2 - x1, y2 - y1),
                 score=score,
-                joints=tuple(PredictedJoint(x, y, c) for (x, y), c in zip(places, certain, strict=True)),
+                joints=_joints(self, index),
             )
-            for index, ((x1, y1, x2, y2), score, places, certain) in enumerate(people)
+            for index, ((x1, y1, x2, y2), score) in enumerate(
+                zip(self.boxes.tolist(), self.scores.tolist(), strict=True)
+            )
         )
 
 
@@ -139,9 +141,10 @@ class EstimateResult:
         boxes: The N boxes as asked; the heatmaps span exactly these.
         keypoints: float32 [N, K, 2], x, y in pixels.
         confidences: float32 [N, K], 0..1.
+        visibility: float32 [N, K, 3], probabilities of v = 0, 1, 2; None where the model is silent.
         heatmaps: float16 [N, K, S, S], probabilities that sum to 1 a map (row = y); None unless asked for.
         model_hash: Which model it was.
-        tau: That model's keypoint threshold: a joint below it is a hint, not a label.
+        tau: That model's keypoint threshold: a joint below it is a hint, not a label, unless the model says more.
     """
 
     width: int
@@ -149,6 +152,7 @@ class EstimateResult:
     boxes: tuple[Box, ...]
     keypoints: np.ndarray
     confidences: np.ndarray
+    visibility: np.ndarray | None
     heatmaps: np.ndarray | None
     model_hash: str
     tau: float
@@ -162,10 +166,23 @@ class EstimateResult:
             boxes=boxes,
             keypoints=message["keypoints"],
             confidences=message["confidences"],
+            visibility=message["visibility"],
             heatmaps=message["heatmaps"],
             model_hash=message["model_hash"],
             tau=message["tau"],
         )
+
+    def joints(self, index: int) -> tuple[PredictedJoint, ...]:
+        """The joints of one of the boxes."""
+        return _joints(self, index)
+
+
+def _joints(result: PrefillResult | EstimateResult, index: int) -> tuple[PredictedJoint, ...]:
+    places, confidences = result.keypoints[index].tolist(), result.confidences[index].tolist()
+    if result.visibility is None:
+        return tuple(PredictedJoint(x, y, c) for (x, y), c in zip(places, confidences, strict=True))
+    said = result.visibility[index].tolist()
+    return tuple(PredictedJoint(x, y, c, tuple(v)) for (x, y), c, v in zip(places, confidences, said, strict=True))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -18,6 +18,7 @@ from app.document.records import (
     ImageState,
     Joint,
     Person,
+    PredictedJoint,
     PredictionStatus,
 )
 
@@ -359,8 +360,15 @@ def test_reject() -> None:
 
 
 def test_estimated_joints() -> None:
-    found = predictions.estimated_joints([(1, 2)] * 17, [0.5] * 8 + [0.1] * 9, 0.5, MODEL)
+    places = [PredictedJoint(1.0, 2.0, 0.5)] * 8 + [PredictedJoint(1.0, 2.0, 0.1)] * 9
+    found = predictions.estimated_joints(places, 0.5, MODEL)
     assert found[0] == Joint(1.0, 2.0, 2, MODEL) and found[16] == Joint(1.0, 2.0, 0, MODEL)
+
+
+def test_a_model_that_tells_visibility_apart_is_believed_whatever_its_confidence() -> None:
+    said = [(0.1, 0.8, 0.1), (0.9, 0.05, 0.05), (0.1, 0.2, 0.7)]
+    places = [PredictedJoint(1.0, 2.0, 0.01, v) for v in said]
+    assert [joint.v for joint in predictions.estimated_joints(places, 0.5, MODEL)] == [1, 0, 2]
 
 
 def test_image_states() -> None:

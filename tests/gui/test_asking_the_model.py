@@ -34,7 +34,7 @@ class Asked:
         places = np.tile(np.float32([[box.x + box.w / 2, box.y + box.h / 2]]), (1, 17, 1))
         maps = np.full((1, 17, 8, 8), 1 / 64, np.float16) if self.heatmaps else None
         confidences = np.full((1, 17), confidence, np.float32)
-        self.done(EstimateResult(320, 240, tuple(self.boxes), places, confidences, maps, model, 0.5))
+        self.done(EstimateResult(320, 240, tuple(self.boxes), places, confidences, None, maps, model, 0.5))
 
 
 class Questions(list[Asked]):

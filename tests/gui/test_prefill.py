@@ -58,7 +58,7 @@ class Engine(QObject):
 
 def nobody(model: str = MODEL, width: int = 640, height: int = 480) -> PrefillResult:
     none = np.zeros((0, 4), np.float32)
-    return PrefillResult(width, height, none, none[:, 0], np.zeros((0, 17, 2)), np.zeros((0, 17)), model)
+    return PrefillResult(width, height, none, none[:, 0], np.zeros((0, 17, 2)), np.zeros((0, 17)), None, model)
 
 
 class Desk:

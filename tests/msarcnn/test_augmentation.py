@@ -22,6 +22,7 @@ def target(boxes, keypoints=None, ignored=()):
         "labels": torch.ones(len(boxes), dtype=torch.int64),
         "keypoints": points,
         "keypoint_weights": (points[..., 2] > 0).float(),
+        "visibility": points[..., 2].long(),
         "ignore_boxes": torch.tensor(ignored, dtype=torch.float32).reshape(-1, 4),
     }
 

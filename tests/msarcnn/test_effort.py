@@ -17,22 +17,22 @@ def person(box=BOX, labels=None, **extra):
     return {"bbox": box, "area": w * h, "iscrowd": 0, "keypoints": points.ravel().tolist(), **extra}
 
 
-def shown(*people, visible=True):
+def shown(*people, v=2):
     """A pre-fill: (box xywh, shift of all joints in pixels) a person."""
     boxes = np.array([[x, y, x + w, y + h] for (x, y, w, h), _ in people], dtype=float).reshape(-1, 4)
     points = [np.tile([x + w / 2 + shift, y + h / 2], (K, 1)) for (x, y, w, h), shift in people]
-    return Shown(boxes, np.array(points, dtype=float).reshape(-1, K, 2), np.full((len(people), K), visible))
+    return Shown(boxes, np.array(points, dtype=float).reshape(-1, K, 2), np.full((len(people), K), v))
 
 
 def perfect(boxes):
     """A model that knows the joints of every box."""
     centres = np.column_stack((boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3])) / 2
-    return np.repeat(centres[:, None], K, axis=1), np.ones((len(boxes), K), dtype=bool)
+    return np.repeat(centres[:, None], K, axis=1), np.full((len(boxes), K), 2)
 
 
 def lost(boxes):
     """A model that puts every joint far away and trusts none."""
-    return np.full((len(boxes), K, 2), -1000.0), np.zeros((len(boxes), K), dtype=bool)
+    return np.full((len(boxes), K, 2), -1000.0), np.zeros((len(boxes), K), dtype=int)
 
 
 def effort(truth, pre_fill, estimate=perfect):
@@ -105,27 +105,33 @@ def test_a_person_without_keypoints_is_a_box_only():
 def test_what_a_joint_costs():
     right, wrong = 0.9, 0.1
     cases = [
-        # term, shown as visible, labelled v: moves, visibility steps
-        (right, True, 2, 0, 0),
-        (right, True, 1, 0, 1),
-        (right, True, 0, 0, 1),
-        (right, False, 2, 0, 1),
-        (right, False, 1, 0, 2),
-        (right, False, 0, 0, 0),
-        (wrong, True, 2, 1, 0),
-        (wrong, False, 2, 1, 0),
-        (wrong, True, 1, 1, 1),
-        (wrong, False, 1, 1, 1),
-        (wrong, True, 0, 0, 1),
-        (0.5, True, 2, 0, 0),
+        # term, v as shown, v as labelled: moves, visibility steps
+        (right, 2, 2, 0, 0),
+        (right, 2, 1, 0, 1),
+        (right, 2, 0, 0, 1),
+        (right, 0, 2, 0, 1),
+        (right, 0, 1, 0, 2),
+        (right, 0, 0, 0, 0),
+        (right, 1, 1, 0, 0),
+        (right, 1, 2, 0, 2),
+        (right, 1, 0, 0, 1),
+        (wrong, 2, 2, 1, 0),
+        (wrong, 0, 2, 1, 0),
+        (wrong, 1, 2, 1, 2),
+        (wrong, 2, 1, 1, 1),
+        (wrong, 0, 1, 1, 1),
+        (wrong, 1, 1, 1, 0),
+        (wrong, 2, 0, 0, 1),
+        (wrong, 1, 0, 0, 1),
+        (0.5, 2, 2, 0, 0),
     ]
-    for term, seen, label, moves, steps in cases:
-        counts = joint_actions(np.array([term]), np.array([seen]), np.array([label]))
-        assert (counts["move"], counts["visibility"]) == (moves, steps), (term, seen, label)
+    for term, v, label, moves, steps in cases:
+        counts = joint_actions(np.array([term]), np.array([v]), np.array([label]))
+        assert (counts["move"], counts["visibility"]) == (moves, steps), (term, v, label)
 
 
 def test_an_unknown_joint_is_a_hint_and_hints_cost_a_key():
-    figures = effort([person(labels=[2] * 10 + [0] * 7)], shown((BOX, 0), visible=False))
+    figures = effort([person(labels=[2] * 10 + [0] * 7)], shown((BOX, 0), v=0))
     assert counted(figures) == {"accept": 1, "visibility": 10}
     assert figures["untouched"] == 0
 

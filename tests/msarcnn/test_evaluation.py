@@ -224,7 +224,7 @@ def test_the_annotator_deletes_nobody_in_an_ignored_region_and_confidences_are_n
     boxes = np.array([[50, 100, 150, 300], [800, 100, 900, 300]], dtype=float)
     joints = np.array([entry["keypoints"] for entry in (LEFT, RIGHT)], dtype=float).reshape(2, 17, 3)[..., :2]
     effort = Effort()
-    effort.add(truth["annotations"], Shown(boxes, joints, np.ones((2, 17), dtype=bool)), None)
+    effort.add(truth["annotations"], Shown(boxes, joints, np.full((2, 17), 2)), None)
     assert {name: count for name, count in effort.actions.items() if count} == {"accept": 1}
     assert effort.people == 1
     scores, confidences = np.array([0.8, 0.9]), np.tile(np.linspace(0.1, 0.9, 17), (2, 1))

@@ -35,8 +35,8 @@ def test_people_of_an_image_are_inside_it_and_sorted(predictor, photo):
 
 def test_any_box_can_be_estimated(predictor, photo):
     features = encoded(predictor, photo)
-    logits = predictor.heatmaps(features, BOXES)
-    poses = predictor.decode(logits, BOXES)
+    maps = predictor.heatmaps(features, BOXES)
+    logits, poses = maps.logits, predictor.decode(maps, BOXES)
     assert poses.keypoints.shape == (2, 17, 2)
     assert logits.shape == (2, 17, 64, 64) and logits.dtype == torch.float32
     np.testing.assert_allclose(heatmap_probabilities(logits).sum(dim=(2, 3)), 1, atol=1e-4)
@@ -57,6 +57,9 @@ def test_every_road_through_the_model_gives_the_same_people(tiny_model, photo):
         whole = tiny_model([torch.from_numpy(photo).permute(2, 0, 1)])[0]
     for boxes in (found.boxes, same.boxes, whole["boxes"].numpy()):
         np.testing.assert_array_equal(boxes, people.boxes)
+    for said in (poses.visibility, same.visibility, whole["visibility"].numpy()):
+        np.testing.assert_array_equal(said, people.visibility)
+    np.testing.assert_allclose(people.visibility.sum(axis=-1), 1, atol=1e-5)
     for points in (poses.keypoints, same.keypoints, whole["keypoints"].numpy()):
         np.testing.assert_allclose(points, people.keypoints, atol=1e-3)
     np.testing.assert_array_equal(same.ranks, people.ranks)

@@ -14,6 +14,7 @@ def target(boxes=(), ignored=(), keypoints=None, weights=None):
         "labels": torch.ones(count, dtype=torch.int64),
         "keypoints": torch.zeros(count, 17, 3) if keypoints is None else keypoints,
         "keypoint_weights": torch.zeros(count, 17) if weights is None else weights,
+        "visibility": torch.full((count, 17), -1),
         "ignore_boxes": torch.tensor(ignored, dtype=torch.float32).reshape(-1, 4),
     }
 
@@ -79,6 +80,7 @@ def test_an_image_with_nobody_has_losses_and_gradients(tiny_model):
         "loss_classifier",
         "loss_box_reg",
         "loss_keypoint",
+        "loss_visibility",
     }
     sum(found.values()).backward()
     assert all(torch.isfinite(value) for value in found.values())

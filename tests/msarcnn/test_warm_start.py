@@ -338,3 +338,39 @@ def test_settings_of_before_warm_starts_are_read(tiny_checkpoint, tmp_path):
     }
     origin = from_plain(RunSettings, settings).origin
     assert origin.init == tiny_checkpoint and not origin.warm and origin.start().record.facts["kind"] == "continued"
+
+
+def test_a_file_from_before_visibility_gains_the_head_and_keeps_the_rest(tmp_path):
+    older, preset_of_today = preset("msa_rcnn_mobilenet_v2", visibility_width=0), preset("msa_rcnn_mobilenet_v2")
+    path, calibration = tmp_path / "older.safetensors", Calibration(1.5, 0.5, 0.4, "joints")
+    save_checkpoint(path, build_model(older), CheckpointInfo(older, calibration=calibration))
+    assert origin_of(str(path), None, None).config == older
+    origin = origin_of(str(path), "msa_rcnn_mobilenet_v2", None)
+    assert origin.config == preset_of_today
+    start, before = origin.start(), load_checkpoint(path)[0].state_dict()
+    after = start.model.state_dict()
+    assert all(torch.equal(after[name], value) for name, value in before.items())
+    assert {name.split(".")[1] for name in after.keys() - before.keys()} == {"visibility_head"}
+    assert start.record.calibration == calibration
+    assert "New, with random values: 7 tensors (roi_heads.visibility_head 7)" in start.report
+    newer = tmp_path / "newer.safetensors"
+    save_checkpoint(newer, start.model, CheckpointInfo(origin.config))
+    assert origin_of(str(newer), "msa_rcnn_mobilenet_v2", None) == Origin(origin.config, newer)
+
+
+def test_a_wide_trunk_starts_from_a_wide_classifier_only(tmp_path):
+    config = preset("msa_rcnn_mobilenet_v2_175")
+    wide = mobilenet_v2(weights=None, width_mult=1.75).features[:18].state_dict()
+    path = tmp_path / "wide.safetensors"
+    save_file({f"features.{name}": value for name, value in wide.items()}, path)
+    start = Origin(config, backbone=path).start()
+    first = start.model.state_dict()["backbone.body.0.0.weight"]
+    scale = wide["0.1.weight"] / wide["0.1.running_var"].sqrt()
+    torch.testing.assert_close(first, wide["0.0.weight"] * scale[:, None, None, None])
+    with pytest.raises(CheckpointError, match="not torchvision's weights of a mobilenet_v2"):
+        origin_of(None, "msa_rcnn_mobilenet_v2", str(path))
+
+
+def test_only_a_mobilenet_has_widths():
+    with pytest.raises(ConfigError, match="resnet50 has the width 1 only"):
+        preset("msa_rcnn_resnet50_fpn", backbone_width=1.75)
