@@ -23,9 +23,11 @@ from msarcnn.evaluation import (
 )
 from msarcnn.images import ImageError
 from msarcnn.model import Features
+from msarcnn.model_files import file_hash
 from msarcnn.predictor import Predictor
 from msarcnn.reading_notes import reading_notes, why_nobody
 from msarcnn.results import read_results
+from msarcnn.seen_images import judged_on_seen
 from msarcnn.visibility import probable_v
 
 Report = Callable[[int, int, float], None]
@@ -72,6 +74,8 @@ def evaluate_model(
     truth = ground_truth(data)
     notes = _notes(data, truth)
     predictor = Predictor.load_for(model, device, notes.append)
+    seen = judged_on_seen(predictor.info.lineage, file_hash(annotations), (image.file_name for image in data.images))
+    notes += [f"{annotations}: {seen}"] if seen else []
     problems: list[str] = []
     started, results = time.monotonic(), []
     effort, people = Effort(data.skeleton.sigmas), _people_by_image(truth)

@@ -36,6 +36,7 @@ from msarcnn.model import MSARCNN
 from msarcnn.predictor import Predictor
 from msarcnn.reading_notes import ReadingNote, reading_notes, why_nobody
 from msarcnn.run_folder import RunFolder
+from msarcnn.seen_images import SEEN, coco_numbers
 from msarcnn.split import split_by_image
 from msarcnn.training import Evaluate, Trainer, lineage_of
 from msarcnn.warm_start import Origin, Start, StartRecord, origin_of
@@ -194,7 +195,8 @@ def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace)
         _report(start, config, run)
         run.write_config({**vars(settings), "start": asdict(start.record)})
     record = start.record
-    lineage = {**lineage_of(record.parent, annotations, config), "start": record.facts}
+    seen = sorted(coco_numbers(image.file_name for image in training) | set(record.seen))
+    lineage = {**lineage_of(record.parent, annotations, config), "start": record.facts, SEEN: seen}
     info = CheckpointInfo(settings.model_config, calibration=record.calibration, lineage=lineage)
     evaluate, held_out = (judge.evaluation(info), len(judge.images)) if judge else (None, 0)
     trainer = Trainer(start.model.to(device.device.torch), info, training, config, run, evaluate, held_out, record.new)

@@ -1,7 +1,8 @@
 """Where the weights come from that a training starts with, and what became of a file's.
 
 A file continues as the network that it is, or it starts another one: then the trunk, the FPN and the RPN are taken
-over by name, and the heads are new. A network that differs in the visibility head alone keeps all the rest. Weights of an image classifier start the trunk alone.
+over by name, and the heads are new. A network that differs in the visibility head alone keeps all the rest. Weights of
+an image classifier start the trunk alone.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,6 +22,7 @@ from msarcnn.model_files import file_hash, is_torch_file
 from msarcnn.model_library import backbone_weights as imagenet_weights
 from msarcnn.model_library import find_model
 from msarcnn.published_models import BACKBONE_WEIGHTS
+from msarcnn.seen_images import seen_images
 from msarcnn.torch_files import read_torch_file
 from msarcnn.torchvision_weights import BATCHNORM_EPS
 from msarcnn.weight_names import misfits, modules_of, shapes_of
@@ -41,6 +43,7 @@ class Transfer:
         weights: What is taken over, by the network's names.
         unused: What the file has besides, by its own names.
         calibration: The file's, where the keypoint head is taken over, too.
+        seen: Numbers of COCO's images that the weights have learnt from.
     """
 
     path: Path
@@ -48,7 +51,8 @@ class Transfer:
     config: ModelConfig
     weights: Mapping[str, Tensor]
     unused: tuple[str, ...]
-    calibration: Calibration = Calibration()
+    calibration: Calibration = field(default_factory=Calibration)
+    seen: tuple[int, ...] = ()
 
     def into(self, model: MSARCNN) -> str:
         """Puts the weights into their network; returns a report for people: what is loaded, new and left."""
@@ -77,12 +81,14 @@ class StartRecord:
         calibration: The model's.
         facts: For the lineage (plain data).
         new: Parts of the backbone that came from no file, such as "backbone.fpn".
+        seen: Numbers of COCO's images that the first weights have learnt from (msarcnn.seen_images).
     """
 
     parent: str | None = None
     calibration: Calibration = field(default_factory=Calibration)
     facts: dict[str, Any] = field(default_factory=dict)
     new: tuple[str, ...] = ()
+    seen: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         check_fields(self)
@@ -126,7 +132,7 @@ class Origin:
         if self.init:
             model, info = load_checkpoint(self.init)
             facts = {"kind": "continued", "file": self.init.name, "model": info.name}
-            return Start(model, StartRecord(file_hash(self.init), info.calibration, facts))
+            return Start(model, StartRecord(file_hash(self.init), info.calibration, facts, seen=_seen(info)))
         if self.backbone:
             return _started(backbone_transfer(self.backbone, self.config), "backbone weights")
         return Start(
@@ -210,7 +216,7 @@ def _transfer(path: Path, state: Mapping[str, Tensor], info: CheckpointInfo, con
     if replace(config, visibility_width=source.visibility_width) == source:
         kept = {name: value for name, value in state.items() if shapes.get(name) == value.shape}
         unused = tuple(name for name in state if name not in kept)
-        return Transfer(path, info.name, config, kept, unused, info.calibration)
+        return Transfer(path, info.name, config, kept, unused, info.calibration, _seen(info))
     weights: dict[str, Tensor] = {}
     for part in PARTS:
         entries = {name: value for name, value in state.items() if name.startswith(part)}
@@ -223,7 +229,8 @@ def _transfer(path: Path, state: Mapping[str, Tensor], info: CheckpointInfo, con
             f"none of its weights fits {config.name}, whose trunk is {config.backbone} (the file's: {source.backbone})",
             "Choose a model file with that trunk, or leave --init out",
         )
-    return Transfer(path, info.name, config, weights, tuple(name for name in state if name not in weights))
+    unused = tuple(name for name in state if name not in weights)
+    return Transfer(path, info.name, config, weights, unused, seen=_seen(info))
 
 
 def backbone_transfer(path: Path, config: ModelConfig) -> Transfer:
@@ -282,8 +289,12 @@ def _started(transfer: Transfer, kind: str) -> Start:
         "parts": transfer.parts,
     }
     parent = digest if kind == "warm start" else None
-    record = StartRecord(parent, transfer.calibration, facts, _backbone_parts(transfer.new))
+    record = StartRecord(parent, transfer.calibration, facts, _backbone_parts(transfer.new), transfer.seen)
     return Start(model, record, report)
+
+
+def _seen(info: CheckpointInfo) -> tuple[int, ...]:
+    return tuple(sorted(seen_images(info.lineage)))
 
 
 def _backbone_parts(names: Iterable[str]) -> tuple[str, ...]:
