@@ -173,7 +173,7 @@ def joint_actions(terms: np.ndarray, shown: np.ndarray, labels: np.ndarray) -> C
     """
     counts: Counter[str] = Counter()
     for term, v, label in zip(terms, shown.astype(int).tolist(), labels.astype(int).tolist(), strict=True):
-        moved = label > 0 and term < GOOD_JOINT_TERM
+        moved = label > 0 and bool(term < GOOD_JOINT_TERM)
         counts["move"] += moved
         counts["visibility"] += int(CORRECTIONS[(v or VISIBLE) if moved else v, label])
     return counts

@@ -78,7 +78,14 @@ class Analysis:
         poses = self.predictor.estimate(features, boxes)
         ranks = poses.confidences.mean(axis=1)
         return ImageResult(
-            result.image_id, result.size, boxes, ranks, poses.keypoints, poses.confidences, pose_scores=ranks
+            result.image_id,
+            result.size,
+            boxes,
+            ranks,
+            poses.keypoints,
+            poses.confidences,
+            pose_scores=ranks,
+            visibility=poses.visibility,
         )
 
     def boxes_put_right(self, result: ImageResult, features: Features) -> ImageResult:
@@ -123,6 +130,27 @@ class Analysis:
             matches = match_people(shown, people, 0.5)
             hits += [index in matches for index, person in enumerate(people) if low <= person["area"] < high]
         return f"{np.mean(hits):.2f} of {len(hits)}" if hits else "none"
+
+    def visibility(self) -> tuple[np.ndarray, np.ndarray]:
+        """How many joints have the labelled v, by image [n, 2] (as the model shows them, by its threshold), and of how
+        many [n]: joints of people found with labelled joints that are rightly placed, or have no label."""
+        right, of = [], []
+        for result, _ in self.seen:
+            people = self.people[result.image_id]
+            counts, total = np.zeros(2), 0
+            silent = replace(result, visibility=None)
+            for person, box in self._matches(result).items():
+                labels = np.array(people[person]["keypoints"], dtype=float).reshape(-1, 3)
+                if not (labels[:, 2] > 0).any():
+                    continue
+                terms = oks_terms(result.keypoints[box], labels, people[person]["area"], coco17().sigmas)
+                judged = (terms >= 0.5) | (labels[:, 2] == 0)
+                for column, one in enumerate((result, silent)):
+                    counts[column] += (one.v(self.predictor.tau)[box] == labels[:, 2])[judged].sum()
+                total += int(judged.sum())
+            right.append(counts)
+            of.append(total)
+        return np.array(right), np.array(of)
 
     def _matches(self, result: ImageResult) -> dict[int, int]:
         return match_people(result.boxes, self.people[result.image_id], 0.5)
@@ -206,6 +234,21 @@ def print_losses(analysis: Analysis) -> None:
         print(f"{f'found, {name}':34}", analysis.found(low, high))
     for name, share in analysis.joint_terms().items():
         print(f"{f'joints right in true boxes, {name}':34} {share:.2f}")
+    print_visibility(*analysis.visibility())
+
+
+def print_visibility(right: np.ndarray, of: np.ndarray) -> None:
+    """Shares of joints with the labelled v, and their standard deviation over images drawn anew with replacement."""
+    drawn = np.random.default_rng(0).integers(len(of), size=(1000, len(of)))
+    shares = right[drawn].sum(axis=1) / of[drawn].sum(axis=1)[:, None]
+    columns = {"v right, as shown": shares[:, 0], "v right, by the threshold": shares[:, 1]}
+    means = right.sum(axis=0) / of.sum()
+    for (name, values), mean in zip(columns.items(), means, strict=True):
+        print(f"{name:34} {mean:.3f} ± {values.std():.3f} of {of.sum()}")
+    gain = shares[:, 0] - shares[:, 1]
+    print(
+        f"{'difference':34} {means[0] - means[1]:+.3f} ± {gain.std():.3f}, above 0 in {np.mean(gain > 0):.1%} of draws"
+    )
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """The simulated annotator on cases whose actions can be counted by hand."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -128,6 +130,7 @@ def test_what_a_joint_costs():
     for term, v, label, moves, steps in cases:
         counts = joint_actions(np.array([term]), np.array([v]), np.array([label]))
         assert (counts["move"], counts["visibility"]) == (moves, steps), (term, v, label)
+        json.dumps(counts)  # plain numbers
 
 
 def test_an_unknown_joint_is_a_hint_and_hints_cost_a_key():
