@@ -1,12 +1,13 @@
 """Draws what a model finds beside what is labelled, for the model card, without showing the photos.
 
     python tools/draw_examples.py --annotations person_keypoints_val.json --images images/ --output examples.png
+    python tools/draw_examples.py ... --before OTHER   # the pictures as another model has them, on the left
 
 The photos may not be republished, their labels may: labelled people are grey silhouettes with a thin black skeleton,
-found people have a dashed box and a coloured skeleton (blue left, orange right), whose joints are hollow where the
-model is not sure enough to call them visible. The images are not picked by hand: all with labelled joints are ranked
-by the mean OKS of their people (a missed one counts 0), and six at equal distances in the ranking are drawn, the best
-first.
+found people have a dashed box and a coloured skeleton (blue left, orange right) of the joints that accepting them would
+label; hollow ones are occluded. The images are not picked by hand: all with labelled joints are ranked by the mean OKS
+of their people (a missed one counts 0), and six at equal distances in the ranking are drawn, the best first. With two
+models the ranking is the first one's.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from pycocotools import mask
 
 from msarcnn.atomic_files import atomic_writer
 from msarcnn.coco import read_coco
-from msarcnn.dataset import labelled_images
+from msarcnn.dataset import LabelledImage, labelled_images
 from msarcnn.effort import SHOWN_SCORE, match_people
 from msarcnn.evaluation import ImageResult, predict_images
 from msarcnn.oks import oks_terms
@@ -29,6 +30,7 @@ from msarcnn.predictor import Predictor
 from msarcnn.skeleton import coco17
 
 PANEL, CAPTION, SCALE = (440, 340), 26, 2
+COLUMNS = 2
 PAPER, SILHOUETTE, INK = "#ffffff", "#d9dce1", "#20242c"
 SKELETON = coco17()
 COLORS = {**SKELETON.colors, "c": "#8c8200"}
@@ -72,8 +74,8 @@ def silhouette(person: dict[str, Any], size: tuple[int, int]) -> Image.Image:
     return Image.fromarray(mask.decode(coded) * 255)
 
 
-def panel(shown: Example, threshold: float) -> Image.Image:
-    """One picture with its caption, PANEL pixels large."""
+def panel(shown: Example, tau: float) -> Image.Image:
+    """One picture with its caption, PANEL pixels large; tau is the model's keypoint threshold."""
     width, height = shown.found.size
     zoom = SCALE * min(PANEL[0] / width, (PANEL[1] - CAPTION) / height)
     size = (round(width * zoom), round(height * zoom))
@@ -89,16 +91,30 @@ def panel(shown: Example, threshold: float) -> Image.Image:
                 if joints[first, 2] and joints[second, 2]:
                     line = [*(joints[first, :2] * zoom), *(joints[second, :2] * zoom)]
                     draw.line(line, fill=INK, width=SCALE)
-    for box, joints, confidences in zip(
-        shown.found.boxes * zoom, shown.found.keypoints * zoom, shown.found.confidences, strict=True
-    ):
+    for box, joints, v in zip(shown.found.boxes * zoom, shown.found.keypoints * zoom, shown.found.v(tau), strict=True):
         _dashed_box(draw, box)
-        _pose(draw, joints, confidences >= threshold)
+        _pose(draw, joints, v)
     sheet = Image.new("RGB", (PANEL[0] * SCALE, PANEL[1] * SCALE), PAPER)
     sheet.paste(picture, (0, CAPTION * SCALE))
     text = f"{shown.found.image_id}: OKS {shown.similarity:.2f}, {shown.hits} of {shown.posed} posed people found"
     ImageDraw.Draw(sheet).text((2, 2), text, fill=INK, font=ImageFont.load_default(14 * SCALE))
     return sheet.resize(PANEL, Image.Resampling.LANCZOS)
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """An example's picture, and how well it fits."""
+
+    similarity: float
+    picture: Image.Image
+
+
+def pictures_of(
+    predictor: Predictor, images: list[LabelledImage], people: dict[int, list[dict[str, Any]]]
+) -> dict[int, Drawn]:
+    """Pictures of images by id; people are the labelled ones."""
+    shown = [example(people[result.image_id], result) for result in predict_images(predictor, images, print)]
+    return {one.found.image_id: Drawn(one.similarity, panel(one, predictor.tau)) for one in shown}
 
 
 def _dashed_box(draw: ImageDraw.ImageDraw, box: np.ndarray) -> None:
@@ -110,15 +126,17 @@ def _dashed_box(draw: ImageDraw.ImageDraw, box: np.ndarray) -> None:
             draw.line([*places[index], *places[index + 1]], fill=INK, width=SCALE)
 
 
-def _pose(draw: ImageDraw.ImageDraw, joints: np.ndarray, sure: np.ndarray) -> None:
+def _pose(draw: ImageDraw.ImageDraw, joints: np.ndarray, v: np.ndarray) -> None:
     colors = [COLORS[side] for side in SKELETON.sides]
     for first, second in SKELETON.edges:
-        line = [*joints[first], *joints[second]]
-        draw.line(line, fill=colors[max(first, second)], width=2 * SCALE)
+        if v[first] and v[second]:
+            line = [*joints[first], *joints[second]]
+            draw.line(line, fill=colors[max(first, second)], width=2 * SCALE)
     radius = 3 * SCALE
-    for (x, y), visible, color in zip(joints, sure, colors, strict=True):
-        circle = (x - radius, y - radius, x + radius, y + radius)
-        draw.ellipse(circle, fill=color if visible else PAPER, outline=color, width=SCALE)
+    for (x, y), state, color in zip(joints, v, colors, strict=True):
+        if state:
+            circle = (x - radius, y - radius, x + radius, y + radius)
+            draw.ellipse(circle, fill=color if state == 2 else PAPER, outline=color, width=SCALE)
 
 
 def main() -> None:
@@ -126,6 +144,7 @@ def main() -> None:
     parser.add_argument("--annotations", type=Path, required=True)
     parser.add_argument("--images", type=Path, required=True)
     parser.add_argument("--model", help="name or file (default: the bundled one)")
+    parser.add_argument("--before", help="name or file of a model to compare it with")
     parser.add_argument("--output", type=Path, required=True)
     parser.add_argument("--count", type=int, default=6)
     options = parser.parse_args()
@@ -133,18 +152,16 @@ def main() -> None:
     people: dict[int, list[dict[str, Any]]] = {}
     for person in data.people:
         people.setdefault(person.image_id, []).append(json.loads(person.raw))
-    predictor = Predictor.load(options.model)
     posed = {image for image, found in people.items() if any(one["num_keypoints"] for one in found)}
     chosen = [image for image in labelled_images(data, [options.images]) if image.image_id in posed]
-    ranked = [example(people[result.image_id], result) for result in predict_images(predictor, chosen, print)]
-    ranked.sort(key=lambda one: -one.similarity)
+    models = [options.before, options.model] if options.before else [options.model]
+    pictures = [pictures_of(Predictor.load(model), chosen, people) for model in models]
+    ranked = sorted(pictures[0], key=lambda image: -pictures[0][image].similarity)
     places = [int((2 * index + 1) / (2 * options.count) * len(ranked)) for index in range(options.count)]
-    columns = 2
-    rows = -(-options.count // columns)
-    sheet = Image.new("RGB", (PANEL[0] * columns, PANEL[1] * rows), PAPER)
-    for index, place in enumerate(places):
-        row, column = divmod(index, columns)
-        picture = panel(ranked[place], predictor.tau)
+    panels = [drawn[ranked[place]].picture for place in places for drawn in pictures]
+    sheet = Image.new("RGB", (PANEL[0] * COLUMNS, PANEL[1] * -(-len(panels) // COLUMNS)), PAPER)
+    for index, picture in enumerate(panels):
+        row, column = divmod(index, COLUMNS)
         sheet.paste(picture, (column * PANEL[0], row * PANEL[1]))
     with atomic_writer(options.output) as file:
         sheet.quantize(128).save(file, "PNG", optimize=True)

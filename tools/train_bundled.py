@@ -2,10 +2,11 @@
 
     python tools/train_bundled.py --data data/ --weights weights/ --work runs/bundled [--device cuda]
 
-`data/` holds persons/ (persons_train.json, images/) and coco/ (annotations/person_keypoints_{train,val}.json,
-images/), `weights/` the backbone. Seeds are fixed; the validation images judge and calibrate, they are
-never trained on. Call it again after an interruption: what is done is kept, a broken-off training goes on where its
-last checkpoint stands. `--rehearse` runs every stage for a few steps, into a folder of its own.
+`data/` holds coco/, coco_more/, persons/, boxes/ and nobody/, `weights/` the backbone. Seeds are fixed; the validation
+images choose the weights to keep and calibrate, they are never trained on, nor are the 100 held-out photos with nobody.
+Call it again after an interruption: what is done is kept, a broken-off training goes on where its last checkpoint
+stands. `--stages N` stops after so many, and ships what they gave. `--rehearse` runs every stage for a few steps, into
+a folder of its own.
 """
 
 import argparse
@@ -15,23 +16,21 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
+from bundled_data import Data, prepare
 
 from msarcnn.checkpoint import load_checkpoint, save_checkpoint
+from msarcnn.config import DEFAULT_MODEL
+from msarcnn.resources import resource_path
+from msarcnn.seen_images import SEEN
 
-BUNDLED = Path(__file__).resolve().parents[1] / "resources" / "weights" / "msa_rcnn_mobilenet_v2.safetensors"
+BACKBONE = "mobilenet_v2_175_pose.safetensors"
 
 COMMON = [
-    *("--jitter", 0.75, 1.35, "--color", 0.3, "--trunk-rate", 0.3, "--weight-decay", 0.01),
-    *("--target-spread", 1.5, "--pseudo-weight", 0.7, "--average", 0.998),
+    *("--batch", 6, "--crop", 512, "--sizes", 448, 512, 576, "--jitter", 0.75, 1.35, "--color", 0.3),
+    *("--sampling", 1.5, "--target-spread", 1.5, "--trunk-rate", 0.3, "--weight-decay", 0.01, "--average", 0.998),
     *("--checkpoint-every", 200, "--log-every", 20),
 ]
-SMALL = ["--batch", 8, "--crop", 384, "--mosaic", 0.6, "--sizes", 288, 384, 480]
-"""Canvases smaller than the test images: cheap, many people a step."""
-LARGE = ["--batch", 16, "--crop", 512, "--mosaic", 0.5, "--sizes", 384, 480, 576, "--sampling", 2]
-"""Canvases that show people as large as the test images do."""
-COCO_REPEATS = 4
-"""The 110 images with true labels are seen this many times as often as the others."""
+"""Canvases of 512 px, without padding, that show people as large as the test images do."""
 
 
 @dataclass(frozen=True)
@@ -39,20 +38,24 @@ class Stage:
     """One training run.
 
     Attributes:
-        start: Numbers of the stages, from 1, whose mean weights it begins with; none: the backbone's.
+        human: How often the photos with true labels are seen for once that the others are.
         options: Of `msarcnn train`, beside COMMON.
     """
 
-    start: tuple[int, ...]
+    human: int
     options: tuple[object, ...]
 
 
 STAGES = [
-    Stage((), (*SMALL, "--iterations", 3300, "--lr", 6e-4, "--warmup", 200, "--evaluate-every", 550, "--seed", 1)),
-    Stage((1,), (*SMALL, "--iterations", 1400, "--lr", 2.5e-4, "--warmup", 100, "--evaluate-every", 350, "--seed", 4)),
-    Stage((1, 2), (*LARGE, "--iterations", 1855, "--lr", 4e-4, "--warmup", 200, "--evaluate-every", 450, "--seed", 3)),
+    Stage(
+        3,
+        (
+            *("--mosaic", 0.5, "--pseudo-weight", 0.5, "--iterations", 3100, "--lr", 6e-4, "--warmup", 200),
+            *("--evaluate-every", 1040, "--seed", 11),
+        ),
+    ),
 ]
-"""What each of them brought is in the model card."""
+"""Each goes on with the weights of the one before. What each of them brought is in the model card."""
 
 
 def call(*command: object) -> None:
@@ -61,49 +64,21 @@ def call(*command: object) -> None:
     subprocess.run([sys.executable, *map(str, command)], check=True)
 
 
-def write_mean(models: list[Path], output: Path) -> None:
-    """Writes the mean of the weights of models of one architecture; everything else is the last one's."""
-    loaded = [load_checkpoint(path) for path in models]
-    states = [model.state_dict() for model, _ in loaded]
-    mean = {name: torch.stack([state[name] for state in states]).mean(dim=0) for name in states[0]}
-    model, info = loaded[-1]
-    model.load_state_dict(mean)
-    output.parent.mkdir(parents=True, exist_ok=True)
-    save_checkpoint(output, model, info)
-
-
 class Recipe:
     """The files of a run of the recipe, and its steps."""
 
     def __init__(self, options: argparse.Namespace) -> None:
-        self.coco: Path = options.data / "coco"
-        self.persons: Path = options.data / "persons"
-        self.weights: Path = options.weights
         self.work: Path = options.work / "rehearsal" if options.rehearse else options.work
+        self.data: Data = prepare(options.data, self.work / "data")
+        self.backbone: Path = options.weights / BACKBONE
         self.rehearse: bool = options.rehearse
         # On a GPU single precision was faster, and loading cannot hide behind slow steps.
-        on_cpu = options.device == "cpu"
         on_gpu = ["--device", options.device, "--precision", "fp32", "--workers", 6]
-        self.machine = ["--workers", 1] if on_cpu else on_gpu
-
-    @property
-    def validation(self) -> list[object]:
-        return [self.coco / "annotations" / "person_keypoints_val.json", self.coco / "images"]
+        self.machine = ["--workers", 1] if options.device == "cpu" else on_gpu
 
     def model(self, stage: int) -> Path:
-        """A stage's result."""
+        """A stage's result, counted from 1."""
         return self.work / f"stage{stage}" / "checkpoints" / "best.safetensors"
-
-    def start(self, stage: Stage) -> list[object]:
-        """Where a stage's weights come from."""
-        if not stage.start:
-            return ["--backbone-weights", self.weights / "mobilenet_v2_pose.safetensors"]
-        models = [self.model(number) for number in stage.start]
-        if len(models) == 1:
-            return ["--init", models[0]]
-        mean = self.work / f"mean_{'_'.join(map(str, stage.start))}.safetensors"
-        write_mean(models, mean)
-        return ["--init", mean]
 
     def train(self, number: int) -> None:
         folder = self.work / f"stage{number}"
@@ -111,28 +86,33 @@ class Recipe:
             call("-m", "msarcnn", "train", "--output", folder, "--resume")
             return
         stage = STAGES[number - 1]
-        coco_labels = self.coco / "annotations" / "person_keypoints_train.json"
-        true = ["--annotations", coco_labels, "--images", self.coco / "images"]
+        start = ["--backbone-weights", self.backbone] if number == 1 else ["--init", self.model(number - 1)]
         call(
-            *("-m", "msarcnn", "train", "--output", folder, *self.start(stage)),
-            *("--annotations", self.persons / "persons_train.json", "--images", self.persons / "images"),
-            *(true * COCO_REPEATS),
-            *("--val-annotations", self.validation[0], "--val-images", self.validation[1]),
+            *("-m", "msarcnn", "train", "--output", folder, "--model", DEFAULT_MODEL, *start),
+            *(
+                option
+                for labels, images in (*self.data.human * stage.human, *self.data.other)
+                for option in ("--annotations", labels, "--images", images)
+            ),
+            *("--val-annotations", self.data.validation[0], "--val-images", self.data.validation[1]),
             *(*COMMON, *self.machine, *stage.options),
             *(("--iterations", 4, "--evaluate-every", 4, "--checkpoint-every", 2) if self.rehearse else ()),
         )
 
-    def finish(self) -> None:
+    def finish(self, stages: int) -> None:
         """Half precision, figures, and one log of all stages."""
-        halved = self.work / "halved.safetensors" if self.rehearse else BUNDLED
-        call("-m", "msarcnn", "halve", self.model(len(STAGES)), halved)
-        annotations, images = self.validation
-        call(
-            *("-m", "msarcnn", "evaluate", "--annotations", annotations, "--images", images),
-            *("--model", halved, "--effort", "--json"),
-        )
+        folder = self.work if self.rehearse else resource_path("weights")
+        shipped = folder / f"{DEFAULT_MODEL}.safetensors"
+        model, info = load_checkpoint(self.model(stages))
+        info.lineage[SEEN] = sorted({*info.lineage[SEEN], *self.data.coco_numbers})
+        save_checkpoint(shipped, model, info, half=True)
+        for annotations, images in (*self.data.judged, self.data.nobody):
+            call(
+                *("-m", "msarcnn", "evaluate", "--annotations", annotations, "--images", images),
+                *("--model", shipped, "--effort", "--json"),
+            )
         events = []
-        for number in range(1, len(STAGES) + 1):
+        for number in range(1, stages + 1):
             for line in (self.work / f"stage{number}" / "log.jsonl").read_text().splitlines():
                 event = json.loads(line)
                 if event["event"] in ("step", "evaluation"):
@@ -146,11 +126,13 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--stages", type=int, choices=range(1, len(STAGES) + 1), default=len(STAGES))
     parser.add_argument("--rehearse", action="store_true")
-    recipe = Recipe(parser.parse_args())
-    for number in range(1, len(STAGES) + 1):
+    options = parser.parse_args()
+    recipe = Recipe(options)
+    for number in range(1, options.stages + 1):
         recipe.train(number)
-    recipe.finish()
+    recipe.finish(options.stages)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Small documents and COCO files that several tests start from."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +32,13 @@ def make_prediction(key: int, x: float = 0.0, score: float = 0.9, model: str = M
     """A person of 50 x 100 pixels; joint confidences run from 0 to 0.8."""
     joints = tuple(PredictedJoint(x + index, 2.0 * index, index / 20) for index in range(17))
     return Prediction(key, model, Box(x, 0.0, 50.0, 100.0), score, joints)
+
+
+def with_visibility(prediction: Prediction) -> Prediction:
+    """The same of a model that tells v = 0, 1, 2 apart: 0, 1, 2, 0, ... are probable."""
+    likely = ((0.75, 0.125, 0.125), (0.125, 0.75, 0.125), (0.125, 0.125, 0.75))
+    joints = tuple(replace(joint, visibility=likely[index % 3]) for index, joint in enumerate(prediction.joints))
+    return replace(prediction, joints=joints)
 
 
 def make_project(path: Path, images: int = 3) -> Project:

@@ -22,6 +22,7 @@ from storage_builders import (
     make_joints,
     make_prediction,
     make_project,
+    with_visibility,
     write_coco,
 )
 
@@ -130,6 +131,15 @@ def test_predictions_are_replaced_but_decisions_are_remembered(path: Path) -> No
     assert len(others) == 1 and record.predictions == 1
     assert len(project.predictions(1)) == 5
     project.close()
+
+
+def test_what_a_model_says_of_visibility_is_kept(path: Path) -> None:
+    project = make_project(path)
+    found = [with_visibility(make_prediction(0)), make_prediction(0, 100)]
+    _, _, stored = project.store_predictions(1, MODEL, found, 640, 480)
+    assert [replace(one, key=0) for one in stored] == found
+    project.close()
+    assert [replace(one, key=0) for one in Project.open(path).predictions(1)] == found
 
 
 def test_a_prefill_keeps_the_size_that_labels_were_made_for(path: Path) -> None:

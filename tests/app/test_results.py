@@ -8,8 +8,18 @@ from typing import Any
 
 import pytest
 from PIL import Image
-from storage_builders import MODEL, find_image, import_coco, make_coco, make_prediction, make_project, write_coco
+from storage_builders import (
+    MODEL,
+    find_image,
+    import_coco,
+    make_coco,
+    make_prediction,
+    make_project,
+    with_visibility,
+    write_coco,
+)
 
+from app.commands.predictions import proposal
 from app.document.records import ImageState, PredictionStatus
 from app.storage.errors import ProjectError
 from app.storage.project import Project
@@ -138,6 +148,25 @@ def test_out_and_in_again(project: Project, tmp_path: Path) -> None:
     list(project.attach_results(tmp_path / "staged"))
     again = [one for one in project.predictions(two) if one.model == report.model]
     assert [(one.box, one.score, one.joints) for one in again] == [(one.box, one.score, one.joints) for one in before]
+    project.close()
+
+
+def test_visibility_goes_out_and_in_again_in_the_files_order(tmp_path: Path) -> None:
+    names = list(reversed(coco17().keypoints))
+    content = make_coco()
+    content["categories"][0]["keypoints"] = names
+    project = Project.create(tmp_path / "p.poses")
+    import_coco(project, write_coco(tmp_path / "labels.json", content), tmp_path)
+    one = find_image(project, "a one.jpg")
+    project.store_predictions(one, MODEL, [with_visibility(make_prediction(0))], 640, 480)
+    export_results(project.path, tmp_path / "r.json")
+    (record,) = json.loads((tmp_path / "r.json").read_text())
+    likely = [index % 3 for index in range(17)]
+    assert record["keypoint_visibility"] == likely[::-1]
+    report = take(project, tmp_path, [record, {**record, "keypoint_visibility": [3] * 17}])
+    (again,) = [found for found in project.predictions(one) if found.model == report.model]
+    assert [proposed.v for proposed in proposal(again, 0.5).person.joints] == likely
+    assert report.problems[0].endswith("its keypoint_visibility is not 17 numbers 0, 1 or 2")
     project.close()
 
 

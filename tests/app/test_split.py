@@ -9,7 +9,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from storage_builders import MODEL, import_coco, make_coco, make_joints, make_prediction, make_project, write_coco
+from storage_builders import (
+    MODEL,
+    import_coco,
+    make_coco,
+    make_joints,
+    make_prediction,
+    make_project,
+    with_visibility,
+    write_coco,
+)
 
 from app.document.document import FIRST_OWN_PERSON_KEY, Document
 from app.document.records import HUMAN, Box, Change, Edit, ImageState, Joint, Person, PredictionStatus
@@ -320,12 +329,13 @@ def test_decisions_about_predictions_marks_and_models_come_back(whole: Project, 
     (found,) = one.predictions(2)
     one.apply(Edit(2, "reject", predictions=(Change(found, replace(found, status=PredictionStatus.REJECTED)),)))
     one.apply(Edit(2, "unmark", flagged=Change(True, False), note=Change("look", "")))
-    one.store_predictions(3, "another", [make_prediction(1)], 640, 480, 0.3)
+    one.store_predictions(3, "another", [with_visibility(make_prediction(1))], 640, 480, 0.3)
     one.apply(Edit(3, "mark", flagged=Change(False, True)))
     one.close()
     list(take(whole, first))
     assert [p.status for p in whole.predictions(2)] == [PredictionStatus.REJECTED]
     record = whole.image(2)
     assert not record.flagged and record.note == "" and record.predictions == 0
+    assert whole.predictions(3)[0].joints == with_visibility(make_prediction(1)).joints
     assert [p.model for p in whole.predictions(3)] == ["another"] and whole.image(3).predictions == 1
     assert whole.taus() == {MODEL: 0.4, "another": 0.3}

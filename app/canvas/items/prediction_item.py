@@ -1,22 +1,24 @@
 """A model's open prediction: dashed, coloured by confidence."""
 
-from PySide6.QtCore import QLineF, QRectF, Qt
-from PySide6.QtGui import QColor, QPainter, QPen
+from PySide6.QtCore import QLineF
+from PySide6.QtGui import QPainter, QPen
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
-from app.canvas.items.painting import FADED, draw_frame, draw_ring, mark_size, pen
+from app.canvas.items.painting import FADED, draw_dot, draw_frame, draw_ring, mark_size, pen
 from app.canvas.items.pose_item import PoseItem
 from app.canvas.palette import OUTLINE, Look, confidence_color
 from app.commands.predictions import Proposal
 
 _JOINT = 3.4
+_HINT = 0.6
+"""A hint's size, as a share of a joint's."""
 
 
 class PredictionItem(PoseItem):
     """Paints one proposal, but for its score.
 
-    Joints that accepting would leave as hints are hollow, and there only on the selected one. Under its heatmap joints
-    and bones step back; the box and the ring stay.
+    Joints look as accepting would leave them: occluded ones are hollow, hints small and there only on the selected one.
+    Under its heatmap joints and bones step back; the box and the ring stay.
     """
 
     def __init__(self, proposal: Proposal, look: Look) -> None:
@@ -67,11 +69,10 @@ class PredictionItem(PoseItem):
         for index, (joint, found) in enumerate(zip(person.joints, predicted, strict=True)):
             if self._under_heatmap and index == self._joint:
                 continue  # the ring says where it is; the dot would hide the peak
-            color, sure = confidence_color(found.confidence), joint.v > 0
-            if not (sure or self._selected):
+            if not (joint.v or self._selected):
                 continue
-            color.setAlpha(255 if sure else 130)
-            painter.setPen(pen(painter, QColor(0, 0, 0, 140), 1.0) if sure else pen(painter, color, 1.2))
-            painter.setBrush(color if sure else Qt.BrushStyle.NoBrush)
-            size = radius if sure else radius * 0.7
-            painter.drawEllipse(QRectF(joint.x - size, joint.y - size, 2 * size, 2 * size))
+            color = confidence_color(found.confidence)
+            if joint.v == 0:
+                color.setAlpha(150)
+            size = radius if joint.v else radius * _HINT
+            draw_dot(painter, joint.x, joint.y, size, color, joint.v == 1, self.unit)
