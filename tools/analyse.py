@@ -239,6 +239,9 @@ def print_losses(analysis: Analysis) -> None:
 
 def print_visibility(right: np.ndarray, of: np.ndarray) -> None:
     """Shares of joints with the labelled v, and their standard deviation over images drawn anew with replacement."""
+    right, of = right[of > 0], of[of > 0]
+    if not len(of):
+        return
     drawn = np.random.default_rng(0).integers(len(of), size=(1000, len(of)))
     shares = right[drawn].sum(axis=1) / of[drawn].sum(axis=1)[:, None]
     columns = {"v right, as shown": shares[:, 0], "v right, by the threshold": shares[:, 1]}
