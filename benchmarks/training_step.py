@@ -32,6 +32,7 @@ def make_step(bf16: bool = False, heads: bool = False) -> Callable[[], None]:
         "labels": torch.ones(1, dtype=torch.int64),
         "keypoints": torch.tensor([[[170.0, 200.0, 2.0]] * 17]),
         "keypoint_weights": torch.ones(1, 17),
+        "visibility": torch.full((1, 17), 2),
         "ignore_boxes": torch.zeros(0, 4),
     }
 

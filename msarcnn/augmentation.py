@@ -9,7 +9,7 @@ from torch import Tensor
 from torchvision.transforms.v2 import functional as v2
 
 from msarcnn.config import TrainConfig
-from msarcnn.roi_heads import Target
+from msarcnn.targets import Target
 
 KEPT_SHARE = 0.3
 """A person of whom a crop leaves less than this share of the box is ignored rather than taught."""
@@ -44,7 +44,7 @@ def augment(
 
     Args:
         pixels: [3, H, W] uint8.
-        target: In pixels of that image (see roi_heads.Target).
+        target: In pixels of that image (see msarcnn.targets).
         config: Strengths.
         sizes: Shortest sides to draw from, in pixels.
         max_ratio: Bound of the longest side as a multiple of the shortest size drawn.

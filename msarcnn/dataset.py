@@ -16,8 +16,8 @@ from msarcnn.coco_records import ANY_SIDE
 from msarcnn.config import ModelConfig, TrainConfig
 from msarcnn.images import ImageError, Photo
 from msarcnn.reading_notes import ReadingNote, reading_notes
-from msarcnn.roi_heads import Target
 from msarcnn.skeleton import Skeleton
+from msarcnn.targets import Target
 
 
 @dataclass(frozen=True)

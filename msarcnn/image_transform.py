@@ -7,7 +7,7 @@ from torchvision.models.detection.transform import GeneralizedRCNNTransform
 from torchvision.transforms.v2 import functional as v2
 
 from msarcnn.config import ModelConfig
-from msarcnn.roi_heads import Target
+from msarcnn.targets import Target
 
 
 def fitted_size(height: int, width: int, min_size: int, max_size: int) -> tuple[int, int]:

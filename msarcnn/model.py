@@ -18,7 +18,9 @@ from msarcnn.keypoints import decode_keypoints
 from msarcnn.ms_roi_align import MSRoIAlign
 from msarcnn.pose_model import Checkpoint, Heatmaps, go_on
 from msarcnn.roi_align import LevelRoIAlign
-from msarcnn.roi_heads import Anchors, PersonRPN, PoseRoIHeads, Target
+from msarcnn.roi_heads import PoseRoIHeads
+from msarcnn.rpn import Anchors, PersonRPN
+from msarcnn.targets import Target
 from msarcnn.visibility_head import VisibilityHead
 
 BOXES_PER_PASS = (256, 32)

@@ -1,80 +1,13 @@
-"""Proposals and heads: torchvision's, with sampling that honours ignored regions and per-joint weights."""
+"""The heads: torchvision's, with sampling that honours ignored regions and per-joint weights."""
 
 import torch
 from torch import Tensor, nn
-from torchvision.models.detection.anchor_utils import AnchorGenerator
-from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.roi_heads import RoIHeads, fastrcnn_loss
-from torchvision.models.detection.rpn import RegionProposalNetwork
 
 from msarcnn.keypoints import keypoint_loss, keypoints_in_cells
 from msarcnn.pose_model import Heatmaps
+from msarcnn.targets import Target, covered_by
 from msarcnn.visibility_head import edge_distances, visibility_loss
-
-Target = dict[str, Tensor]
-"""boxes [N, 4] xyxy, labels [N] int64 (1 = person), keypoints [N, K, 3], keypoint_weights [N, K],
-visibility [N, K] int64 (v, or -1 where it is unknown; only for a model that learns it),
-ignore_boxes [M, 4] xyxy: crowds and regions in which an unlabelled person may stand."""
-
-
-def covered_by(boxes: Tensor, regions: Tensor, share: float = 0.5) -> Tensor:
-    """Whether at least `share` of each box's area lies in one of the regions: [N, 4], [M, 4] xyxy -> [N] bool."""
-    if regions.numel() == 0 or boxes.numel() == 0:
-        return torch.zeros(len(boxes), dtype=torch.bool, device=boxes.device)
-    top_left = torch.maximum(boxes[:, None, :2], regions[None, :, :2])
-    bottom_right = torch.minimum(boxes[:, None, 2:], regions[None, :, 2:])
-    shared = (bottom_right - top_left).clamp(min=0).prod(dim=-1)
-    area = (boxes[:, 2:] - boxes[:, :2]).prod(dim=-1).clamp(min=1e-6)
-    return (shared / area[:, None] >= share).any(dim=1)
-
-
-class Anchors(AnchorGenerator):
-    """torchvision's, in single precision whatever the features are in.
-
-    bfloat16 holds eight bits: a coordinate of 600 pixels would be off by up to two, and so would all that is learnt
-    from the anchor, or found by it.
-    """
-
-    def forward(self, image_list: ImageList, feature_maps: list[Tensor]) -> list[Tensor]:
-        """An anchor tensor [A, 4] xyxy an image."""
-        sizes = [value.new_empty(value.shape[-2:], dtype=torch.float32) for value in feature_maps]
-        anchors: list[Tensor] = super().forward(image_list, sizes)
-        return anchors
-
-
-class PersonRPN(RegionProposalNetwork):
-    """torchvision's RPN, in which an anchor inside an ignored region is never a negative example.
-
-    Behind its head everything is in single precision.
-    """
-
-    def __init__(self, anchors: Anchors, head: nn.Module, **settings: object) -> None:
-        super().__init__(anchors, head, **settings)
-        head.register_forward_hook(_in_single_precision)
-
-    def assign_targets_to_anchors(
-        self, anchors: list[Tensor], targets: list[Target]
-    ) -> tuple[list[Tensor], list[Tensor]]:
-        labels, boxes = super().assign_targets_to_anchors(anchors, targets)
-        for label, anchor, target in zip(labels, anchors, targets, strict=True):
-            label[(label == 0) & covered_by(anchor, target["ignore_boxes"])] = -1
-        return labels, boxes
-
-    def compute_loss(
-        self, objectness: Tensor, pred_bbox_deltas: Tensor, labels: list[Tensor], regression_targets: list[Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        if not any((label >= 0).any() for label in labels):
-            # Everything is ignored: nothing to learn, but the mean over nothing would be no number.
-            return objectness.sum() * 0.0, pred_bbox_deltas.sum() * 0.0
-        losses: tuple[Tensor, Tensor] = super().compute_loss(objectness, pred_bbox_deltas, labels, regression_targets)
-        return losses
-
-
-def _in_single_precision(
-    head: nn.Module, inputs: object, outputs: tuple[list[Tensor], list[Tensor]]
-) -> tuple[list[Tensor], list[Tensor]]:
-    objectness, deltas = outputs
-    return [value.float() for value in objectness], [value.float() for value in deltas]
 
 
 class PoseRoIHeads(RoIHeads):

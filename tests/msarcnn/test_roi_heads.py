@@ -4,7 +4,7 @@ import torch
 from torchvision.models.detection.image_list import ImageList
 
 from msarcnn.roi_align import LevelRoIAlign
-from msarcnn.roi_heads import covered_by
+from msarcnn.targets import covered_by
 
 
 def target(boxes=(), ignored=(), keypoints=None, weights=None):
