@@ -49,6 +49,7 @@ def _add_predict(commands: Commands) -> None:
     predict.add_argument("--ray", metavar="ADDRESS", help="share the work among a Ray cluster; `local` starts one here")
     predict.add_argument("--ray-workers", type=int, metavar="N", help="instead of one a GPU, or one for two cores")
     predict.add_argument("--json", action="store_true")
+    _add_looks(predict)
     _add_reading(predict)
     predict.set_defaults(function=_predict)
 
@@ -63,8 +64,27 @@ def _add_evaluate(commands: Commands) -> None:
     evaluate.add_argument("--shown-score", type=float, help="box score from which the annotator is shown people")
     evaluate.add_argument("--device", default="auto", help=DEVICE_HELP)
     evaluate.add_argument("--json", action="store_true")
+    _add_looks(evaluate)
     _add_reading(evaluate)
     evaluate.set_defaults(function=_evaluate)
+
+
+def _add_looks(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--tta", action="store_true", help="test-time augmentation: several sizes, and mirror images")
+    command.add_argument("--tta-scales", type=float, nargs="+", metavar="FACTOR", help="of the test size, with --tta")
+
+
+def _scales(arguments: argparse.Namespace) -> tuple[float, ...]:
+    """The factors that --tta means; none without it. Raises ValueError."""
+    if arguments.tta_scales and not arguments.tta:
+        raise ValueError("--tta-scales needs --tta")
+    if not arguments.tta:
+        return ()
+    if not all(0.1 <= scale <= 4 for scale in arguments.tta_scales or ()):
+        raise ValueError("--tta-scales are factors on the test size from 0.1 to 4")
+    from msarcnn.augmented import SCALES
+
+    return tuple(arguments.tta_scales or SCALES)
 
 
 def _add_calibrate(commands: Commands) -> None:
@@ -160,20 +180,24 @@ def _add_train(commands: Commands) -> None:
 
 
 def _predict(arguments: argparse.Namespace) -> int:
+    from msarcnn.augmented import looking
     from msarcnn.predictor import Predictor
     from msarcnn.prefill import prefill
 
+    scales = _scales(arguments)
     if not arguments.paths and not (arguments.annotations and arguments.images):
         raise ValueError("name images or folders, or --annotations with --images")
     as_results = arguments.format == "results"
     threshold = arguments.threshold if arguments.threshold is not None else (0.05 if as_results else 0.3)
+    if arguments.ray is not None and scales:
+        raise ValueError("--tta cannot be shared among a cluster yet: leave out --ray, or --tta")
     if arguments.ray is not None:
         outcome = _predict_with_ray(arguments, as_results, threshold)
         if outcome is None:
             return 130
     else:
         outcome = prefill(
-            Predictor.load_for(arguments.model, arguments.device, _tell),
+            looking(Predictor.load_for(arguments.model, arguments.device, _tell), scales),
             arguments.paths,
             arguments.annotations,
             arguments.images,
@@ -245,6 +269,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             _show_progress,
             shown_score,
             _reading(arguments),
+            _scales(arguments),
         )
     else:
         raise ValueError("evaluate needs --images, the folder of the annotated images (or --predictions)")

@@ -2,13 +2,14 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from msarcnn.augmented import looking
 from msarcnn.coco import CocoDataset, Reading, read_coco
 from msarcnn.dataset import DataError, ground_truth, labelled_images
 from msarcnn.effort import Effort, Estimate, Shown
@@ -22,8 +23,8 @@ from msarcnn.evaluation import (
     to_coco_results,
 )
 from msarcnn.images import ImageError
-from msarcnn.model import Features
 from msarcnn.model_files import file_hash
+from msarcnn.pose_model import PoseModel
 from msarcnn.predictor import Predictor
 from msarcnn.reading_notes import reading_notes, why_nobody
 from msarcnn.results import read_results
@@ -53,6 +54,7 @@ def evaluate_model(
     report: Report,
     shown_score: float | None = None,
     reading: Reading | None = None,
+    scales: Sequence[float] = (),
 ) -> Judged:
     """Judges a model on a COCO file's images.
 
@@ -63,6 +65,7 @@ def evaluate_model(
         report: Told about the progress.
         shown_score: Simulate an annotator who is shown people from this box score on; None: do not.
         reading: What somebody has said about annotations that leave it open.
+        scales: Sizes to look in, as factors on the test size, mirrored as well; empty: one look (msarcnn.augmented).
 
     Returns:
         The figures; images that could not be read count as nothing found.
@@ -76,6 +79,7 @@ def evaluate_model(
     predictor = Predictor.load_for(model, device, notes.append)
     seen = judged_on_seen(predictor.info.lineage, file_hash(annotations), (image.file_name for image in data.images))
     notes += [f"{annotations}: {seen}"] if seen else []
+    asked = looking(predictor, scales)
     problems: list[str] = []
     started, results = time.monotonic(), []
     effort, people = Effort(data.skeleton.sigmas), _people_by_image(truth)
@@ -90,12 +94,12 @@ def evaluate_model(
         problems.append(str(error))
 
     if shown_score is None:
-        for result in predict_images(predictor, chosen, failed):
+        for result in predict_images(asked, chosen, failed):
             take(result)
     else:
-        for result, features in encoded_results(predictor, chosen, failed):
-            shown = _shown(result, shown_score, predictor.tau)
-            effort.add(people[result.image_id], shown, _estimate(predictor, features))
+        for result, features in encoded_results(asked, chosen, failed):
+            shown = _shown(result, shown_score, asked.tau)
+            effort.add(people[result.image_id], shown, _estimate(asked, features))
             take(result)
     if problems and not results:
         raise DataError(f"none of the {len(chosen)} images could be read; the first: {problems[0]}")
@@ -160,10 +164,10 @@ def _people_by_image(truth: dict[str, Any]) -> dict[int, list[dict[str, Any]]]:
     return people
 
 
-def _estimate(predictor: Predictor, features: Features) -> Estimate:
+def _estimate(model: PoseModel, features: Any) -> Estimate:
     def estimate(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        poses = predictor.estimate(features, boxes)
-        return poses.keypoints, probable_v(poses.confidences, poses.visibility, predictor.tau)
+        poses = model.decode(model.heatmaps(features, boxes), boxes)
+        return poses.keypoints, probable_v(poses.confidences, poses.visibility, model.tau)
 
     return estimate
 

@@ -26,23 +26,23 @@ class ImageTransform(GeneralizedRCNNTransform):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config.min_size, config.max_size, list(config.image_mean), list(config.image_std))
 
-    def fit(self, image: Tensor) -> Tensor:
-        """[3, H, W], uint8 or float, to the test size."""
+    def fit(self, image: Tensor, bounds: tuple[int, int] | None = None) -> Tensor:
+        """[3, H, W], uint8 or float, to the test size, or to another (shortest side, limit of the longest)."""
         height, width = image.shape[-2:]
-        size = fitted_size(height, width, self.min_size[-1], self.max_size)
+        size = fitted_size(height, width, *(bounds or (self.min_size[-1], self.max_size)))
         return image if size == (height, width) else v2.resize(image, list(size), antialias=True)
 
     def resize(self, image: Tensor, target: Target | None = None) -> tuple[Tensor, Target | None]:
         return (image if self.training else self.fit(image)), target
 
-    def batch(self, images: list[Tensor]) -> ImageList:
-        """Images [3, H, W], uint8 or floats in 0..1, as one padded batch [B, 3, h, w] of the test size.
+    def batch(self, images: list[Tensor], bounds: tuple[int, int] | None = None) -> ImageList:
+        """Images [3, H, W], uint8 or floats in 0..1, as one padded batch [B, 3, h, w] of the test size (or see `fit`).
 
         What is uint8 is resized as such, which most CPUs do without a copy in floats.
         """
         ready = []
         for image in images:
-            resized = self.fit(image)
+            resized = self.fit(image, bounds)
             values = resized if resized.is_floating_point() else resized.to(torch.float32) / 255
             ready.append(self.normalize(values))
         return ImageList(self.batch_images(ready), [(image.shape[-2], image.shape[-1]) for image in ready])

@@ -110,9 +110,17 @@ class MSARCNN(nn.Module):
         proposals, losses = self.rpn(batch, features, targets)
         return losses | self.roi_heads.losses(features, proposals, batch.image_sizes, targets)
 
-    def encode(self, images: list[Tensor], checkpoint: Checkpoint = go_on) -> Features:
-        """Backbone and FPN (paper section 4), in the network's own precision; images [3, H, W] on its device."""
-        batch = self.transform.batch(images)
+    def encode(
+        self, images: list[Tensor], checkpoint: Checkpoint = go_on, size: tuple[int, int] | None = None
+    ) -> Features:
+        """Backbone and FPN (paper section 4), in the network's own precision.
+
+        Args:
+            images: [3, H, W] on its device.
+            checkpoint: Called between the stages.
+            size: (shortest side, limit of the longest) in pixels, where it is not the test size.
+        """
+        batch = self.transform.batch(images, size)
         pixels = batch.tensors.to(next(self.parameters()).dtype).contiguous(memory_format=torch.channels_last)
         maps = self.backbone(pixels, checkpoint)
         return Features(maps, batch.image_sizes, [(image.shape[-2], image.shape[-1]) for image in images])

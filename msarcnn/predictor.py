@@ -112,19 +112,22 @@ class Predictor:
         return self.placed.batch
 
     @torch.inference_mode()
-    def encode(self, images: Sequence[np.ndarray], checkpoint: Checkpoint = go_on) -> list[Features]:
+    def encode(
+        self, images: Sequence[np.ndarray], checkpoint: Checkpoint = go_on, size: tuple[int, int] | None = None
+    ) -> list[Features]:
         """Runs backbone and FPN once an image; those that are padded to one size are encoded together.
 
         Args:
             images: [H, W, 3] uint8 RGB each.
             checkpoint: Called between the network's stages; may block to yield or raise to cancel.
+            size: (shortest side, limit of the longest) in pixels, where it is not the test size.
         """
         waiting = self.placed.between_stages(checkpoint)
         encoded: dict[int, Features] = {}
         for rows in self._of_like_shape(images):
             some = self.placed.on_images(
                 [images[row] for row in rows],
-                lambda network, few: network.encode(_tensors(network, few), waiting).split(),
+                lambda network, few: network.encode(_tensors(network, few), waiting, size).split(),
             )
             encoded.update(zip(rows, some, strict=True))
         return [encoded[row] for row in range(len(images))]

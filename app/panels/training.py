@@ -16,6 +16,7 @@ _PARTS = {
     "classifier": "class",
     "box": "box",
     "keypoint": "keypoints",
+    "visibility": "visibility",
 }
 
 

@@ -118,7 +118,7 @@ def test_the_log_tells_the_whole_story(tiny_config, people, tmp_path):
     assert kinds[0] == "start" and kinds[-1] == "end" and kinds.count("step") == 6
     step = events(tmp_path / "run", "step")[-1]
     assert step["step"] == 6 and step["eta_seconds"] == 0
-    assert set(step["losses"]) == {"objectness", "rpn_box", "classifier", "box", "keypoint"}
+    assert set(step["losses"]) == {"objectness", "rpn_box", "classifier", "box", "keypoint", "visibility"}
     assert step["loss"] == pytest.approx(sum(step["losses"].values()), abs=1e-3)
     assert events(tmp_path / "run", "end")[0]["model"] == "checkpoints/best.safetensors"
 
