@@ -215,6 +215,9 @@ _PERSON = (
 _PREDICT = (
     _a("prefill_image", "&Pre-fill this image", "mdi6.creation", "P", "Predict",
        "Ask the model for the people of this image", "image", "prefill.this_image", tool_bar=True),
+    _a("look_harder", "Look &harder", "mdi6.image-search-outline", "Ctrl+Shift+P", "Predict",
+       "Ask the model again for the people of this image, in several sizes and mirrored: slower, and often better",
+       "image", "prefill.look_harder"),
     _a("prefill_all", "Pre-fill &all unfinished", "mdi6.playlist-star", "Ctrl+P", "Predict",
        "Ask the model for all images that nobody worked on; runs in the background", "writable project",
        "prefill.all_unfinished"),

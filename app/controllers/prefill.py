@@ -90,15 +90,25 @@ class Prefill(QObject):
 
     def this_image(self) -> None:
         """Pre-fills the current image before everything else."""
+        if self._session.selection.current_image not in self._single.values():
+            self._ask_for_current("The model looks for people…", harder=False)
+
+    def look_harder(self) -> None:
+        """Pre-fills the current image once more, with test-time augmentation: in several sizes, and mirrored."""
+        for batch in [one for one, key in self._single.items() if key == self._session.selection.current_image]:
+            self._drop(batch)
+        self._ask_for_current("The model looks in several sizes and at the mirror image: a moment…", harder=True)
+
+    def _ask_for_current(self, text: str, harder: bool) -> None:
         key = self._session.selection.current_image
-        if key is None or self._session.read_only or key in self._single.values():
+        if key is None or self._session.read_only:
             return
         if reason := self._troubles.set_aside(key):
             self._messages.post(reason, "warning", topic=_NOT_DONE)
         else:
             self._messages.settle(_NOT_DONE)
-            self._single[self._engine.prefill([self._session.image_file(key)], urgent=True)] = key
-            self._messages.post("The model looks for people…", "info", topic="prefill")
+            self._single[self._engine.prefill([self._session.image_file(key)], urgent=True, harder=harder)] = key
+            self._messages.post(text, "info", topic="prefill")
 
     def all_unfinished(self) -> None:
         """Pre-fills every image on which nobody has begun to work and this model has not, in the background."""

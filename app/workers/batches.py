@@ -25,6 +25,7 @@ class Batch:
         id: Its number.
         total: Number of images at the start.
         urgent: Goes ahead of batches that are not; its features stay in the engine's cache.
+        harder: Looks in several sizes, and at the mirror images (msarcnn.augmented).
         waiting: Images not sent yet.
         under_way: Images that the engine holds, by request.
         done: Images finished, failed ones included.
@@ -35,6 +36,7 @@ class Batch:
     id: int
     total: int
     urgent: bool
+    harder: bool
     waiting: deque[ImageFile]
     under_way: dict[int, ImageFile] = field(default_factory=dict)
     done: int = 0
@@ -100,10 +102,10 @@ class BatchQueue:
     def __iter__(self) -> Iterator[Batch]:
         return iter(tuple(self._batches.values()))
 
-    def add(self, images: Iterable[ImageFile], urgent: bool) -> Batch:
+    def add(self, images: Iterable[ImageFile], urgent: bool, harder: bool = False) -> Batch:
         self._last_id += 1
         waiting = deque(images)
-        batch = Batch(self._last_id, len(waiting), urgent, waiting)
+        batch = Batch(self._last_id, len(waiting), urgent, harder, waiting)
         self._batches[batch.id] = batch
         return batch
 

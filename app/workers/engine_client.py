@@ -180,13 +180,13 @@ class EngineClient(QObject):
 
     # -- batches
 
-    def prefill(self, images: Iterable[ImageFile], urgent: bool = False) -> int:
+    def prefill(self, images: Iterable[ImageFile], urgent: bool = False, harder: bool = False) -> int:
         """Finds the people on images, in order, in the background; returns the batch.
 
-        urgent: ahead of other batches, and kept encoded: for the image on screen. Signals come later, even
-        for an empty batch.
+        urgent: ahead of other batches, and kept encoded: for the image on screen. harder: with test-time augmentation,
+        many times as slow. Signals come later, even for an empty batch.
         """
-        batch = self._batches.add(images, urgent)
+        batch = self._batches.add(images, urgent, harder)
         QTimer.singleShot(0, self, lambda: self._begin(batch))
         return batch.id
 
@@ -229,7 +229,7 @@ class EngineClient(QObject):
             batch, image = following
             request = self._link.new_request()
             self._batches.sent(batch, request, image)
-            wish = {"urgent": batch.urgent, "alone": self._batches.is_suspect(image)}
+            wish = {"urgent": batch.urgent, "harder": batch.harder, "alone": self._batches.is_suspect(image)}
             self._link.ask({"type": "predict", "request": request, "model": model} | wish | image.to_message())
 
     def _begin(self, batch: Batch) -> None:

@@ -232,11 +232,22 @@ class Engine:
             self._check(request)
 
         between_stages()
+        if request.message["harder"]:
+            return self._look_harder(request, model, between_stages)
         notes, features = self._encode(request, model, between_stages, keep=request.message["urgent"])
         between_stages()
         found = model.find(features, model.placed.between_stages(between_stages))
         self._check(request)
         return _predicted(found) | _about(model, features.original_size, notes)
+
+    def _look_harder(self, request: Request, model: "Predictor", between_stages: Callable[[], None]) -> Message:
+        """Test-time augmentation. What is encoded for it is not kept: it is many times an image."""
+        from msarcnn.augmented import AugmentedModel
+
+        image = self._pixels(request)
+        (found,) = AugmentedModel(model).predict([image.pixels], model.placed.between_stages(between_stages))
+        self._check(request)
+        return _predicted(found) | _about(model, image.pixels.shape[:2], image.notes)
 
     def _predict_together(self, requests: Sequence[Request], model: "Predictor") -> list[Message | None]:
         """As many at a time as fit into `GROUP_BYTES`; where a group fails, each of its images by itself."""

@@ -78,4 +78,4 @@ def _goes_with(other: Request, first: Request) -> bool:
 def in_groups(request: Request) -> bool:
     """Whether it is a batch's, which nobody looks at and nobody suspects: such are worked on together."""
     message = request.message
-    return request.kind == "predict" and not (message["urgent"] or message["alone"])
+    return request.kind == "predict" and not (message["urgent"] or message["harder"] or message["alone"])

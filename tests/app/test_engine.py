@@ -156,6 +156,19 @@ def test_prefill_gives_predictions_in_order_with_progress(qtbot: QtBot, engine: 
     assert scores == sorted(scores, reverse=True)
 
 
+def test_looking_harder_finds_people_in_several_sizes(qtbot: QtBot, engine: EngineClient, photos: Path) -> None:
+    log = BatchLog(engine)
+    results = []
+    for harder in (False, True, True):
+        batch = engine.prefill(files(photos, 0), urgent=True, harder=harder)
+        qtbot.waitUntil(lambda batch=batch: log.status(batch) is not None, timeout=TIMEOUT)
+        results.append(log.of("image_done", batch)[0][1])
+    once, harder_once, again = results
+    assert once.model_hash == harder_once.model_hash and len(harder_once)
+    assert once.scores.tolist() != harder_once.scores.tolist()
+    np.testing.assert_array_equal(harder_once.boxes, again.boxes)
+
+
 def test_damaged_image_is_named_and_the_batch_goes_on(qtbot: QtBot, engine: EngineClient, photos: Path) -> None:
     log = BatchLog(engine)
     outside = ImageFile(2, "../elsewhere.jpg", str(photos))

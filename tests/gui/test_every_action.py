@@ -348,6 +348,7 @@ def all_selected(window: MainWindow) -> None:
 
 ENGINE = {
     "prefill_image": ((1,), lambda window: None),
+    "look_harder": ((1,), lambda window: None),
     "prefill_all": ((3, 4), lambda window: None),
     "prefill_selected": ((1, 2, 3, 4), all_selected),
 }
@@ -361,7 +362,7 @@ def test_it_asks_the_model_and_leaves_the_labels_alone(
     places, first = ENGINE[name]
     asked: list[int] = []
 
-    def prefill(images: Any, urgent: bool = False) -> int:
+    def prefill(images: Any, urgent: bool = False, harder: bool = False) -> int:
         asked.extend(image.key for image in images)
         return 1
 

@@ -40,13 +40,15 @@ class Engine(QObject):
         self.info: EngineInfo | None = None
         self.batches: list[list[ImageFile]] = []
         self.cancelled: list[int] = []
+        self.harder: list[bool] = []
 
     def start(self, model: str, tau: float = 0.5) -> None:
         self.info = EngineInfo(model, "a model", tau, "cpu")
         self.ready.emit(self.info)
 
-    def prefill(self, images: list[ImageFile], urgent: bool = False) -> int:
+    def prefill(self, images: list[ImageFile], urgent: bool = False, harder: bool = False) -> int:
         self.batches.append(list(images))
+        self.harder.append(harder)
         return len(self.batches) - 1
 
     def cancel(self, batch: int) -> None:
@@ -131,6 +133,21 @@ def test_an_image_is_the_same_file_open_or_not(qtbot: QtBot, path: Path) -> None
     assert desk.session.document.image(2).width == 640
     assert (desk.session.image_file(1), desk.session.image_file(2)) == before
     desk.session.close()
+
+
+def test_looking_harder_takes_the_place_of_a_plain_look(desk: Desk) -> None:
+    desk.engine.start(MODEL)
+    desk.show(1)
+    desk.prefill.this_image()
+    desk.prefill.this_image()
+    assert desk.engine.harder == [False], "it is on its way"
+    desk.prefill.look_harder()
+    assert desk.engine.cancelled == [0] and desk.engine.harder == [False, True] and desk.asked() == [1]
+    desk.prefill.look_harder()
+    assert desk.engine.cancelled == [0, 1] and desk.engine.harder == [False, True, True]
+    desk.answer(2, 1, nobody())
+    desk.engine.batch_finished.emit(2, "completed")
+    assert not desk.prefill.awaited
 
 
 def test_the_rest_is_prefilled_after_a_cancelled_start(desk: Desk) -> None:
