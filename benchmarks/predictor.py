@@ -18,12 +18,12 @@ from torchvision.models.detection import keypointrcnn_resnet50_fpn
 
 from msarcnn.backbone import fold_frozen_batchnorm
 from msarcnn.checkpoint import CheckpointInfo
-from msarcnn.config import preset
 from msarcnn.devices import choose_device
 from msarcnn.model import build_model
 from msarcnn.placed_network import PlacedNetwork
 from msarcnn.precision import inference_dtypes
 from msarcnn.predictor import Predictor
+from msarcnn.presets import preset
 from msarcnn.synthetic import make_scene
 
 

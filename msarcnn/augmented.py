@@ -12,10 +12,9 @@ from msarcnn.config import ModelConfig
 from msarcnn.model import Features
 from msarcnn.pose_model import Checkpoint, Heatmaps, People, PosedPeople, Poses, go_on
 from msarcnn.predictor import Predictor, rank_poses
+from msarcnn.presets import ALL_SCALES
 from msarcnn.skeleton import Skeleton
 
-SCALES = tuple(steps / 8 for steps in range(4, 13))
-"""Factors on the test size: for 800 px the paper's shortest sides 400, 500, ... 1200."""
 LONGEST = 2.5
 """Bound of the longest side as a factor on the shortest test size: for 800 px the paper's 2000."""
 
@@ -57,7 +56,7 @@ class AugmentedModel:
 
     batch = 1
 
-    def __init__(self, predictor: Predictor, scales: Sequence[float] = SCALES, mirror: bool = True) -> None:
+    def __init__(self, predictor: Predictor, scales: Sequence[float] = ALL_SCALES, mirror: bool = True) -> None:
         self.predictor = predictor
         self.sizes = [scaled_size(predictor.info.config, scale) for scale in scales]
         self.mirrored = (False, True) if mirror else (False,)
@@ -146,9 +145,10 @@ class AugmentedModel:
         return [self.find(self._encode(image, checkpoint), checkpoint) for image in images]
 
 
-def looking(predictor: Predictor, scales: Sequence[float]) -> Predictor | AugmentedModel:
-    """A model that looks in these sizes and at mirror images; without any, once and as it is."""
-    return AugmentedModel(predictor, scales) if scales else predictor
+def looking(predictor: Predictor, scales: Sequence[float] = ()) -> Predictor | AugmentedModel:
+    """A model that looks in these sizes and at mirror images; without any, as its configuration says."""
+    chosen = scales or predictor.info.config.test_scales
+    return AugmentedModel(predictor, chosen) if chosen else predictor
 
 
 def scaled_size(config: ModelConfig, scale: float) -> tuple[int, int]:

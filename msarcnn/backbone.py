@@ -5,7 +5,14 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
-from torchvision.models import mobilenet_v2, resnet50, resnet101, resnext101_32x8d
+from torchvision.models import (
+    convnext_tiny,
+    mobilenet_v2,
+    resnet50,
+    resnet101,
+    resnext101_32x8d,
+    resnext101_64x4d,
+)
 from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.ops import FrozenBatchNorm2d
 from torchvision.ops.feature_pyramid_network import FeaturePyramidNetwork, LastLevelMaxPool
@@ -15,9 +22,15 @@ from msarcnn.config import ModelConfig
 LEVELS = ("0", "1", "2", "3")
 """Names of P2..P5 in the feature dictionary; P6, for the RPN only, is "pool"."""
 
-_RESNETS = {"resnet50": resnet50, "resnet101": resnet101, "resnext101_32x8d": resnext101_32x8d}
+_RESNETS = {
+    "resnet50": resnet50,
+    "resnet101": resnet101,
+    "resnext101_32x8d": resnext101_32x8d,
+    "resnext101_64x4d": resnext101_64x4d,
+}
 _RESNET_LAYERS = {"layer1": "0", "layer2": "1", "layer3": "2", "layer4": "3"}
 _MOBILENET_LAYERS = {"3": "0", "6": "1", "13": "2", "17": "3"}
+_CONVNEXT_LAYERS = {"1": "0", "3": "1", "5": "2", "7": "3"}
 
 
 class Backbone(nn.Module):
@@ -81,6 +94,10 @@ def build_backbone(config: ModelConfig) -> Backbone:
         # Depthwise convolutions are memory bound: an unfolded frozen BatchNorm costs a third of the whole pass.
         fold_frozen_batchnorm(body)
         return Backbone(body, channels, config.fpn_channels, frozen=("0", "1", "2", "3"))
+    if config.backbone == "convnext_tiny":
+        # Its norms are LayerNorms, which see one image only: they train.
+        body = IntermediateLayerGetter(convnext_tiny(weights=None).features, dict(_CONVNEXT_LAYERS))
+        return Backbone(body, [96, 192, 384, 768], config.fpn_channels, frozen=("0", "1"))
     resnet = _RESNETS[config.backbone](weights=None, norm_layer=norm)
     body = IntermediateLayerGetter(resnet, dict(_RESNET_LAYERS))
     return Backbone(body, [256, 512, 1024, 2048], config.fpn_channels, frozen=("conv1", "bn1", "layer1"))

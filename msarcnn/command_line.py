@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import msgspec
 
 from msarcnn.coco import CocoError, Reading, read_coco
-from msarcnn.config import DEFAULT_MODEL, DEVICE_HELP, PRESETS, preset
+from msarcnn.config import DEVICE_HELP
 from msarcnn.images import ImageError
 from msarcnn.models_command import add_models_command
+from msarcnn.presets import ALL_SCALES, DEFAULT_MODEL, PRESETS, preset
 
 if TYPE_CHECKING:
     from msarcnn.prefill import Prefilled
@@ -82,9 +83,7 @@ def _scales(arguments: argparse.Namespace) -> tuple[float, ...]:
         return ()
     if not all(0.1 <= scale <= 4 for scale in arguments.tta_scales or ()):
         raise ValueError("--tta-scales are factors on the test size from 0.1 to 4")
-    from msarcnn.augmented import SCALES
-
-    return tuple(arguments.tta_scales or SCALES)
+    return tuple(arguments.tta_scales or ALL_SCALES)
 
 
 def _add_calibrate(commands: Commands) -> None:

@@ -1,20 +1,17 @@
-"""What a model is made of: one frozen dataclass, its named presets, and nothing heavy (no torch)."""
+"""What a model is made of, and how one is trained: frozen dataclasses, and nothing heavy (no torch)."""
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
 from msarcnn.checked_fields import ConfigError, check_fields, from_plain, within
 
 __all__ = [
-    "DEFAULT_MODEL",
-    "PRESETS",
     "ConfigError",
     "FineTuning",
     "ModelConfig",
     "TrainConfig",
     "fine_tuning_defaults",
-    "preset",
 ]
 
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
@@ -28,6 +25,8 @@ Steps = Annotated[int, within(1, 1_000_000_000)]
 Share = Annotated[float, within(0, 1)]
 Decay = Annotated[float, within(0, 1, below=True)]
 Factor = Annotated[float, within(0, 1000, above=True)]
+
+BackboneName = Literal["resnet50", "resnet101", "resnext101_32x8d", "resnext101_64x4d", "mobilenet_v2", "convnext_tiny"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +58,14 @@ class ModelConfig:
         keypoint_batch_per_image: Bound on the positive RoIs an image that train the keypoint head.
         keypoint_batch_per_person: The same for the RoIs of one person: overlapping ones teach little that is new.
         box_score_threshold, box_nms, detections_per_image: Post-processing of the boxes.
+        test_scales: Factors on the test size in which an image is looked at, mirrored, too (msarcnn.augmented); none:
+            one look.
         pose_score: What ranks the people found when keypoints are judged: "box" is the box score (paper), "joints"
             multiplies it with the mean confidence of the joints.
     """
 
     name: str = "msa_rcnn_resnet50_fpn"
-    backbone: Literal["resnet50", "resnet101", "resnext101_32x8d", "mobilenet_v2"] = "resnet50"
+    backbone: BackboneName = "resnet50"
     backbone_width: Factor = 1.0
     norm_eps: Share = 1e-5
     fpn_channels: Channels = 256
@@ -93,6 +94,7 @@ class ModelConfig:
     box_score_threshold: Share = 0.05
     box_nms: Share = 0.5
     detections_per_image: Count = 100
+    test_scales: tuple[Annotated[float, within(0.1, 4)], ...] = ()
     pose_score: Literal["box", "joints"] = "box"
 
     def __post_init__(self) -> None:
@@ -117,64 +119,8 @@ class ModelConfig:
         return from_plain(cls, data)
 
 
-_LIGHT = ModelConfig(
-    name="msa_rcnn_mobilenet_v2",
-    backbone="mobilenet_v2",
-    fpn_channels=96,
-    box_head_width=512,
-    keypoint_width=192,
-    visibility_width=64,
-    min_size=480,
-    max_size=640,
-    image_mean=(0.5, 0.5, 0.5),
-    image_std=(0.5, 0.5, 0.5),
-    rpn_pre_nms_train=300,
-    rpn_post_nms_train=300,
-    rpn_pre_nms_test=200,
-    rpn_post_nms_test=150,
-    rpn_batch_per_image=128,
-    box_batch_per_image=64,
-    keypoint_batch_per_image=10,
-    keypoint_batch_per_person=2,
-    anchor_sizes=(24, 48, 96, 192, 384),
-    pose_score="joints",
-)
-"""What runs on a CPU, several images a second."""
-
-PRESETS: dict[str, ModelConfig] = {
-    "msa_rcnn_resnet50_fpn": ModelConfig(),
-    "mask_rcnn_resnet50_fpn": ModelConfig(
-        name="mask_rcnn_resnet50_fpn",
-        pooling="roi_align",
-        keypoint_head="convs",
-        keypoint_output="deconv",
-        decoding="argmax",
-        norm_eps=0.0,
-    ),
-    "msa_rcnn_mobilenet_v2": _LIGHT,
-    "msa_rcnn_mobilenet_v2_175": replace(
-        _LIGHT,
-        name="msa_rcnn_mobilenet_v2_175",
-        backbone_width=1.75,
-        fpn_channels=128,
-        box_head_width=352,
-        keypoint_width=224,
-    ),
-}
-"""Configurations by the name used on the command line and in checkpoints."""
-
-DEFAULT_MODEL = "msa_rcnn_mobilenet_v2"
-"""The preset whose weights are bundled."""
-
 DEVICE_HELP = "auto (default: a GPU if there is one that works), cpu, cuda, cuda:N or mps"
 """What a device may be asked for as (msarcnn.devices)."""
-
-
-def preset(name: str, **changes: Any) -> ModelConfig:
-    """Returns a preset with some fields changed; raises ConfigError naming the known presets."""
-    if name not in PRESETS:
-        raise ConfigError(f"unknown model {name!r}: known are {', '.join(PRESETS)}")
-    return replace(PRESETS[name], **changes)
 
 
 @dataclass(frozen=True, slots=True)

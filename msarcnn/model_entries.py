@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from msarcnn.checkpoint_error import CheckpointError
-from msarcnn.config import DEFAULT_MODEL, PRESETS
 from msarcnn.downloads import by_hand, part_of
 from msarcnn.library_file import AddedModel, LibraryFile
 from msarcnn.model_entry import ModelEntry
 from msarcnn.model_files import CALIBRATED, look_at
+from msarcnn.presets import DEFAULT_MODEL, PRESETS
 from msarcnn.published_models import PublishedModel
 from msarcnn.resources import resource_path
 

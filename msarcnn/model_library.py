@@ -14,7 +14,6 @@ from pathlib import Path
 from filelock import Timeout
 
 from msarcnn.checkpoint_error import CheckpointError
-from msarcnn.config import DEFAULT_MODEL, PRESETS
 from msarcnn.downloads import Progress, by_hand, download, lock_of, never, nothing_to_say, part_of
 from msarcnn.library_file import AddedModel, LibraryError, LibraryFile, LibraryState, Published, library_folder
 from msarcnn.model_entries import (
@@ -28,6 +27,7 @@ from msarcnn.model_entries import (
 )
 from msarcnn.model_entry import ModelEntry
 from msarcnn.model_files import look_at
+from msarcnn.presets import DEFAULT_MODEL, PRESETS
 from msarcnn.published_models import BACKBONE_WEIGHTS, PUBLISHED, PublishedModel, ask_torchvision
 from msarcnn.resources import resource_path
 

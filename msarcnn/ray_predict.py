@@ -13,10 +13,10 @@ from typing import Any
 import msgspec
 import torch
 
-from msarcnn.config import PRESETS
 from msarcnn.prediction_parts import Part, PartsFolder, decode_images
 from msarcnn.predictor import Predictor
 from msarcnn.prefill import ModelFacts, Prefilled, Report, ToLabel, found_people, write_found
+from msarcnn.presets import PRESETS
 from msarcnn.ray_cluster import (
     LOADING,
     Attempts,

@@ -14,8 +14,9 @@ from torch import Tensor
 from torchvision.models.detection import KeypointRCNN_ResNet50_FPN_Weights
 
 from msarcnn.checkpoint_error import CheckpointError
-from msarcnn.config import ModelConfig, preset
+from msarcnn.config import ModelConfig
 from msarcnn.model_files import full_hash
+from msarcnn.presets import preset
 from msarcnn.weight_names import misfits, shapes_of
 
 PRESET = "mask_rcnn_resnet50_fpn"

@@ -16,11 +16,12 @@ from msarcnn.backbone import mobilenet_body_state, resnet_body_state
 from msarcnn.checked_fields import check_fields, from_plain
 from msarcnn.checkpoint import Calibration, CheckpointInfo, built, load_checkpoint, read_checkpoint, read_tensors
 from msarcnn.checkpoint_error import CheckpointError
-from msarcnn.config import DEFAULT_MODEL, IMAGENET_MEAN, IMAGENET_STD, ConfigError, ModelConfig, preset
+from msarcnn.config import IMAGENET_MEAN, IMAGENET_STD, ConfigError, ModelConfig
 from msarcnn.model import MSARCNN, build_model
 from msarcnn.model_files import file_hash, is_torch_file
 from msarcnn.model_library import backbone_weights as imagenet_weights
 from msarcnn.model_library import find_model
+from msarcnn.presets import DEFAULT_MODEL, preset
 from msarcnn.published_models import BACKBONE_WEIGHTS
 from msarcnn.seen_images import seen_images
 from msarcnn.torch_files import read_torch_file

@@ -8,8 +8,8 @@ def save_small_model(path: Path, seed: int) -> Path:
     import torch
 
     from msarcnn.checkpoint import CheckpointInfo, save_checkpoint
-    from msarcnn.config import preset
     from msarcnn.model import build_model
+    from msarcnn.presets import preset
 
     config = preset(
         "msa_rcnn_mobilenet_v2",

@@ -19,7 +19,7 @@ from pathlib import Path
 from bundled_data import Data, prepare
 
 from msarcnn.checkpoint import load_checkpoint, save_checkpoint
-from msarcnn.config import DEFAULT_MODEL
+from msarcnn.presets import DEFAULT_MODEL
 from msarcnn.resources import resource_path
 from msarcnn.seen_images import SEEN
 

@@ -3,8 +3,6 @@
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-import numpy as np
-
 from app.commands.label_edit import label_edit
 from app.document.document import Document
 from app.document.records import (
@@ -19,7 +17,7 @@ from app.document.records import (
     Prediction,
     PredictionStatus,
 )
-from msarcnn.visibility import probable_v
+from app.storage.visibility import accepted_v
 
 TauOf = Callable[[str], float]
 """A model's keypoint threshold by the model's hash: of a joint below it only the place is taken over, as a hint, unless
@@ -52,10 +50,8 @@ def estimated_joints(places: Sequence[PredictedJoint], tau: float, model_hash: s
 
     The v is the model's own; from one that is silent, a joint below the confidence tau has v = 0, else 2.
     """
-    confidences = np.array([place.confidence for place in places])
-    said = [place.visibility for place in places]
-    v = probable_v(confidences, None if None in said else np.array(said), tau)
-    return tuple(Joint(place.x, place.y, int(one), model_hash) for place, one in zip(places, v, strict=True))
+    v = accepted_v(places, tau)
+    return tuple(Joint(place.x, place.y, one, model_hash) for place, one in zip(places, v, strict=True))
 
 
 def is_comparison(prediction: Prediction, people: Iterable[Person]) -> bool:

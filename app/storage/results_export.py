@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import numpy as np
 
 from app.document.records import PredictedJoint
 from app.storage.child_lines import run_child_work
@@ -27,9 +26,9 @@ from app.storage.looks import IS_SHOWN
 from app.storage.project_skeleton import read_skeleton
 from app.storage.rows import PREDICTION_COLUMNS, prediction_from_columns
 from app.storage.snapshot import CONDITIONS, Only, count_images, snapshot
+from app.storage.visibility import accepted_v, said_by_model
 from msarcnn.atomic_files import atomic_writer
 from msarcnn.joint_names import JointOrder, own_order
-from msarcnn.visibility import probable_v
 
 _NOTHING = (0, 0, 0)
 
@@ -90,11 +89,9 @@ def _records(connection: sqlite3.Connection, only: Only, shown: str) -> Iterator
 
 def _visibility(joints: Sequence[PredictedJoint], order: JointOrder) -> dict[str, list[int]]:
     """The v that the joints would be accepted with, where the model says so itself."""
-    said = [joint.visibility for joint in joints]
-    if None in said:
+    if not said_by_model(joints):
         return {}
-    v: list[int] = probable_v(np.zeros(len(said)), np.array(said), 0.0).tolist()
-    return {"keypoint_visibility": order.write(v, [0] * order.count)}
+    return {"keypoint_visibility": order.write(accepted_v(joints, 0.0), [0] * order.count)}
 
 
 def _frame(connection: sqlite3.Connection) -> tuple[dict[str, Any], JointOrder]:

@@ -108,8 +108,7 @@ def person_from_json(key: int, text: str, raw: str) -> Person:
 def prediction_columns(prediction: Prediction) -> tuple[Any, ...]:
     """The values of PREDICTION_VALUES."""
     numbers = [value for joint in prediction.joints for value in (joint.x, joint.y, joint.confidence)]
-    said = [joint.visibility for joint in prediction.joints]
-    probabilities = None if None in said else [value for joint in said for value in joint or ()]
+    said = [value for joint in prediction.joints for value in joint.visibility or ()]
     box = prediction.box
     return (
         prediction.model,
@@ -120,7 +119,7 @@ def prediction_columns(prediction: Prediction) -> tuple[Any, ...]:
         box.w,
         box.h,
         struct.pack(f"<{len(numbers)}d", *numbers),
-        None if probabilities is None else struct.pack(f"<{len(probabilities)}f", *probabilities),
+        struct.pack(f"<{len(said)}f", *said) if len(said) == len(numbers) else None,
     )
 
 

@@ -13,9 +13,9 @@ from app.document.records import Box, Change, Edit, ImageState, Person, Predicte
 from app.storage.coco_export import ExportResult, export_coco
 from app.storage.project import Project
 from msarcnn.coco import read_coco
-from msarcnn.config import preset
 from msarcnn.dataset import labelled_images
 from msarcnn.model import build_model
+from msarcnn.presets import preset
 
 IMAGE = 1
 LABELLED = Box(40, 60, 100, 200)

@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from msarcnn.checkpoint import CheckpointInfo, save_checkpoint
-from msarcnn.config import ModelConfig, preset
+from msarcnn.config import ModelConfig
 from msarcnn.model import MSARCNN, build_model
+from msarcnn.presets import preset
 
 torch.set_num_threads(2)
 

@@ -9,8 +9,8 @@ import torch
 from msarcnn.augmented import AugmentedModel, mirror_boxes, scaled_size
 from msarcnn.checkpoint import CheckpointInfo
 from msarcnn.command_line import main
-from msarcnn.config import preset
 from msarcnn.predictor import Predictor
+from msarcnn.presets import preset
 from msarcnn.synthetic import write_dataset
 
 BOXES = np.float32([[10, 5, 60, 100], [30, 20, 80, 110]])

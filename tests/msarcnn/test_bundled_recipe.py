@@ -16,8 +16,8 @@ from torchvision.models import mobilenet_v2
 from msarcnn.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from msarcnn.coco import read_coco
 from msarcnn.command_line import build_parser
-from msarcnn.config import DEFAULT_MODEL, preset
 from msarcnn.model import build_model
+from msarcnn.presets import DEFAULT_MODEL, preset
 from msarcnn.seen_images import SEEN
 from msarcnn.synthetic import write_dataset
 from msarcnn.train_command import settings_from_arguments

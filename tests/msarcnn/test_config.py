@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msarcnn.config import PRESETS, ConfigError, ModelConfig, TrainConfig, fine_tuning_defaults, preset
+from msarcnn.config import ConfigError, ModelConfig, TrainConfig, fine_tuning_defaults
+from msarcnn.presets import PRESETS, preset
 
 
 @pytest.mark.parametrize("name", PRESETS)

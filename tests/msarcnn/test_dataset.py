@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 
 from msarcnn.coco import read_coco
-from msarcnn.config import PRESETS, TrainConfig
+from msarcnn.config import TrainConfig
 from msarcnn.dataset import (
     DataError,
     PoseDataset,
@@ -17,6 +17,7 @@ from msarcnn.dataset import (
     mixed_seed,
     read_labelled_images,
 )
+from msarcnn.presets import PRESETS
 from msarcnn.skeleton import coco17
 from msarcnn.split import split_by_image
 

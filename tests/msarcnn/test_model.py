@@ -4,9 +4,9 @@ import pytest
 import torch
 
 from msarcnn.backbone import fold_frozen_batchnorm
-from msarcnn.config import preset
 from msarcnn.keypoint_head import HeatmapOutput, MSKpsNet
 from msarcnn.model import build_model, resize_boxes
+from msarcnn.presets import preset
 from msarcnn.summary import count_parameters
 
 

@@ -77,8 +77,8 @@ def test_real_shortage_of_memory_ends_on_the_cpu_and_the_gpu_is_used_again(cuda,
 
 
 def test_two_models_share_the_gpu_and_an_untrained_full_one_answers(cuda, scenes):
-    from msarcnn.config import preset
     from msarcnn.model import build_model
+    from msarcnn.presets import preset
 
     config = preset("msa_rcnn_resnet50_fpn")
     network = build_model(config).eval().to(cuda, torch.bfloat16)

@@ -6,9 +6,9 @@ import pytest
 
 from msarcnn.checkpoint import CheckpointInfo, load_checkpoint, save_checkpoint
 from msarcnn.command_line import main
-from msarcnn.config import preset
 from msarcnn.model import build_model
 from msarcnn.model_files import file_hash
+from msarcnn.presets import preset
 from msarcnn.seen_images import SEEN, coco_numbers, judged_on_seen, seen_images
 from msarcnn.synthetic import write_dataset
 

@@ -9,9 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from msarcnn.coco import read_coco
-from msarcnn.config import PRESETS, preset
 from msarcnn.dataset import labelled_images
 from msarcnn.model import build_model
+from msarcnn.presets import PRESETS, preset
 from msarcnn.visibility import CORRECTIONS, probable_v
 from msarcnn.visibility_head import VisibilityHead, edge_distances, visibility_loss
 

@@ -21,8 +21,9 @@ from msarcnn import warm_start
 from msarcnn.checked_fields import ConfigError, from_plain
 from msarcnn.checkpoint import Calibration, CheckpointError, CheckpointInfo, load_checkpoint, save_checkpoint
 from msarcnn.command_line import main
-from msarcnn.config import IMAGENET_MEAN, IMAGENET_STD, TrainConfig, preset
+from msarcnn.config import IMAGENET_MEAN, IMAGENET_STD, TrainConfig
 from msarcnn.model import build_model
+from msarcnn.presets import preset
 from msarcnn.run_folder import RunFolder
 from msarcnn.skeleton import bare_skeleton
 from msarcnn.synthetic import write_dataset
