@@ -145,6 +145,11 @@ def _add_train(commands: Commands) -> None:
         choices=list(PRESETS),
         help=f"network; other than the --init file's: starts from its trunk, FPN and RPN (default {DEFAULT_MODEL})",
     )
+    start.add_argument(
+        "--preset",
+        choices=list(PRESETS),
+        help="network and training of a row of the paper's tables; what is given besides takes its place",
+    )
     start.add_argument("--backbone-weights", metavar="FILE", help="`imagenet`, or a classifier's weights for the trunk")
     recipe = train.add_argument_group("recipe (see msarcnn.config.TrainConfig)")
     recipe.add_argument("--epochs", type=float, help="instead of --iterations")

@@ -133,8 +133,8 @@ class TrainConfig:
         learning_rate: 0 means the linear rule: 0.02 * B / 16 for SGD, 0.0008 * B / 16 for AdamW.
         trunk_rate: Factor on the learning rate of the backbone below the FPN, whose weights come trained.
         optimizer, momentum, weight_decay: SGD with momentum is the paper's.
-        schedule: "step" divides by ten at 2/3 and 8/9 of the iterations (Mask R-CNN's 60k and 80k of 90k);
-            "cosine" falls to zero.
+        schedule: "step" divides the rate by ten twice, "cosine" lets it fall to zero.
+        step_at: Shares of the iterations at which "step" divides (Mask R-CNN's 60k and 80k of 90k).
         warmup: Steps of linear warm-up from a third; never more than a fifth of the run.
         train: "all" (stem and C2 stay frozen), or "heads": RPN and both heads, the backbone and FPN kept; parts of
             these that come from no file, with random values, learn with the heads.
@@ -170,6 +170,7 @@ class TrainConfig:
     momentum: Decay = 0.9
     weight_decay: Share = 1e-4
     schedule: Literal["step", "cosine"] = "cosine"
+    step_at: tuple[Share, Share] = (2 / 3, 8 / 9)
     warmup: Annotated[int, within(0, 1_000_000_000)] = 500
     train: Literal["all", "heads"] = "all"
     sizes: tuple[Pixels, ...] = ()
@@ -214,7 +215,7 @@ class TrainConfig:
         if self.schedule == "cosine":
             return rate * 0.5 * (1 + math.cos(math.pi * step / self.iterations))
         done = step / self.iterations
-        return rate * (1.0 if done < 2 / 3 else 0.1 if done < 8 / 9 else 0.01)
+        return rate * 0.1 ** sum(done >= place for place in self.step_at)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""

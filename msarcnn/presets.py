@@ -9,6 +9,10 @@ ALL_SCALES = tuple(steps / 8 for steps in range(4, 13))
 """Factors on the test size: for 800 px the paper's shortest sides 400, 500, ... 1200."""
 
 
+PAPER_BATCH = 4
+"""Images a step: two on each of two GPUs."""
+
+
 @dataclass(frozen=True)
 class Row:
     """A row of the paper's Table 1: one switch on the row above it.
@@ -118,3 +122,32 @@ def preset(name: str, **changes: Any) -> ModelConfig:
     if name not in PRESETS:
         raise ConfigError(f"unknown model {name!r}: known are {', '.join(PRESETS)}")
     return replace(PRESETS[name], **changes)
+
+
+def paper_recipe(name: str, batch_size: int) -> dict[str, Any]:
+    """How the paper trains a preset (section 7), as fields of a TrainConfig, for a batch by the linear rule.
+
+    Sixteen images a step make 90,000 steps, or 130,000 where the training is longer. Raises ConfigError for a light
+    network, which has a recipe of its own (tools/train_bundled.py).
+    """
+    config = preset(name)
+    if config.backbone == "mobilenet_v2":
+        raise ConfigError(f"{name}: the paper trains no such network: give the recipe's settings, with --model {name}")
+    short = {"mask_rcnn_plus", "mask_rcnn_plus_64x4d", *(row.name for row in LADDER if not row.longer)}
+    steps, step_at = (90_000, (60 / 90, 80 / 90)) if name in short else (130_000, (100 / 130, 120 / 130))
+    return {
+        "iterations": round(steps * 16 / batch_size),
+        "batch_size": batch_size,
+        "optimizer": "sgd",
+        "momentum": 0.9,
+        "weight_decay": 1e-4,
+        "schedule": "step",
+        "step_at": step_at,
+        "warmup": 500,
+        "sizes": tuple(range(640, 801, 32)),
+        "color": 0.0,
+        "select": "keypoints",
+        "evaluate_every": round(10_000 * 16 / batch_size),
+        "checkpoint_every": 1000,
+        "log_every": 20,
+    }

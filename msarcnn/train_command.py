@@ -34,6 +34,7 @@ from msarcnn.evaluation import (
 )
 from msarcnn.model import MSARCNN
 from msarcnn.predictor import Predictor
+from msarcnn.presets import PAPER_BATCH, paper_recipe
 from msarcnn.reading_notes import ReadingNote, reading_notes, why_nobody
 from msarcnn.run_folder import RunFolder
 from msarcnn.seen_images import SEEN, coco_numbers
@@ -102,7 +103,9 @@ def settings_from_arguments(arguments: argparse.Namespace) -> RunSettings:
         raise DataError("train needs --annotations and --images (or --resume with the --output of a run)")
     if arguments.epochs is not None:
         check_value("epochs", arguments.epochs, Annotated[float, within(0, 1_000_000, above=True)])
-    origin = origin_of(arguments.init, arguments.model, arguments.backbone_weights)
+    if arguments.preset and arguments.model:
+        raise ConfigError("--preset says which network it is: leave out --model")
+    origin = origin_of(arguments.init, arguments.preset or arguments.model, arguments.backbone_weights)
     return RunSettings(
         annotations=[str(path.resolve()) for path in arguments.annotations],
         images=[str(path.resolve()) for path in arguments.images],
@@ -127,7 +130,8 @@ def _train_config(arguments: argparse.Namespace) -> TrainConfig:
         for name in TrainConfig.__dataclass_fields__
         if (value := getattr(arguments, name, None)) is not None
     }
-    return TrainConfig.from_dict(given)
+    recipe = paper_recipe(arguments.preset, given.get("batch_size", PAPER_BATCH)) if arguments.preset else {}
+    return TrainConfig.from_dict(recipe | given)
 
 
 def train(arguments: argparse.Namespace) -> str:
