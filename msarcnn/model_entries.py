@@ -11,11 +11,12 @@ from msarcnn.downloads import by_hand, part_of
 from msarcnn.library_file import AddedModel, LibraryFile
 from msarcnn.model_entry import ModelEntry
 from msarcnn.model_files import CALIBRATED, look_at
-from msarcnn.presets import DEFAULT_MODEL, PRESETS
+from msarcnn.presets import DEFAULT_MODEL
 from msarcnn.published_models import PublishedModel
 from msarcnn.resources import resource_path
 
 TITLES = {
+    "msa_rcnn_mobilenet_v2_175": "MSA R-CNN MobileNetV2, wide",
     "msa_rcnn_mobilenet_v2": "MSA R-CNN MobileNetV2",
     "msa_rcnn_resnet50_fpn": "MSA R-CNN ResNet-50",
     "mask_rcnn_resnet50_fpn": "Mask R-CNN ResNet-50, the paper's baseline",
@@ -74,10 +75,10 @@ def download_entry(model: PublishedModel, library: LibraryFile) -> ModelEntry:
 
 
 def architecture_entries() -> Iterator[ModelEntry]:
-    """Presets that no weights come with."""
-    for name in PRESETS:
+    """Presets that no weights come with and that one might train; the rows of the paper's tables are no choice."""
+    for name, title in TITLES.items():
         if name != DEFAULT_MODEL:
-            yield ModelEntry(name, TITLES.get(name, name), "architecture", architecture=name)
+            yield ModelEntry(name, title, "architecture", architecture=name)
 
 
 def check_published(model: PublishedModel, library: LibraryFile) -> None:
