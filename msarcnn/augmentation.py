@@ -15,6 +15,8 @@ KEPT_SHARE = 0.3
 """A person of whom a crop leaves less than this share of the box is ignored rather than taught."""
 
 
+_BOXES = ("boxes", "ignore_boxes", "proposals")
+
 SMALLEST_PERSON = 8.0
 """Pixels (the square root of the box's area) below which a person is ignored: no anchor fits, nothing is to be seen."""
 
@@ -116,18 +118,22 @@ def _shifted(target: Target, left: int, top: int) -> Target:
     offset = torch.tensor([left, top], dtype=torch.float32)
     keypoints = target["keypoints"].clone()
     keypoints[..., :2] += offset
-    moved = {key: target[key] + offset.repeat(2) for key in ("boxes", "ignore_boxes")}
+    moved = {key: target[key] + offset.repeat(2) for key in _BOXES if key in target}
     return {**target, **moved, "keypoints": keypoints}
 
 
 def mirror_target(target: Target, width: int, flip: Tensor) -> Target:
     """Mirrors boxes and keypoints in an image of a width: x -> width - x, and left joints become right ones."""
-    boxes, ignored, keypoints = target["boxes"], target["ignore_boxes"], target["keypoints"][:, flip].clone()
+    keypoints = target["keypoints"][:, flip].clone()
     keypoints[..., 0] = width - keypoints[..., 0]
+    mirrored = {}
+    for key in _BOXES:
+        if key in target:
+            left, top, right, bottom = target[key].unbind(dim=1)
+            mirrored[key] = torch.stack((width - right, top, width - left, bottom), dim=1)
     return {
         **target,
-        "boxes": torch.stack((width - boxes[:, 2], boxes[:, 1], width - boxes[:, 0], boxes[:, 3]), dim=1),
-        "ignore_boxes": torch.stack((width - ignored[:, 2], ignored[:, 1], width - ignored[:, 0], ignored[:, 3]), 1),
+        **mirrored,
         "keypoints": keypoints,
         "keypoint_weights": target["keypoint_weights"][:, flip],
         "visibility": target["visibility"][:, flip],
@@ -184,8 +190,8 @@ def _view_target(target: Target, window: Window) -> Target:
     share = sides.clamp(min=0).prod(dim=1) / (whole[:, 2:] - whole[:, :2]).prod(dim=1).clamp(min=1e-6)
     large = sides.clamp(min=0).prod(dim=1) >= SMALLEST_PERSON**2
     kept = visible & large & (share >= KEPT_SHARE)
-    ignored = cut(move(target["ignore_boxes"]))
-    ignored = torch.cat((ignored[((ignored[:, 2:] - ignored[:, :2]) > 1).all(dim=1)], boxes[visible & ~kept]))
+    ignored = torch.cat((_seen(cut(move(target["ignore_boxes"]))), boxes[visible & ~kept]))
+    given = {"proposals": _seen(cut(move(target["proposals"])))} if "proposals" in target else {}
     keypoints = target["keypoints"].clone()
     keypoints[..., :2] = keypoints[..., :2] * scale - offset
     outside = ((keypoints[..., :2] < 0) | (keypoints[..., :2] > limit)).any(dim=-1)
@@ -194,6 +200,7 @@ def _view_target(target: Target, window: Window) -> Target:
     visibility = torch.where(outside & (target["visibility"] > 0), 0, target["visibility"])
     return {
         **target,
+        **given,
         "boxes": boxes[kept],
         "labels": target["labels"][kept],
         "keypoints": keypoints[kept],
@@ -201,6 +208,12 @@ def _view_target(target: Target, window: Window) -> Target:
         "visibility": visibility[kept],
         "ignore_boxes": ignored,
     }
+
+
+def _seen(boxes: Tensor) -> Tensor:
+    """Those that a view has not cut to nothing."""
+    seen: Tensor = boxes[((boxes[:, 2:] - boxes[:, :2]) > 1).all(dim=1)]
+    return seen
 
 
 def _recolour(image: Tensor, strength: float, generator: torch.Generator) -> Tensor:

@@ -1,4 +1,4 @@
-"""Test-time augmentation: a model that looks at every image in several sizes, and at its mirror image (section 8.2)."""
+"""Test-time augmentation: a model that looks at every image in several sizes, and at its mirror image (paper section 8.2)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -132,9 +132,9 @@ class AugmentedModel:
         """The joints of any boxes: `heatmaps`, then `decode`."""
         return self.decode(self.heatmaps(features, boxes), boxes)
 
-    def find(self, features: Looks, checkpoint: Checkpoint = go_on) -> PosedPeople:
+    def find(self, features: Looks, checkpoint: Checkpoint = go_on, proposals: np.ndarray | None = None) -> PosedPeople:
         """The people of an encoded image with their joints, ranked."""
-        people = self.detect(features)
+        people = self.detect(features, proposals)
         checkpoint()
         poses = self.estimate(features, people.boxes)
         ranks = rank_poses(people.scores, poses.confidences, self.predictor.info.config.pose_score)

@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -27,6 +28,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_evaluate(commands)
     _add_train(commands)
     _add_calibrate(commands)
+    _add_proposals(commands)
     _add_summary(commands)
     _add_check(commands)
     add_models_command(commands)
@@ -62,6 +64,7 @@ def _add_evaluate(commands: Commands) -> None:
     evaluate.add_argument("--model", help=f"name or file (default {DEFAULT_MODEL})")
     evaluate.add_argument("--predictions", type=Path, help="COCO results JSON to judge instead of a model")
     evaluate.add_argument("--effort", action="store_true", help="also simulate an annotator (see msarcnn.effort)")
+    evaluate.add_argument("--proposals", type=Path, help="file of `proposals` to look at, instead of the model's RPN")
     evaluate.add_argument("--shown-score", type=float, help="box score from which the annotator is shown people")
     evaluate.add_argument("--device", default="auto", help=DEVICE_HELP)
     evaluate.add_argument("--json", action="store_true")
@@ -118,6 +121,18 @@ def _reading(arguments: argparse.Namespace) -> Reading:
     return Reading(tuple(arguments.people or ()), arguments.joints_in_coco_order)
 
 
+def _add_proposals(commands: Commands) -> None:
+    proposals = commands.add_parser("proposals", help="write the boxes of a model's RPN, to train or judge others on")
+    proposals.add_argument("--model", help=f"name or file (default {DEFAULT_MODEL})")
+    proposals.add_argument("--annotations", type=Path, required=True, help="COCO file that names the images")
+    proposals.add_argument("--images", type=Path, required=True)
+    proposals.add_argument("--count", type=int, help="how many an image at most (default: the model's)")
+    proposals.add_argument("--output", type=Path, required=True, help="the file to write, .safetensors")
+    proposals.add_argument("--device", default="auto", help=DEVICE_HELP)
+    proposals.add_argument("--json", action="store_true")
+    proposals.set_defaults(function=_proposals)
+
+
 def _add_summary(commands: Commands) -> None:
     summary = commands.add_parser("summary", help="parameters, shapes, multiply-adds")
     summary.add_argument("--model", choices=list(PRESETS), default=DEFAULT_MODEL)
@@ -134,6 +149,7 @@ def _add_train(commands: Commands) -> None:
     data.add_argument("--val-annotations", type=Path, help="COCO keypoint JSON to judge the model on")
     data.add_argument("--val-images", type=Path)
     data.add_argument("--val-fraction", type=float, default=0.0, help="share of the images to hold out instead")
+    data.add_argument("--proposals", type=Path, help="file of `proposals` for the heads, instead of the model's RPN")
     run = train.add_argument_group("run")
     run.add_argument("--output", type=Path, required=True, help="run folder")
     run.add_argument("--resume", action="store_true", help="continue the run in --output")
@@ -161,7 +177,7 @@ def _add_train(commands: Commands) -> None:
     recipe.add_argument("--schedule", choices=["step", "cosine"])
     recipe.add_argument("--warmup", type=int)
     recipe.add_argument("--weight-decay", type=float)
-    recipe.add_argument("--train", choices=["heads", "all"])
+    recipe.add_argument("--train", choices=["heads", "all", "rpn"])
     recipe.add_argument("--sizes", type=int, nargs="+")
     recipe.add_argument("--crop", type=int)
     recipe.add_argument("--mosaic", type=float)
@@ -274,6 +290,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             shown_score,
             _reading(arguments),
             _scales(arguments),
+            arguments.proposals,
         )
     else:
         raise ValueError("evaluate needs --images, the folder of the annotated images (or --predictions)")
@@ -282,6 +299,29 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     facts = {**judged.figures, "problems": judged.problems}
     _show(facts, arguments.json, "\n".join(_figure_lines(judged.figures)))
     return 0
+
+
+def _proposals(arguments: argparse.Namespace) -> int:
+    from msarcnn.dataset import labelled_images
+    from msarcnn.predictor import Predictor
+    from msarcnn.proposals import proposals_command
+
+    if arguments.count is not None and arguments.count < 1:
+        raise ValueError("--count is a number of boxes, 1 at least")
+    data = read_coco(arguments.annotations, keep_raw=False, roots=[arguments.images])
+    images = labelled_images(data, [arguments.images])
+    started = time.monotonic()
+
+    def report(done: int) -> None:
+        _show_progress(done, len(images), (time.monotonic() - started) / done * (len(images) - done))
+
+    predictor = Predictor.load_for(arguments.model, arguments.device, _tell)
+    written, problems = proposals_command(predictor, images, arguments.count, arguments.output, report)
+    for problem in problems:
+        print(problem, file=sys.stderr)
+    facts = {"output": str(arguments.output), "images": written, "problems": problems}
+    _show(facts, arguments.json, f"proposals of {written} images -> {arguments.output}")
+    return 0 if written else 1
 
 
 def _calibrate(arguments: argparse.Namespace) -> int:

@@ -29,6 +29,7 @@ class LabelledImage:
     in which nothing is known about people. float32.
     labelled_size is the (width, height) that the labels were made for, None when unknown: it decides when a
     camera's orientation mark and the labels disagree. lost_people: some of its people could not be read.
+    proposals [P, 4] xyxy: what the heads look at instead of the RPN's (msarcnn.proposals).
     """
 
     image_id: int
@@ -41,6 +42,7 @@ class LabelledImage:
     ignore_boxes: np.ndarray
     labelled_size: tuple[int, int] | None = None
     lost_people: bool = False
+    proposals: np.ndarray | None = None
 
     @property
     def has_keypoints(self) -> bool:
@@ -61,7 +63,8 @@ class LabelledImage:
         return self.photo.read().pixels
 
     def target(self) -> Target:
-        return {
+        given = {} if self.proposals is None else {"proposals": torch.from_numpy(self.proposals)}
+        return given | {
             "boxes": torch.from_numpy(self.boxes),
             "labels": torch.ones(len(self.boxes), dtype=torch.int64),
             "keypoints": torch.from_numpy(self.keypoints),

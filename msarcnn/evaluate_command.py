@@ -26,6 +26,7 @@ from msarcnn.images import ImageError
 from msarcnn.model_files import file_hash
 from msarcnn.pose_model import PoseModel
 from msarcnn.predictor import Predictor
+from msarcnn.proposals import read_proposals
 from msarcnn.reading_notes import reading_notes, why_nobody
 from msarcnn.results import read_results
 from msarcnn.seen_images import judged_on_seen
@@ -55,6 +56,7 @@ def evaluate_model(
     shown_score: float | None = None,
     reading: Reading | None = None,
     scales: Sequence[float] = (),
+    proposals: Path | None = None,
 ) -> Judged:
     """Judges a model on a COCO file's images.
 
@@ -65,6 +67,7 @@ def evaluate_model(
         report: Told about the progress.
         shown_score: Simulate an annotator who is shown people from this box score on; None: do not.
         reading: What somebody has said about annotations that leave it open.
+        proposals: A file of proposals to look at, instead of the model's RPN (msarcnn.proposals).
         scales: Sizes to look in, as factors on the test size, mirrored as well; empty: one look (msarcnn.augmented).
 
     Returns:
@@ -84,6 +87,8 @@ def evaluate_model(
     started, results = time.monotonic(), []
     effort, people = Effort(data.skeleton.sigmas), _people_by_image(truth)
     chosen = labelled_images(data, [images])
+    if proposals is not None:
+        chosen = read_proposals(proposals).given_to(chosen)
 
     def take(result: ImageResult) -> None:
         results.append(result)
@@ -93,13 +98,14 @@ def evaluate_model(
     def failed(error: ImageError) -> None:
         problems.append(str(error))
 
-    if shown_score is None:
+    if shown_score is None and proposals is None:
         for result in predict_images(asked, chosen, failed):
             take(result)
     else:
         for result, features in encoded_results(asked, chosen, failed):
-            shown = _shown(result, shown_score, asked.tau)
-            effort.add(people[result.image_id], shown, _estimate(asked, features))
+            if shown_score is not None:
+                shown = _shown(result, shown_score, asked.tau)
+                effort.add(people[result.image_id], shown, _estimate(asked, features))
             take(result)
     if problems and not results:
         raise DataError(f"none of the {len(chosen)} images could be read; the first: {problems[0]}")

@@ -90,10 +90,10 @@ def predict_images(
 def encoded_results(
     model: PoseModel, images: Iterable[LabelledImage], failed: Callable[[ImageError], None]
 ) -> Iterator[tuple[ImageResult, Any]]:
-    """As `predict_images`, one image at a time, each with its features."""
+    """As `predict_images`, one image at a time, each with its features; where it has proposals, they are looked at."""
     for image, pixels in _read(images, False, failed):
         features = model.encode([pixels])[0]
-        yield ImageResult.of(image.image_id, pixels, model.find(features)), features
+        yield ImageResult.of(image.image_id, pixels, model.find(features, proposals=image.proposals)), features
 
 
 def _read(

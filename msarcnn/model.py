@@ -71,6 +71,9 @@ class MSARCNN(nn.Module):
 
     In training mode it returns losses, otherwise one result an image. Coordinates are pixels of the image as given,
     (0, 0) the top-left corner of the top-left pixel.
+
+    Attributes:
+        proposes_only: The RPN and what is below it learn alone (paper section 7), a setting of the training.
     """
 
     def __init__(
@@ -87,6 +90,7 @@ class MSARCNN(nn.Module):
         self.backbone = backbone
         self.rpn = rpn
         self.roi_heads = roi_heads
+        self.proposes_only = False
 
     def forward(
         self, images: list[Tensor], targets: list[Target] | None = None
@@ -98,16 +102,21 @@ class MSARCNN(nn.Module):
             targets: What to learn; needed in training mode.
 
         Returns:
-            Losses by name (training: the heads see the same proposals), or an image each {boxes [N, 4], scores [N],
-            keypoints [N, K, 2], peaks [N, K], and visibility [N, K, 3] where that is told apart} (inference: the
-            keypoint head sees the boxes that were refined).
+            Losses by name (training: the heads see the same proposals, the RPN's or the targets'), or an image each
+            {boxes [N, 4], scores [N], keypoints [N, K, 2], peaks [N, K], and visibility [N, K, 3] where that is told
+            apart} (inference: the keypoint head sees the boxes that were refined).
         """
         if not self.training:
             return self.find(self.encode(images))
         assert targets is not None, "training needs targets"
         batch, targets = self.transform(images, targets)
         features = self.backbone(batch.tensors)
-        proposals, losses = self.rpn(batch, features, targets)
+        if all("proposals" in target for target in targets):
+            proposals, losses = [target["proposals"] for target in targets], {}
+        else:
+            proposals, losses = self.rpn(batch, features, targets)
+        if self.proposes_only:
+            return losses
         return losses | self.roi_heads.losses(features, proposals, batch.image_sizes, targets)
 
     def encode(
@@ -125,9 +134,11 @@ class MSARCNN(nn.Module):
         maps = self.backbone(pixels, checkpoint)
         return Features(maps, batch.image_sizes, [(image.shape[-2], image.shape[-1]) for image in images])
 
-    def find(self, features: Features, checkpoint: Checkpoint = go_on) -> list[dict[str, Tensor]]:
-        """People and their joints on encoded images: `forward` without the encoding."""
-        boxes, scores = self.detect(features)
+    def find(
+        self, features: Features, checkpoint: Checkpoint = go_on, proposals: list[Tensor] | None = None
+    ) -> list[dict[str, Tensor]]:
+        """People and their joints on encoded images: `forward` without the encoding; proposals as in `detect`."""
+        boxes, scores = self.detect(features, proposals)
         checkpoint()
         maps, counts = self.heatmaps(features, boxes), [len(box) for box in boxes]
         checkpoint()
@@ -139,6 +150,22 @@ class MSARCNN(nn.Module):
             for result, some in zip(results, maps.visibility.softmax(dim=-1).split(counts), strict=True):
                 result["visibility"] = some
         return results
+
+    def propose(self, features: Features, count: int | None = None) -> list[Tensor]:
+        """Where somebody may be: B tensors [N, 4] xyxy, the most probable first.
+
+        count: How many an image at most, after NMS and, of every level, before it; None: as the configuration says.
+        """
+        limits = self.rpn._pre_nms_top_n, self.rpn._post_nms_top_n
+        before = [dict(limit) for limit in limits]
+        try:
+            for limit in limits if count else ():
+                limit["testing"] = count
+            found = self.rpn(ImageList(_frame(features), features.sizes), features.maps)[0]
+        finally:
+            self.rpn._pre_nms_top_n, self.rpn._post_nms_top_n = before
+        originals = zip(found, features.sizes, features.original_sizes, strict=True)
+        return [resize_boxes(*one) for one in originals]
 
     def detect(self, features: Features, proposals: list[Tensor] | None = None) -> tuple[list[Tensor], list[Tensor]]:
         """RPN, MS-RoIAlign(0) and the classification head: who is there.

@@ -144,8 +144,8 @@ class PoseModel(Protocol):
         """Joints from heatmaps, which may be a mean of several."""
         ...
 
-    def find(self, features: Any, checkpoint: Checkpoint = go_on) -> PosedPeople:
-        """`detect`, `heatmaps` and `decode` of an encoded image, ranked."""
+    def find(self, features: Any, checkpoint: Checkpoint = go_on, proposals: np.ndarray | None = None) -> PosedPeople:
+        """`detect` (among given boxes, or the model's own), `heatmaps` and `decode` of an encoded image, ranked."""
         ...
 
     def predict(self, images: Sequence[np.ndarray], checkpoint: Checkpoint = go_on) -> list[PosedPeople]:

@@ -144,6 +144,11 @@ class Predictor:
         return self.placed.on_features(features, ask)
 
     @torch.inference_mode()
+    def propose(self, features: Features, count: int | None = None) -> np.ndarray:
+        """The RPN's boxes [N, 4] xyxy of an encoded image, the most probable first; at most `count`."""
+        return self.placed.on_features(features, lambda network, kept: _array(network.propose(kept, count)[0]))
+
+    @torch.inference_mode()
     def heatmaps(self, features: Features, boxes: np.ndarray) -> Heatmaps:
         """Where the joints of boxes [N, 4] xyxy may be, detected ones or a person's own; on the device.
 
@@ -169,9 +174,17 @@ class Predictor:
         return self.decode(self.heatmaps(features, boxes), boxes)
 
     @torch.inference_mode()
-    def find(self, features: Features, checkpoint: Checkpoint = go_on) -> PosedPeople:
-        """The people of an encoded image with their joints, ranked."""
-        return self.placed.on_features(features, lambda network, kept: self._posed(network.find(kept, checkpoint)[0]))
+    def find(
+        self, features: Features, checkpoint: Checkpoint = go_on, proposals: np.ndarray | None = None
+    ) -> PosedPeople:
+        """The people of an encoded image with their joints, ranked; among given boxes [M, 4] xyxy or the RPN's."""
+        given = None if proposals is None else _boxes(proposals)
+
+        def ask(network: MSARCNN, kept: Features) -> PosedPeople:
+            boxes = None if given is None else [given.to(kept.device)]
+            return self._posed(network.find(kept, checkpoint, boxes)[0])
+
+        return self.placed.on_features(features, ask)
 
     @torch.inference_mode()
     def predict(self, images: Sequence[np.ndarray], checkpoint: Checkpoint = go_on) -> list[PosedPeople]:

@@ -35,6 +35,7 @@ from msarcnn.evaluation import (
 from msarcnn.model import MSARCNN
 from msarcnn.predictor import Predictor
 from msarcnn.presets import PAPER_BATCH, paper_recipe
+from msarcnn.proposals import propose, read_proposals, recall
 from msarcnn.reading_notes import ReadingNote, reading_notes, why_nobody
 from msarcnn.run_folder import RunFolder
 from msarcnn.seen_images import SEEN, coco_numbers
@@ -68,6 +69,7 @@ class RunSettings:
     people: list[str] = field(default_factory=list)
     joints_in_coco_order: bool = False
     warm_start: bool = False
+    proposals: str | None = None
     start: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -120,6 +122,7 @@ def settings_from_arguments(arguments: argparse.Namespace) -> RunSettings:
         people=arguments.people or [],
         joints_in_coco_order=arguments.joints_in_coco_order,
         warm_start=origin.warm,
+        proposals=str(arguments.proposals.resolve()) if arguments.proposals else None,
     )
 
 
@@ -181,6 +184,10 @@ def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace)
     images, notes = read_labelled_images(annotations, roots, config.pseudo_weight, settings.reading)
     _say(notes, run)
     chosen = chosen_for_training(images, config)
+    if settings.proposals:
+        if config.train == "rpn":
+            raise DataError("--proposals are for the heads: an RPN that is trained makes its own")
+        chosen = read_proposals(Path(settings.proposals)).given_to(chosen)
     check_learnable(chosen, annotations, roots, settings.reading)
     training, judge = _hold_out(settings, chosen, annotations, run)
     if judge:
@@ -202,7 +209,9 @@ def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace)
     seen = sorted(coco_numbers(image.file_name for image in training) | set(record.seen))
     lineage = {**lineage_of(record.parent, annotations, config), "start": record.facts, SEEN: seen}
     info = CheckpointInfo(settings.model_config, calibration=record.calibration, lineage=lineage)
-    evaluate, held_out = (judge.evaluation(info), len(judge.images)) if judge else (None, 0)
+    evaluate, held_out = None, len(judge.images) if judge else 0
+    if judge:
+        evaluate = judge.recall_of_proposals(info) if config.train == "rpn" else judge.evaluation(info)
     trainer = Trainer(start.model.to(device.device.torch), info, training, config, run, evaluate, held_out, record.new)
     if trainer.precision.warning:
         print(trainer.precision.warning, file=sys.stderr)
@@ -306,6 +315,21 @@ class _Judge:
             results = [recalibrated(one, info.calibration, fitted, info.config.pose_score) for one in results]
             figures = evaluate_results(self.truth, to_coco_results(results), sigmas=info.skeleton.sigmas)
             return figures, replace(info, calibration=fitted)
+
+        return evaluate
+
+    def recall_of_proposals(self, info: CheckpointInfo) -> Evaluate:
+        """The function that judges the RPN of a model alone."""
+
+        def evaluate(model: MSARCNN) -> tuple[dict[str, dict[str, float]], CheckpointInfo]:
+            people: dict[int, list[list[float]]] = {image.image_id: [] for image in self.images}
+            for annotation in self.truth["annotations"]:
+                if not annotation["iscrowd"]:
+                    people[annotation["image_id"]].append(annotation["bbox"])
+            proposed = list(propose(Predictor.of(model, info), self.images, 1000, self._warn))
+            boxes = [found for _, _, found in proposed]
+            wanted = [people[image.image_id] for image, _, _ in proposed]
+            return {"proposals": {f"AR{count}": round(recall(wanted, boxes, count), 4) for count in (100, 1000)}}, info
 
         return evaluate
 

@@ -99,6 +99,7 @@ class Trainer:
         self._freeze(new)
         model.roi_heads.target_spread = config.target_spread
         model.set_sampling(config.sampling)
+        model.proposes_only = config.train == "rpn"
         self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.optimizer = self._build_optimizer()
         self.precision = choose_precision(config.precision, next(model.parameters()).device)
@@ -194,6 +195,10 @@ class Trainer:
     # -- parts -----------------------------------------------------------------------------------
 
     def _freeze(self, new: tuple[str, ...]) -> None:
+        if self.config.train == "rpn":
+            self.model.roi_heads.requires_grad_(False)
+        if all(image.proposals is not None for image in self.images):
+            self.model.rpn.requires_grad_(False)
         if self.config.train == "heads":
             taught = tuple(f"{part}." for part in new)
             for name, parameter in self.model.named_parameters():

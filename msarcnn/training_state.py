@@ -16,7 +16,7 @@ from msarcnn.model import MSARCNN
 from msarcnn.weight_average import WeightAverage
 
 Figures = dict[str, dict[str, float]]
-"""{"keypoints": {"AP", ...}, "bbox": {"AP", ...}}."""
+"""{"keypoints": {"AP", ...}, "bbox": {"AP", ...}}; of an RPN alone {"proposals": {"AR100", "AR1000"}}."""
 
 
 @dataclass
@@ -39,6 +39,9 @@ class Progress:
         """A sentence about what the run has brought; empty when nothing was held out."""
         if not self.before or not self.after:
             return ""
+        if "proposals" in self.before:
+            before, after = (figures["proposals"]["AR100"] for figures in (self.before, self.after))
+            return f"AR of 100 proposals {before:.3f} before, {after:.3f} after, on {held_out} held-out images."
         kind = "bbox" if self.before["keypoints"]["AP"] < 0 else "keypoints"  # nobody held out has keypoints
         before, after = (figures[kind]["AP"] for figures in (self.before, self.after))
         advice = "" if score_of(self.after) >= score_of(self.before) else " It is not better: more labels may help."
@@ -47,7 +50,9 @@ class Progress:
 
 
 def score_of(figures: Figures) -> float:
-    """What the best model is chosen by: keypoint AP, and a tenth of box AP."""
+    """What the best model is chosen by: keypoint AP, and a tenth of box AP; of an RPN alone, the recall."""
+    if "proposals" in figures:
+        return figures["proposals"]["AR100"]
     return figures["keypoints"]["AP"] + 0.1 * figures["bbox"]["AP"] if figures else 0.0
 
 
