@@ -1,4 +1,4 @@
-"""Test-time augmentation: a model that looks at every image in several sizes, and at its mirror image (paper section 8.2)."""
+"""Test-time augmentation: a model that looks at an image in several sizes, and mirrored (paper section 8.2)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

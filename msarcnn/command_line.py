@@ -177,7 +177,7 @@ def _add_train(commands: Commands) -> None:
     recipe.add_argument("--schedule", choices=["step", "cosine"])
     recipe.add_argument("--warmup", type=int)
     recipe.add_argument("--weight-decay", type=float)
-    recipe.add_argument("--train", choices=["heads", "all", "rpn"])
+    recipe.add_argument("--train", choices=["heads", "all", "rpn", "visibility"])
     recipe.add_argument("--sizes", type=int, nargs="+")
     recipe.add_argument("--crop", type=int)
     recipe.add_argument("--mosaic", type=float)

@@ -136,9 +136,9 @@ class TrainConfig:
         schedule: "step" divides the rate by ten twice, "cosine" lets it fall to zero.
         step_at: Shares of the iterations at which "step" divides (Mask R-CNN's 60k and 80k of 90k).
         warmup: Steps of linear warm-up from a third; never more than a fifth of the run.
-        train: "all" (stem and C2 stay frozen), "rpn": the RPN and what is below it alone, to make proposals for another
-            network's training (paper section 7), or "heads": RPN and both heads, the backbone and FPN kept; parts of
-            these that come from no file, with random values, learn with the heads.
+        train: "all" (stem and C2 stay frozen), or "heads": RPN and both heads, the backbone and FPN kept; parts of
+            these that come from no file, with random values, learn with the heads. "rpn": the RPN and what is below it
+            alone, whose proposals another network is trained on (paper section 7). "visibility": that head alone.
         sizes: Shortest side in pixels, drawn anew for each image; the longest is bounded by the model's max_size
             in the same proportion. Empty means the model's test size and 20 % around it.
         crop: Side of a square window in pixels cut from the resized image (0: whole images).
@@ -173,7 +173,7 @@ class TrainConfig:
     schedule: Literal["step", "cosine"] = "cosine"
     step_at: tuple[Share, Share] = (2 / 3, 8 / 9)
     warmup: Annotated[int, within(0, 1_000_000_000)] = 500
-    train: Literal["all", "heads", "rpn"] = "all"
+    train: Literal["all", "heads", "rpn", "visibility"] = "all"
     sizes: tuple[Pixels, ...] = ()
     crop: Annotated[int, within(0, 65_536)] = 0
     mosaic: Share = 0.0

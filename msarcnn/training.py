@@ -197,6 +197,13 @@ class Trainer:
     def _freeze(self, new: tuple[str, ...]) -> None:
         if self.config.train == "rpn":
             self.model.roi_heads.requires_grad_(False)
+        if self.config.train == "visibility":
+            head = self.model.roi_heads.visibility_head
+            if head is None:
+                name = self.info.config.name
+                raise TrainingError(f"{name} has no visibility head to train: choose --model, a preset that has one")
+            self.model.requires_grad_(False)
+            head.requires_grad_(True)
         if all(image.proposals is not None for image in self.images):
             self.model.rpn.requires_grad_(False)
         if self.config.train == "heads":

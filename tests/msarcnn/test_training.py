@@ -4,8 +4,10 @@ import dataclasses
 import json
 import math
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors import safe_open
@@ -362,3 +364,14 @@ def test_damaged_images_are_left_out_and_named_once(tiny_config, people, tmp_pat
     assert len(warnings) == 1 and "missing.jpg" in warnings[0]
     with pytest.raises(TrainingError, match="none of the images"):
         trainer(tiny_config, [broken], tmp_path / "other", settings(batch_size=1)).train()
+
+
+def test_the_visibility_head_learns_alone(tiny_config, people, tmp_path):
+    known = [replace(image, visibility_known=np.ones(image.keypoints.shape[:2], bool)) for image in people]
+    run = trainer(tiny_config, known, tmp_path / "run", settings(train="visibility", learning_rate=0.01, warmup=0))
+    before = {name: value.clone() for name, value in run.model.state_dict().items()}
+    assert run.train() == "completed"
+    moved = {name for name, value in run.model.state_dict().items() if not torch.equal(value, before[name])}
+    assert moved and all(name.startswith("roi_heads.visibility_head.") for name in moved)
+    with pytest.raises(TrainingError, match="no visibility head to train: choose --model"):
+        trainer(replace(tiny_config, visibility_width=0), known, tmp_path / "other", settings(train="visibility"))
