@@ -320,8 +320,11 @@ class PoseDataset(Dataset[Sample]):
         except ImageError as error:
             return Sample(torch.zeros(3, 32, 32), {}, f"{error} (left out of the training)")
         if len(parts) > 1:
-            return Sample(*mosaic(parts, self.config, self.flip, generator))
-        return Sample(*augment(*parts[0], self.config, self.sizes, self.max_ratio, self.flip, generator))
+            image, target = mosaic(parts, self.config, self.flip, generator)
+        else:
+            image, target = augment(*parts[0], self.config, self.sizes, self.max_ratio, self.flip, generator)
+        seed = mixed_seed(self.config.seed, step, self.images[index].image_id, 1)
+        return Sample(image, {**target, "seed": torch.tensor(seed)})
 
     def _chosen(self, index: int, generator: torch.Generator) -> list[int]:
         """The images of a sample: the one asked for and, for a mosaic, three or eight others."""

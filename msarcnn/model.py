@@ -20,6 +20,7 @@ from msarcnn.pose_model import Checkpoint, Heatmaps, go_on
 from msarcnn.roi_align import LevelRoIAlign
 from msarcnn.roi_heads import PoseRoIHeads
 from msarcnn.rpn import Anchors, PersonRPN
+from msarcnn.sampling import Mean
 from msarcnn.targets import Target
 from msarcnn.visibility_head import VisibilityHead
 
@@ -109,10 +110,15 @@ class MSARCNN(nn.Module):
         if not self.training:
             return self.find(self.encode(images))
         assert targets is not None, "training needs targets"
+        return {name: mean.value for name, mean in self.losses(images, targets).items()}
+
+    def losses(self, images: list[Tensor], targets: list[Target]) -> dict[str, Mean]:
+        """The losses of `forward`, each with the number of terms that it is the mean of."""
         batch, targets = self.transform(images, targets)
         features = self.backbone(batch.tensors)
+        losses: dict[str, Mean] = {}
         if all("proposals" in target for target in targets):
-            proposals, losses = [target["proposals"] for target in targets], {}
+            proposals = [target["proposals"] for target in targets]
         else:
             proposals, losses = self.rpn(batch, features, targets)
         if self.proposes_only:

@@ -2,10 +2,12 @@
 
 import torch
 from torch import Tensor, nn
+from torchvision.models.detection._utils import BalancedPositiveNegativeSampler
 from torchvision.models.detection.roi_heads import RoIHeads, fastrcnn_loss
 
 from msarcnn.keypoints import keypoint_loss, keypoints_in_cells
 from msarcnn.pose_model import Heatmaps
+from msarcnn.sampling import Mean, head_sampler, keypoint_dice, mean_of
 from msarcnn.targets import Target, covered_by
 from msarcnn.visibility_head import edge_distances, visibility_loss
 
@@ -36,6 +38,8 @@ class PoseRoIHeads(RoIHeads):
         **kwargs: object,
     ) -> None:
         super().__init__(*args, **kwargs)
+        sampler: BalancedPositiveNegativeSampler = vars(self)["fg_bg_sampler"]
+        self.fg_bg_sampler = head_sampler(sampler.batch_size_per_image, sampler.positive_fraction)
         self.keypoint_batch_per_image = keypoint_batch_per_image
         self.keypoint_batch_per_person = keypoint_batch_per_person
         self.heatmap_size = heatmap_size
@@ -58,7 +62,8 @@ class PoseRoIHeads(RoIHeads):
         for label, boxes, target in zip(labels, proposals, targets, strict=True):
             label[(label == 0) & covered_by(boxes, target["ignore_boxes"])] = -1
         ground_truth = []
-        for index, chosen in enumerate(self.subsample(labels)):
+        for index, masks in enumerate(zip(*self.fg_bg_sampler.drawn(labels, targets), strict=True)):
+            chosen = torch.where(masks[0] | masks[1])[0]
             proposals[index] = proposals[index][chosen]
             labels[index] = labels[index][chosen]
             matched[index] = matched[index][chosen]
@@ -72,18 +77,18 @@ class PoseRoIHeads(RoIHeads):
         proposals: list[Tensor],
         image_shapes: list[tuple[int, int]],
         targets: list[Target],
-    ) -> dict[str, Tensor]:
+    ) -> dict[str, Mean]:
         """{"loss_classifier", "loss_box_reg", "loss_keypoint"}, and "loss_visibility" where that is learnt."""
         boxes, matched, labels, regression = self.select_training_samples(proposals, targets)
         if sum(map(len, boxes)) == 0:
             nothing = self._zero(self, features)
             names = ["classifier", "box_reg", "keypoint", *(["visibility"] if self.visibility_head else [])]
-            return {f"loss_{name}": nothing for name in names}
+            return {f"loss_{name}": mean_of(nothing, 0) for name in names}
         logits, deltas = self.box_predictor(self.box_head(self.box_roi_pool(features, boxes, image_shapes)))
         classifier, box = fastrcnn_loss(logits.float(), deltas.float(), labels, regression)
         return {
-            "loss_classifier": classifier,
-            "loss_box_reg": box,
+            "loss_classifier": mean_of(classifier, len(logits)),
+            "loss_box_reg": mean_of(box, len(logits)),
             **self._keypoint_losses(features, boxes, matched, labels, image_shapes, targets),
         }
 
@@ -95,7 +100,7 @@ class PoseRoIHeads(RoIHeads):
         labels: list[Tensor],
         image_shapes: list[tuple[int, int]],
         targets: list[Target],
-    ) -> dict[str, Tensor]:
+    ) -> dict[str, Mean]:
         """A proposal trains the heads only if it is positive and holds a labelled keypoint."""
         boxes, points, weights, visibility = [], [], [], []
         for box, match, label, target in zip(proposals, matched, labels, targets, strict=True):
@@ -105,7 +110,7 @@ class PoseRoIHeads(RoIHeads):
                 target["keypoints"][people], target["keypoint_weights"][people], rois, self.heatmap_size
             )
             useful = torch.where(weight.sum(dim=1) > 0)[0]
-            useful = useful[self._chosen(people[useful])]
+            useful = useful[self._chosen(people[useful], keypoint_dice(target))]
             boxes.append(rois[useful])
             points.append(point[useful])
             weights.append(weight[useful])
@@ -113,22 +118,23 @@ class PoseRoIHeads(RoIHeads):
                 visibility.append(target["visibility"][people[useful]])
         if sum(map(len, boxes)) == 0:
             keypoint_modules = nn.ModuleList((self.keypoint_roi_pool, self.keypoint_head, self.keypoint_predictor))
-            losses = {"loss_keypoint": self._zero(keypoint_modules, features)}
+            losses = {"loss_keypoint": mean_of(self._zero(keypoint_modules, features), 0)}
             if self.visibility_head:
-                losses["loss_visibility"] = self._zero(self.visibility_head, features)
+                losses["loss_visibility"] = mean_of(self._zero(self.visibility_head, features), 0)
             return losses
         maps = self.heatmaps(features, boxes, image_shapes)
-        points_loss = keypoint_loss(maps.logits.float(), torch.cat(points), torch.cat(weights), self.target_spread)
-        if maps.visibility is None:
-            return {"loss_keypoint": points_loss}
-        return {
-            "loss_keypoint": points_loss,
-            "loss_visibility": visibility_loss(maps.visibility.float(), torch.cat(visibility)),
-        }
+        weight = torch.cat(weights)
+        points_loss = keypoint_loss(maps.logits.float(), torch.cat(points), weight, self.target_spread)
+        losses = {"loss_keypoint": mean_of(points_loss, weight.sum())}
+        if maps.visibility is not None:
+            labels_of_v = torch.cat(visibility)
+            value = visibility_loss(maps.visibility.float(), labels_of_v)
+            losses["loss_visibility"] = mean_of(value, (labels_of_v >= 0).sum())
+        return losses
 
-    def _chosen(self, people: Tensor) -> Tensor:
+    def _chosen(self, people: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Draws RoIs within the bounds, everyone's first one before anyone's second: [R] person index -> [n] rows."""
-        order = torch.randperm(len(people), device=people.device)
+        order = torch.randperm(len(people), generator=generator, device=people.device)
         shuffled = people[order]
         turn = (shuffled[:, None] == shuffled[None, :]).tril(-1).sum(dim=1)
         order = order[turn.argsort(stable=True)][: int((turn < self.keypoint_batch_per_person).sum())]

@@ -5,10 +5,12 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torchvision.models.detection._utils import BalancedPositiveNegativeSampler
 from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, concat_box_prediction_layers
 
+from msarcnn.sampling import Mean, mean_of, rpn_sampler
 from msarcnn.targets import Target, covered_by
 
 
@@ -39,14 +41,15 @@ class PersonRPN(RegionProposalNetwork):
     def __init__(self, anchors: Anchors, head: RPNHead, **settings: object) -> None:
         super().__init__(anchors, head, **settings)
         head.register_forward_hook(_in_single_precision)
+        sampler: BalancedPositiveNegativeSampler = vars(self)["fg_bg_sampler"]
+        self.fg_bg_sampler = rpn_sampler(sampler.batch_size_per_image, sampler.positive_fraction)
 
     def forward(
         self, images: ImageList, features: dict[str, Tensor], targets: list[Target] | None = None
-    ) -> tuple[list[Tensor], dict[str, Tensor]]:
+    ) -> tuple[list[Tensor], dict[str, Mean]]:
         """Proposals [N, 4] xyxy an image, and in training {"loss_objectness", "loss_rpn_box_reg"}."""
         if not self.training:
-            proposals: tuple[list[Tensor], dict[str, Tensor]] = super().forward(images, features)
-            return proposals
+            return super().forward(images, features)[0], {}
         assert targets is not None
         maps = list(features.values())
         with torch.no_grad():
@@ -58,7 +61,8 @@ class PersonRPN(RegionProposalNetwork):
             found, _ = self.filter_proposals(boxes, scores, images.image_sizes, counts)
             labels, matched = self.assign_targets_to_anchors(anchors, targets)
             wanted = self.box_coder.encode(matched, anchors)
-        objectness_loss, box_loss = self._losses(maps, counts, labels, wanted)
+            drawn = self.fg_bg_sampler.drawn(labels, targets)
+        objectness_loss, box_loss = self._losses(maps, counts, drawn, labels, wanted)
         return found, {"loss_objectness": objectness_loss, "loss_rpn_box_reg": box_loss}
 
     def assign_targets_to_anchors(
@@ -70,21 +74,26 @@ class PersonRPN(RegionProposalNetwork):
         return labels, boxes
 
     def _losses(
-        self, maps: list[Tensor], counts: Sequence[int], labels: list[Tensor], wanted: Sequence[Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """Objectness and box loss of anchors drawn as torchvision draws them."""
-        positive, negative = (torch.where(torch.cat(some))[0] for some in self.fg_bg_sampler(labels))
+        self,
+        maps: list[Tensor],
+        counts: Sequence[int],
+        masks: tuple[list[Tensor], list[Tensor]],
+        labels: list[Tensor],
+        wanted: Sequence[Tensor],
+    ) -> tuple[Mean, Mean]:
+        """Objectness and box loss of the anchors that were drawn, positive and negative ones."""
+        positive, negative = (torch.where(torch.cat(some))[0] for some in masks)
         drawn = torch.cat((positive, negative))
         if not len(drawn):
             # Everything is ignored: nothing to learn, but the mean over nothing would be no number.
             nothing = sum((p.sum() for p in self.head.parameters()), maps[0].new_zeros(())) * 0.0
-            return nothing, nothing
+            return mean_of(nothing, 0), mean_of(nothing, 0)
         logits, deltas = self._head_at(maps, counts, drawn)
         objectness = functional.binary_cross_entropy_with_logits(logits, torch.cat(labels)[drawn])
         boxes = functional.smooth_l1_loss(
             deltas[: len(positive)], torch.cat(list(wanted))[positive], beta=1 / 9, reduction="sum"
         )
-        return objectness, boxes / len(drawn)
+        return mean_of(objectness, len(drawn)), mean_of(boxes / len(drawn), len(drawn))
 
     def _head_at(self, maps: list[Tensor], counts: Sequence[int], drawn: Tensor) -> tuple[Tensor, Tensor]:
         """The head's logits [n] and deltas [n, 4] of some anchors, numbered through images, levels, rows, columns."""

@@ -7,7 +7,8 @@ Target = dict[str, Tensor]
 """boxes [N, 4] xyxy, labels [N] int64 (1 = person), keypoints [N, K, 3], keypoint_weights [N, K],
 visibility [N, K] int64 (v, or -1 where it is unknown; only for a model that learns it),
 ignore_boxes [M, 4] xyxy: crowds and regions in which an unlabelled person may stand,
-proposals [P, 4] xyxy, where they come from a file."""
+proposals [P, 4] xyxy, where they come from a file,
+seed, a scalar int64: of what is drawn from the image, where that must not depend on the other images."""
 
 
 def covered_by(boxes: Tensor, regions: Tensor, share: float = 0.5) -> Tensor:

@@ -5,6 +5,8 @@ import torch
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork
 
+from msarcnn.sampling import rpn_sampler
+
 
 def made(seed, batch=2, channels=16):
     """Maps of five levels, and people at the edges and in the middle."""
@@ -23,11 +25,17 @@ def made(seed, batch=2, channels=16):
 
 
 def torchvisions(rpn, images, maps, targets):
-    return RegionProposalNetwork.forward(rpn, images, maps, targets)
+    """Its own losses, of what our sampler draws."""
+    sampler, rpn.fg_bg_sampler = rpn.fg_bg_sampler, lambda labels: rpn_sampler(128, 0.5).drawn(labels, targets)
+    try:
+        return RegionProposalNetwork.forward(rpn, images, maps, targets)
+    finally:
+        rpn.fg_bg_sampler = sampler
 
 
 def ours(rpn, images, maps, targets):
-    return rpn(images, maps, targets)
+    proposals, losses = rpn(images, maps, targets)
+    return proposals, {name: mean.value for name, mean in losses.items()}
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -57,6 +65,6 @@ def test_where_everything_is_ignored_there_is_nothing_to_learn(tiny_model):
     everywhere = torch.tensor([[-1000.0, -1000, 2000, 2000]])
     targets = [{**target, "boxes": torch.zeros(0, 4), "ignore_boxes": everywhere} for target in targets]
     _, losses = tiny_model.rpn.train()(images, maps, targets)
-    assert [value.item() for value in losses.values()] == [0, 0]
-    sum(losses.values()).backward()
+    assert [(mean.value.item(), mean.terms.item()) for mean in losses.values()] == [(0, 0), (0, 0)]
+    sum(mean.value for mean in losses.values()).backward()
     assert all(bool((parameter.grad == 0).all()) for parameter in tiny_model.rpn.parameters())
