@@ -15,6 +15,7 @@ from msarcnn.coco import CocoDataset, CocoImage, CocoPerson, Reading, read_coco
 from msarcnn.coco_records import ANY_SIDE
 from msarcnn.config import ModelConfig, TrainConfig
 from msarcnn.images import ImageError, Photo
+from msarcnn.ranks import ALONE, Ranks
 from msarcnn.reading_notes import ReadingNote, reading_notes
 from msarcnn.skeleton import Skeleton
 from msarcnn.targets import Target
@@ -83,6 +84,21 @@ class Sample:
     image: Tensor
     target: Target
     problem: str = ""
+
+
+def empty_sample(joints: int) -> Sample:
+    """Teaches nothing: the place of images that could not be read, for a rank that has no other."""
+    boxes = torch.zeros(0, 4)
+    target = {
+        "boxes": boxes,
+        "labels": torch.zeros(0, dtype=torch.int64),
+        "keypoints": torch.zeros(0, joints, 3),
+        "keypoint_weights": torch.zeros(0, joints),
+        "visibility": torch.zeros(0, joints, dtype=torch.int64),
+        "ignore_boxes": torch.tensor([[-1e6, -1e6, 1e6, 1e6]]),
+        "seed": torch.tensor(0),
+    }
+    return Sample(torch.zeros(3, 32, 32), target)
 
 
 PERSON_CATEGORY = 1
@@ -275,13 +291,14 @@ class StepSampler:
     """Yields the batches of the remaining steps, as (step, image index) pairs.
 
     Every epoch is a permutation that depends on (seed, epoch) only, so a resumed run sees what the
-    uninterrupted one would have seen.
+    uninterrupted one would have seen. Of several ranks each takes every so manieth of a batch.
     """
 
-    def __init__(self, images: int, config: TrainConfig, first_step: int = 0) -> None:
+    def __init__(self, images: int, config: TrainConfig, first_step: int = 0, ranks: Ranks = ALONE) -> None:
         self.images = images
         self.config = config
         self.first_step = first_step
+        self.ranks = ranks
 
     def __len__(self) -> int:
         return self.config.iterations - self.first_step
@@ -296,7 +313,7 @@ class StepSampler:
                     generator = torch.Generator().manual_seed(mixed_seed(self.config.seed, epoch))
                     order = torch.randperm(self.images, generator=generator)
                 batch.append((step, int(order[position % self.images])))
-            yield batch
+            yield batch[self.ranks.rank :: self.ranks.world]
 
 
 class PoseDataset(Dataset[Sample]):

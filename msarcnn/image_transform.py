@@ -21,10 +21,19 @@ class ImageTransform(GeneralizedRCNNTransform):
 
     Training images come resized from the augmentation and are left alone. At test time torchvision interpolates
     without antialiasing: a large photo would be point-sampled, unlike anything that the network was trained on.
+
+    Attributes:
+        least: (height, width) to which a batch is padded at least: what other processes hold of it counts, too.
     """
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config.min_size, config.max_size, list(config.image_mean), list(config.image_std))
+        self.least = (0, 0)
+
+    def max_by_axis(self, the_list: list[list[int]]) -> list[int]:
+        """The size of a batch: the largest image's in every direction, and `least`."""
+        most = super().max_by_axis(the_list)
+        return [most[0], max(most[1], self.least[0]), max(most[2], self.least[1])]
 
     def fit(self, image: Tensor, bounds: tuple[int, int] | None = None) -> Tensor:
         """[3, H, W], uint8 or float, to the test size, or to another (shortest side, limit of the longest)."""

@@ -13,7 +13,7 @@ from msarcnn.model_entry import ModelEntry
 from msarcnn.model_files import CALIBRATED, look_at
 from msarcnn.presets import DEFAULT_MODEL
 from msarcnn.published_models import PublishedModel
-from msarcnn.resources import resource_path
+from msarcnn.resources import bundled_weights
 
 TITLES = {
     "msa_rcnn_mobilenet_v2_175": "MSA R-CNN MobileNetV2, wide",
@@ -27,7 +27,7 @@ def bundled_entry(library: LibraryFile) -> ModelEntry:
     """The model that came with the program."""
     entry = ModelEntry(DEFAULT_MODEL, TITLES[DEFAULT_MODEL], "bundled", architecture=DEFAULT_MODEL)
     try:
-        path = resource_path("weights", f"{DEFAULT_MODEL}.safetensors")
+        path = bundled_weights()
     except FileNotFoundError as error:
         return replace(entry, problem=str(error))
     entry = replace(

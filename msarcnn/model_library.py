@@ -29,7 +29,7 @@ from msarcnn.model_entry import ModelEntry
 from msarcnn.model_files import look_at
 from msarcnn.presets import DEFAULT_MODEL, PRESETS
 from msarcnn.published_models import BACKBONE_WEIGHTS, PUBLISHED, PublishedModel, ask_torchvision
-from msarcnn.resources import resource_path
+from msarcnn.resources import bundled_weights, resource_path
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 """Without a dot, so that no name is mistaken for a file's."""
@@ -86,7 +86,7 @@ class ModelLibrary:
         titles = {self._target(model): model.title for model in published}
         titles |= {Path(model.path): model.title for model in state.added}
         with suppress(FileNotFoundError):
-            titles[resource_path("weights", f"{DEFAULT_MODEL}.safetensors")] = TITLES[DEFAULT_MODEL]
+            titles[bundled_weights()] = TITLES[DEFAULT_MODEL]
         return next((title for known, title in titles.items() if known.resolve() == path.resolve()), "")
 
     # Changing

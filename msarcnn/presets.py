@@ -113,7 +113,7 @@ PRESETS: dict[str, ModelConfig] = {
 }
 """Configurations by the name used on the command line and in checkpoints."""
 
-DEFAULT_MODEL = "msa_rcnn_mobilenet_v2"
+DEFAULT_MODEL = "msa_rcnn_mobilenet_v2_175"
 """The preset whose weights are bundled."""
 
 

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from msarcnn.presets import DEFAULT_MODEL
+
 _ROOT = Path(__file__).resolve().parent.parent / "resources"
 
 
@@ -15,3 +17,8 @@ def resource_path(*parts: str) -> Path:
     if not path.exists():
         raise FileNotFoundError(f"{path} is missing: install from a full clone with `pip install -e .`")
     return path
+
+
+def bundled_weights() -> Path:
+    """The weights that come with the product. Raises FileNotFoundError as `resource_path` does."""
+    return resource_path("weights", f"{DEFAULT_MODEL}.safetensors")

@@ -24,7 +24,13 @@ class RunFolderError(ValueError):
 
 
 class RunFolder:
-    """Paths and files of one run."""
+    """Paths and files of one run.
+
+    Attributes:
+        speaks: Whether this process is the one whose words are heard.
+    """
+
+    speaks = True
 
     def __init__(self, path: Path) -> None:
         self.path = Path(path)
@@ -85,5 +91,28 @@ class RunFolder:
         """Forgets a wish that was carried out, so that a resumed run does not carry it out again."""
         write_json_atomic(self.control, b"run")
 
+    def silent(self) -> "RunFolder":
+        """The same for a process beside the one that writes: it reads, and writes nothing."""
+        return _SilentRunFolder(self.path)
+
     def relative(self, path: Path) -> str:
         return path.relative_to(self.path).as_posix()
+
+
+class _SilentRunFolder(RunFolder):
+    speaks = False
+
+    def create(self) -> None:
+        pass
+
+    def _prepare(self) -> None:
+        pass
+
+    def write_config(self, settings: dict[str, Any]) -> None:
+        pass
+
+    def log(self, event: dict[str, Any]) -> None:
+        pass
+
+    def clear_command(self) -> None:
+        pass

@@ -36,6 +36,7 @@ from msarcnn.model import MSARCNN
 from msarcnn.predictor import Predictor
 from msarcnn.presets import PAPER_BATCH, paper_recipe
 from msarcnn.proposals import propose, read_proposals, recall
+from msarcnn.ranks import Ranks, join, leave, ranks_of_environment
 from msarcnn.reading_notes import ReadingNote, reading_notes, why_nobody
 from msarcnn.run_folder import RunFolder
 from msarcnn.seen_images import SEEN, coco_numbers
@@ -139,7 +140,8 @@ def _train_config(arguments: argparse.Namespace) -> TrainConfig:
 
 def train(arguments: argparse.Namespace) -> str:
     """Runs (or continues) a training; returns how it ended. Errors are logged to the run before they are raised."""
-    run = RunFolder(arguments.output)
+    ranks = ranks_of_environment()
+    run = RunFolder(arguments.output) if ranks.first else RunFolder(arguments.output).silent()
     if arguments.resume:
         settings = _stored_settings(run)
     else:
@@ -148,7 +150,7 @@ def train(arguments: argparse.Namespace) -> str:
     signal.signal(signal.SIGTERM, _interrupt)
     signal.signal(signal.SIGINT, _interrupt)
     try:
-        trainer = _build(settings, run, arguments)
+        trainer = _build(settings, run, arguments, ranks)
         if arguments.resume and run.resume_checkpoint.exists():
             trainer.resume()
         return trainer.train()
@@ -161,6 +163,8 @@ def train(arguments: argparse.Namespace) -> str:
         message = f"{str(error) or type(error).__name__} (a run with steps behind it can be continued with --resume)"
         run.log({"event": "end", "status": "failed", "model": None, "message": message})
         raise
+    finally:
+        leave(ranks)
 
 
 def _stored_settings(run: RunFolder) -> RunSettings:
@@ -175,10 +179,11 @@ def _interrupt(number: int, frame: FrameType | None) -> None:
     raise InterruptedRunError(signal.Signals(number).name)
 
 
-def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace) -> Trainer:
-    device = choose_device(settings.device)
+def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace, ranks: Ranks) -> Trainer:
+    device = choose_device(_own_device(settings.device, ranks))
     if device.note:
-        print(device.note, file=sys.stderr)
+        _tell(device.note, run)
+    join(ranks, device.device.torch)
     config = settings.train_config
     annotations, roots = [Path(p) for p in settings.annotations], [Path(p) for p in settings.images]
     images, notes = read_labelled_images(annotations, roots, config.pseudo_weight, settings.reading)
@@ -212,10 +217,23 @@ def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace)
     evaluate, held_out = None, len(judge.images) if judge else 0
     if judge:
         evaluate = judge.recall_of_proposals(info) if config.train == "rpn" else judge.evaluation(info)
-    trainer = Trainer(start.model.to(device.device.torch), info, training, config, run, evaluate, held_out, record.new)
+    model = start.model.to(device.device.torch)
+    trainer = Trainer(model, info, training, config, run, evaluate, held_out, record.new, ranks)
     if trainer.precision.warning:
-        print(trainer.precision.warning, file=sys.stderr)
+        _tell(trainer.precision.warning, run)
     return trainer
+
+
+def _tell(text: str, run: RunFolder) -> None:
+    if run.speaks:
+        print(text, file=sys.stderr)
+
+
+def _own_device(wish: str, ranks: Ranks) -> str:
+    """Of several processes on a machine each has a GPU of its own."""
+    if ranks.world == 1 or wish == "cpu" or (wish == "auto" and not torch.cuda.is_available()):
+        return wish
+    return f"cuda:{ranks.local}" if wish in ("auto", "cuda") else wish
 
 
 def _report(start: Start, config: TrainConfig, run: RunFolder) -> None:
@@ -223,7 +241,7 @@ def _report(start: Start, config: TrainConfig, run: RunFolder) -> None:
     texts = [start.report, start.report_on_heads() if config.train == "heads" else ""]
     if text := " ".join(filter(None, texts)):
         run.log({"event": "message", "level": "info", "text": text})
-        print(text, file=sys.stderr)
+        _tell(text, run)
 
 
 def _say(notes: list[ReadingNote], run: RunFolder) -> None:
@@ -231,7 +249,7 @@ def _say(notes: list[ReadingNote], run: RunFolder) -> None:
     for note in notes:
         run.log({"event": "message", "level": "warning" if note.lost else "info", "text": note.text})
         if note.lost:
-            print(note, file=sys.stderr)
+            _tell(str(note), run)
 
 
 def check_learnable(

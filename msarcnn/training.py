@@ -9,16 +9,20 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from msarcnn.checkpoint import CheckpointInfo, save_checkpoint
 from msarcnn.config import TrainConfig
-from msarcnn.dataset import LabelledImage, PoseDataset, Sample, StepSampler, mixed_seed
+from msarcnn.dataset import LabelledImage, PoseDataset, Sample, StepSampler, empty_sample, mixed_seed
 from msarcnn.model import MSARCNN
 from msarcnn.model_files import file_hash
 from msarcnn.precision import choose_precision
+from msarcnn.ranks import ALONE, Ranks
 from msarcnn.run_folder import RunFolder
+from msarcnn.sampling import Mean
+from msarcnn.targets import Target
 from msarcnn.training_state import Figures, Progress, TrainingState, score_of
 from msarcnn.weight_average import WeightAverage
 
@@ -72,6 +76,7 @@ class Trainer:
         evaluate: Judges a model; None when nothing is held out (the last weights are then the best).
         held_out: How many images it judges on; for the log.
         new: Parts of the backbone with random values, such as "backbone.fpn": they learn with the heads.
+        ranks: The processes that share every batch. All of them do the same steps; the first logs, judges and saves.
     """
 
     def __init__(
@@ -84,9 +89,15 @@ class Trainer:
         evaluate: Evaluate | None = None,
         held_out: int = 0,
         new: tuple[str, ...] = (),
+        ranks: Ranks = ALONE,
     ) -> None:
         if not images:
             raise TrainingError("no image to train on: label at least one person with keypoints, or choose all images")
+        if config.batch_size < ranks.world:
+            raise TrainingError(
+                f"{ranks.world} processes cannot share a batch of {config.batch_size}: choose a larger --batch, or "
+                "start fewer"
+            )
         self.model = model.to(memory_format=torch.channels_last)
         self.info = info
         self.config = config
@@ -94,6 +105,7 @@ class Trainer:
         self.evaluate = evaluate
         self.images = images
         self.held_out = held_out
+        self.ranks = ranks
         self.progress = Progress()
         self._unreadable: set[str] = set()
         self._freeze(new)
@@ -105,6 +117,13 @@ class Trainer:
         self.precision = choose_precision(config.precision, next(model.parameters()).device)
         self.average = WeightAverage(self.parameters, config.average)
         self.state = TrainingState(model, self.parameters, self.optimizer, self.average)
+        self._losses: nn.Module = _Losses(self.model)
+        if ranks.world > 1:
+            self._losses = DistributedDataParallel(self._losses, broadcast_buffers=False)
+
+    @property
+    def device(self) -> torch.device:
+        return next(self.model.parameters()).device
 
     # -- the run ---------------------------------------------------------------------------------
 
@@ -141,10 +160,11 @@ class Trainer:
                 return "stopped" if command == "stop" else "cancelled"
             step = self.progress.step
             readable = self._readable(batch)
-            losses = self._step(readable, step) if readable else None
+            some = bool(self.ranks.total(torch.tensor([len(readable)], device=self.device)) > 0)
+            losses = self._step(readable, step) if some else None
             if losses is not None:
                 bad_steps = 0
-            elif readable:
+            elif some:
                 bad_steps += 1
                 self._warn(f"step {step + 1}: the loss is not a number; the step was left out")
                 if bad_steps >= MAX_BAD_STEPS:
@@ -161,28 +181,36 @@ class Trainer:
 
     def _readable(self, batch: list[Sample]) -> list[Sample]:
         """Leaves out images that cannot be read, each reported once. Raises TrainingError when none can be."""
-        for sample in batch:
-            if sample.problem and sample.problem not in self._unreadable:
-                self._unreadable.add(sample.problem)
-                self._warn(sample.problem)
+        problems = [sample.problem for sample in batch if sample.problem]
+        if self.ranks.total(torch.tensor([len(problems)], device=self.device)) > 0:
+            for problem in [one for some in self.ranks.gathered(problems) for one in some]:
+                if problem not in self._unreadable:
+                    self._unreadable.add(problem)
+                    self._warn(problem)
         if len(self._unreadable) >= len(self.images):
             raise TrainingError("none of the images can be read: see the warnings for the files")
         return [sample for sample in batch if not sample.problem]
 
     def _step(self, batch: list[Sample], step: int) -> dict[str, float] | None:
         """One optimizer step; None, with the weights untouched, if a loss or gradient is not finite."""
-        device = next(self.model.parameters()).device
+        device, ranks = self.device, self.ranks
         torch.manual_seed(mixed_seed(self.config.seed, step))
         self.model.train()
+        batch = batch or [empty_sample(self.model.config.keypoints)]
         images = [sample.image.to(device) for sample in batch]
         targets = [{key: value.to(device) for key, value in sample.target.items()} for sample in batch]
+        self.model.transform.least = self._padded_to(images)
         with torch.autocast(device.type, torch.bfloat16, enabled=self.precision.bf16):
-            losses = self.model(images, targets)
-        total = torch.stack([value.float() for value in losses.values()]).sum()
-        if not torch.isfinite(total):
+            means: dict[str, Mean] = self._losses(images, targets)
+        values = torch.stack([mean.value.float() for mean in means.values()])
+        if not ranks.all_say(bool(values.isfinite().all()), device):
             return None
+        if ranks.world > 1:
+            # The mean over the whole batch: every rank's sum over everybody's terms. Gradients are averaged later.
+            terms = torch.stack([mean.terms for mean in means.values()])
+            values = values * terms * (ranks.world / ranks.total(terms).clamp(min=1e-6))
         self.optimizer.zero_grad(set_to_none=True)
-        total.backward()
+        values.sum().backward()
         norm = nn.utils.clip_grad_norm_(self.parameters.values(), self.config.gradient_clip)
         if not torch.isfinite(norm):
             return None
@@ -190,7 +218,14 @@ class Trainer:
             group["lr"] = self.config.learning_rate_at(step) * group["rate"]
         self.optimizer.step()
         self.average.update(step)
-        return {LOSS_NAMES[name]: float(value.detach()) for name, value in losses.items()}
+        shared = ranks.total(values.detach()) / ranks.world
+        return {LOSS_NAMES[name]: value for name, value in zip(means, shared.tolist(), strict=True)}
+
+    def _padded_to(self, images: list[Tensor]) -> tuple[int, int]:
+        """The size of the largest image of the batch, whoever has it: padding decides what anchors there are."""
+        sizes = torch.tensor([image.shape[-2:] for image in images], device=self.device)
+        height, width = self.ranks.most(sizes.amax(dim=0)).tolist()
+        return height, width
 
     # -- parts -----------------------------------------------------------------------------------
 
@@ -226,7 +261,7 @@ class Trainer:
 
     def _batches(self) -> DataLoader:
         dataset = PoseDataset(self.images, self.config, self.model.config, self.info.skeleton)
-        sampler = StepSampler(len(self.images), self.config, self.progress.step)
+        sampler = StepSampler(len(self.images), self.config, self.progress.step, self.ranks)
         return DataLoader(
             dataset,
             batch_sampler=sampler,
@@ -236,12 +271,20 @@ class Trainer:
         )
 
     def _wait_while_paused(self) -> str:
-        while (command := self.run.command()) == "pause":
-            time.sleep(0.2)
-        return command
+        """What the first rank's watcher wants, once that is not to wait."""
+        command = "run"
+        if self.ranks.first:
+            while (command := self.run.command()) == "pause":
+                time.sleep(0.2)
+        return self.ranks.told(command)
 
     def _judge(self, keep: bool) -> None:
         """Evaluates the (averaged) weights; keeps them as the best when they are, or when nothing is held out."""
+        if self.ranks.first:
+            self._judge_here(keep)
+        self.progress = self.ranks.told(self.progress)
+
+    def _judge_here(self, keep: bool) -> None:
         with self.average.in_place():
             info = self.info
             figures: Figures = {}
@@ -262,6 +305,8 @@ class Trainer:
     # -- resuming --------------------------------------------------------------------------------
 
     def _save_resume(self) -> None:
+        if not self.ranks.first:
+            return
         self.state.save(self.run.resume_checkpoint, self.progress)
         self._log_checkpoint(self.run.resume_checkpoint, best=False)
 
@@ -306,6 +351,17 @@ class Trainer:
 
     def _warn(self, text: str) -> None:
         self.run.log({"event": "message", "level": "warning", "text": text})
+
+
+class _Losses(nn.Module):
+    """The model's losses as a module's forward, which is what can be shared among processes."""
+
+    def __init__(self, model: MSARCNN) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: list[Tensor], targets: list[Target]) -> dict[str, Mean]:
+        return self.model.losses(images, targets)
 
 
 def lineage_of(parent: str | None, data: list[Path], config: TrainConfig) -> dict[str, Any]:

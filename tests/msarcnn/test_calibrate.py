@@ -16,6 +16,7 @@ from msarcnn.evaluation import ImageResult
 from msarcnn.model_files import file_hash
 from msarcnn.model_library import find_model
 from msarcnn.predictor import Predictor
+from msarcnn.presets import DEFAULT_MODEL
 from msarcnn.synthetic import write_dataset
 
 
@@ -35,7 +36,7 @@ def calibrate(capsys, people, model, output, *more, labels=None):
 
 def test_the_bundled_model_gets_confidences_that_fit_the_labels(capsys, people, tmp_path):
     parent, output = find_model(None), tmp_path / "fitted.safetensors"
-    status, out, _ = calibrate(capsys, people, "msa_rcnn_mobilenet_v2", output, "--json")
+    status, out, _ = calibrate(capsys, people, DEFAULT_MODEL, output, "--json")
     facts = json.loads(out)
     assert status == 0 and facts["joints"] >= 50 and 0 < facts["right"] < 1
     assert facts["after"]["brier"] <= facts["before"]["brier"]
@@ -58,7 +59,7 @@ def test_the_bundled_model_gets_confidences_that_fit_the_labels(capsys, people, 
 
 
 def test_what_it_says_is_for_people_unless_asked_otherwise(capsys, people, tmp_path):
-    status, out, err = calibrate(capsys, people, "msa_rcnn_mobilenet_v2", tmp_path / "fitted.safetensors")
+    status, out, err = calibrate(capsys, people, DEFAULT_MODEL, tmp_path / "fitted.safetensors")
     assert status == 0 and "tau 0.50, fitted on" in out and "Brier score" in out
     assert str(tmp_path / "fitted.safetensors") in out and "4/4 images" in err
 
@@ -68,7 +69,7 @@ def test_too_few_joints_write_nothing(capsys, people, tmp_path):
     truth["annotations"] = truth["annotations"][:1]
     output, labels = tmp_path / "fitted.safetensors", tmp_path / "one.json"
     labels.write_text(json.dumps(truth))
-    status, out, err = calibrate(capsys, people, "msa_rcnn_mobilenet_v2", output, labels=labels)
+    status, out, err = calibrate(capsys, people, DEFAULT_MODEL, output, labels=labels)
     assert status == 2 and out == "" and not output.exists()
     assert "one.json: 17 joints of people whom the model finds can be compared, and 50 are needed: label more" in err
 
@@ -96,7 +97,7 @@ def test_what_was_fitted_is_shown_also_when_it_cannot_be_written(capsys, people,
         raise OSError("No space left on device")
 
     monkeypatch.setattr(calibrate_command, "write_checkpoint", full)
-    status, out, err = calibrate(capsys, people, "msa_rcnn_mobilenet_v2", tmp_path / "fitted.safetensors")
+    status, out, err = calibrate(capsys, people, DEFAULT_MODEL, tmp_path / "fitted.safetensors")
     assert status == 2 and "Brier score" in out and "->" not in out and "No space left" in err
 
 

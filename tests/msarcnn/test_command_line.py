@@ -10,6 +10,7 @@ from pycocotools.coco import COCO
 from msarcnn.checkpoint import load_checkpoint
 from msarcnn.command_line import main
 from msarcnn.model_library import find_model
+from msarcnn.presets import DEFAULT_MODEL
 from msarcnn.synthetic import write_dataset
 
 
@@ -272,6 +273,6 @@ def test_a_run_folder_without_settings_is_one_sentence(capsys, tmp_path, text):
 
 
 def test_halving_takes_names_as_every_command(capsys, tmp_path):
-    status, _, _ = run(capsys, "halve", "msa_rcnn_mobilenet_v2", tmp_path / "half.safetensors")
+    status, _, _ = run(capsys, "halve", DEFAULT_MODEL, tmp_path / "half.safetensors")
     assert status == 0 and load_checkpoint(tmp_path / "half.safetensors")[1] == load_checkpoint(find_model(None))[1]
     assert run(capsys, "halve", "imagenet-resnet50", tmp_path / "none.safetensors")[0] == 2

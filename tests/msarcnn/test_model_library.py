@@ -22,6 +22,7 @@ from msarcnn.downloads import DownloadError, lock_of
 from msarcnn.library_file import LibraryError, LibraryFile
 from msarcnn.model_files import CALIBRATED, is_torch_file, look_at
 from msarcnn.model_library import ModelLibrary, backbone_weights, find_model
+from msarcnn.presets import DEFAULT_MODEL
 from msarcnn.published_models import BACKBONE_WEIGHTS, PUBLISHED, ask_torchvision
 
 CONTENT = weights_file()
@@ -55,7 +56,7 @@ def test_the_bundled_model_needs_no_library(home: Path) -> None:
     home.mkdir()
     (home / "library.json").write_text("{")
     bundled = find_model(None)
-    assert bundled.is_file() and find_model("msa_rcnn_mobilenet_v2") == bundled == find_model(bundled)
+    assert bundled.is_file() and find_model(DEFAULT_MODEL) == bundled == find_model(bundled)
 
 
 def test_names_and_paths_that_lead_nowhere_are_sentences(home: Path, tmp_path: Path) -> None:
@@ -182,7 +183,7 @@ def test_names_are_short_unique_and_never_a_files(
 
 def test_the_program_itself_stays(home: Path) -> None:
     with pytest.raises(LibraryError, match="part of the program"):
-        ModelLibrary().remove("msa_rcnn_mobilenet_v2")
+        ModelLibrary().remove(DEFAULT_MODEL)
 
 
 def test_a_fine_tuned_model_says_where_it_comes_from(

@@ -13,6 +13,7 @@ from small_library import name_of, publish, weights_file
 from small_models import save_small_model
 
 from msarcnn.command_line import main
+from msarcnn.presets import DEFAULT_MODEL
 
 CONTENT = weights_file(3_000_000)
 
@@ -47,7 +48,7 @@ def test_the_list_is_for_people_and_for_programs(
     for arguments in (("--json", "list"), ("list", "--json")):
         assert run(capsys, *arguments)[1] == out
     models = {model["name"]: model for model in json.loads(out)["models"]}
-    assert models["msa_rcnn_mobilenet_v2"]["kind"] == "bundled" and models["msa_rcnn_mobilenet_v2"]["path"]
+    assert models[DEFAULT_MODEL]["kind"] == "bundled" and models[DEFAULT_MODEL]["path"]
     assert models["msa_rcnn_resnet50_fpn"]["path"] is None and models["coco"]["path"] is None
     assert not models["imagenet-resnet50"]["pose"]
 
@@ -83,7 +84,7 @@ def test_files_come_and_go_by_their_names(capsys: pytest.CaptureFixture[str], ho
     ("arguments", "message"),
     [
         (["download", "nothing"], "nothing to download"),
-        (["remove", "msa_rcnn_mobilenet_v2"], "part of the program"),
+        (["remove", DEFAULT_MODEL], "part of the program"),
         (["add", "missing.safetensors"], "no such file"),
         (["show", "nothing"], "Known models: msa_rcnn_resnet50_fpn"),
     ],

@@ -61,7 +61,7 @@ def test_a_run_says_what_it_computes_with(tiny_config, people, tmp_path, monkeyp
     monkeypatch.setattr(precision, "has_bf16", lambda device: fast)
     run = trainer(tiny_config, people, tmp_path, settings(iterations=1, precision="bf16"))
     autocast = []
-    run.model.register_forward_pre_hook(lambda *_: autocast.append(torch.is_autocast_enabled("cpu")))
+    run.model.backbone.register_forward_pre_hook(lambda *_: autocast.append(torch.is_autocast_enabled("cpu")))
     run.train()
     assert autocast == [True]
     assert events(tmp_path, "start")[0]["precision"] == "bf16"
