@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.fusion import fuse_conv_bn_eval
+from torch.utils.checkpoint import checkpoint as checkpoint_activations
 from torchvision.models import (
     convnext_tiny,
     mobilenet_v2,
@@ -44,6 +45,9 @@ class Backbone(nn.Module):
         channels: Channels of C2..C5.
         fpn_channels: Channels of every pyramid level.
         frozen: Names of the stages that never train.
+
+    Attributes:
+        forgets: In training what lies within a stage is computed once more for the gradient instead of kept.
     """
 
     def __init__(
@@ -53,6 +57,7 @@ class Backbone(nn.Module):
         self.body = body
         self.fpn = FeaturePyramidNetwork(channels, fpn_channels, extra_blocks=LastLevelMaxPool())
         self.out_channels = fpn_channels
+        self.forgets = False
         for name in frozen:
             if name in body:
                 body[name].requires_grad_(False)
@@ -72,13 +77,19 @@ class Backbone(nn.Module):
         for name, stage in self.body.items():
             if checkpoint is not None:
                 checkpoint()
-            value = stage(value)
+            value = recomputed(stage, value) if self.forgets and torch.is_grad_enabled() else stage(value)
             if name in self.body.return_layers:
                 maps[self.body.return_layers[name]] = value
         if checkpoint is not None:
             checkpoint()
         pyramid: dict[str, Tensor] = self.fpn(maps)
         return pyramid
+
+
+def recomputed(part: nn.Module, value: Tensor) -> Tensor:
+    """A part's output, whose inner values are computed once more for the gradient."""
+    output: Tensor = checkpoint_activations(part, value, use_reentrant=False)
+    return output
 
 
 def build_backbone(config: ModelConfig) -> Backbone:

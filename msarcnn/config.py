@@ -155,6 +155,11 @@ class TrainConfig:
             light model's are kept low for a CPU.
         pseudo_weight: Loss weight of keypoints whose source letter is "p" (a model's, not a person's).
         gradient_clip: Bound of the gradient's norm.
+        accumulate: In how many parts a batch goes through the network, one after the other, for memory that does not
+            hold all of it: the step is that of the mean of the parts' losses.
+        checkpoint_activations: Forgets what lies within the backbone's stages and the keypoint head, and computes it once
+            more for the gradient: more time, for less memory.
+        compile: Compiles the backbone (torch.compile), where a compiler is at hand.
         average: Decay of an exponential moving average of the weights, which is what is evaluated and saved; 0: none.
         precision: "auto" computes under bfloat16 autocast where the hardware has it, else in single precision;
             "bf16" and "fp32" insist (msarcnn.precision).
@@ -185,6 +190,9 @@ class TrainConfig:
     sampling: Factor = 1.0
     pseudo_weight: Annotated[float, within(0, 1000)] = 1.0
     gradient_clip: Annotated[float, within(0, 1_000_000_000, above=True)] = 10.0
+    accumulate: Annotated[int, within(1, 65_536)] = 1
+    checkpoint_activations: bool = False
+    compile: bool = False
     average: Decay = 0.0
     precision: Literal["auto", "fp32", "bf16"] = "auto"
     seed: Annotated[int, within(0, 2**63 - 1)] = 0
@@ -197,6 +205,8 @@ class TrainConfig:
         check_fields(self)
         if self.mosaic > 0 and not self.crop:
             raise ConfigError(f"mosaic = {self.mosaic}: needs crop, the side of the square that images are put into")
+        if self.accumulate > self.batch_size:
+            raise ConfigError(f"accumulate = {self.accumulate}: a batch of {self.batch_size} has no so many parts")
         if self.jitter[0] > self.jitter[1]:
             raise ConfigError(f"jitter = {self.jitter}: the smaller factor first is needed")
 

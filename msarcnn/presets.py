@@ -125,7 +125,7 @@ def preset(name: str, **changes: Any) -> ModelConfig:
 
 
 def paper_recipe(name: str, batch_size: int) -> dict[str, Any]:
-    """How the paper trains a preset (section 7), as fields of a TrainConfig, for a batch by the linear rule.
+    """How the paper trains a preset (paper section 7), as fields of a TrainConfig, for a batch by the linear rule.
 
     Sixteen images a step make 90,000 steps, or 130,000 where the training is longer. Raises ConfigError for a light
     network, which has a recipe of its own (tools/train_bundled.py).

@@ -5,6 +5,7 @@ from torch import Tensor, nn
 from torchvision.models.detection._utils import BalancedPositiveNegativeSampler
 from torchvision.models.detection.roi_heads import RoIHeads, fastrcnn_loss
 
+from msarcnn.backbone import recomputed
 from msarcnn.keypoints import keypoint_loss, keypoints_in_cells
 from msarcnn.pose_model import Heatmaps
 from msarcnn.sampling import Mean, head_sampler, keypoint_dice, mean_of
@@ -26,6 +27,7 @@ class PoseRoIHeads(RoIHeads):
 
     Attributes:
         target_spread: Standard deviation of the keypoint targets in cells, a setting of the training; 0: one cell.
+        forgets: In training the keypoint head's inner values are computed once more for the gradient instead of kept.
     """
 
     def __init__(
@@ -45,6 +47,7 @@ class PoseRoIHeads(RoIHeads):
         self.heatmap_size = heatmap_size
         self.visibility_head = visibility_head
         self.target_spread = 0.0
+        self.forgets = False
 
     def select_training_samples(
         self, proposals: list[Tensor], targets: list[Target] | None
@@ -166,7 +169,9 @@ class PoseRoIHeads(RoIHeads):
         self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]
     ) -> Heatmaps:
         """The keypoint head, and the visibility head if there is one, on any boxes (xyxy, resized image)."""
-        value = self.keypoint_head(self.keypoint_roi_pool(features, boxes, image_shapes))
+        pooled = self.keypoint_roi_pool(features, boxes, image_shapes)
+        forgets = self.forgets and torch.is_grad_enabled()
+        value = recomputed(self.keypoint_head, pooled) if forgets else self.keypoint_head(pooled)
         logits = self.keypoint_predictor(value)
         if self.visibility_head is None:
             return Heatmaps(logits)

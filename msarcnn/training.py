@@ -3,7 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -112,6 +112,9 @@ class Trainer:
         model.roi_heads.target_spread = config.target_spread
         model.set_sampling(config.sampling)
         model.proposes_only = config.train == "rpn"
+        model.backbone.forgets = model.roi_heads.forgets = config.checkpoint_activations
+        if config.compile:
+            model.backbone.compile(dynamic=True)
         self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.optimizer = self._build_optimizer()
         self.precision = choose_precision(config.precision, next(model.parameters()).device)
@@ -193,24 +196,20 @@ class Trainer:
 
     def _step(self, batch: list[Sample], step: int) -> dict[str, float] | None:
         """One optimizer step; None, with the weights untouched, if a loss or gradient is not finite."""
-        device, ranks = self.device, self.ranks
         torch.manual_seed(mixed_seed(self.config.seed, step))
         self.model.train()
-        batch = batch or [empty_sample(self.model.config.keypoints)]
-        images = [sample.image.to(device) for sample in batch]
-        targets = [{key: value.to(device) for key, value in sample.target.items()} for sample in batch]
-        self.model.transform.least = self._padded_to(images)
-        with torch.autocast(device.type, torch.bfloat16, enabled=self.precision.bf16):
-            means: dict[str, Mean] = self._losses(images, targets)
-        values = torch.stack([mean.value.float() for mean in means.values()])
-        if not ranks.all_say(bool(values.isfinite().all()), device):
-            return None
-        if ranks.world > 1:
-            # The mean over the whole batch: every rank's sum over everybody's terms. Gradients are averaged later.
-            terms = torch.stack([mean.terms for mean in means.values()])
-            values = values * terms * (ranks.world / ranks.total(terms).clamp(min=1e-6))
         self.optimizer.zero_grad(set_to_none=True)
-        values.sum().backward()
+        parts = self._parts(batch)
+        logged = torch.zeros(0)
+        for number, part in enumerate(parts, start=1):
+            with self._alone() if number < len(parts) else nullcontext():
+                means = self._means(part)
+                values = self._over_all_ranks(means)
+                if not self.ranks.all_say(bool(values.isfinite().all()), self.device):
+                    return None
+                (values.sum() / len(parts)).backward()
+            seen = values.detach() / len(parts)
+            logged = seen if number == 1 else logged + seen
         norm = nn.utils.clip_grad_norm_(self.parameters.values(), self.config.gradient_clip)
         if not torch.isfinite(norm):
             return None
@@ -218,8 +217,36 @@ class Trainer:
             group["lr"] = self.config.learning_rate_at(step) * group["rate"]
         self.optimizer.step()
         self.average.update(step)
-        shared = ranks.total(values.detach()) / ranks.world
+        shared = self.ranks.total(logged) / self.ranks.world
         return {LOSS_NAMES[name]: value for name, value in zip(means, shared.tolist(), strict=True)}
+
+    def _parts(self, batch: list[Sample]) -> list[list[Sample]]:
+        """A batch, or this rank's share of it, in as many parts as on every other rank."""
+        count = self.config.accumulate
+        return [batch[number::count] or [empty_sample(self.model.config.keypoints)] for number in range(count)]
+
+    def _means(self, part: list[Sample]) -> dict[str, Mean]:
+        """Forward."""
+        images = [sample.image.to(self.device, non_blocking=True) for sample in part]
+        targets = [
+            {key: value.to(self.device, non_blocking=True) for key, value in sample.target.items()} for sample in part
+        ]
+        self.model.transform.least = self._padded_to(images)
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision.bf16):
+            means: dict[str, Mean] = self._losses(images, targets)
+        return means
+
+    def _over_all_ranks(self, means: dict[str, Mean]) -> Tensor:
+        """The losses [L] whose gradients, averaged over the ranks, are those of the means over the whole batch."""
+        values = torch.stack([mean.value.float() for mean in means.values()])
+        if self.ranks.world == 1:
+            return values
+        terms = torch.stack([mean.terms for mean in means.values()])
+        return values * terms * (self.ranks.world / self.ranks.total(terms).clamp(min=1e-6))
+
+    def _alone(self) -> AbstractContextManager[None]:
+        """Within it gradients are added up here, and not yet shared with the other ranks."""
+        return self._losses.no_sync() if isinstance(self._losses, DistributedDataParallel) else nullcontext()
 
     def _padded_to(self, images: list[Tensor]) -> tuple[int, int]:
         """The size of the largest image of the batch, whoever has it: padding decides what anchors there are."""
@@ -267,6 +294,7 @@ class Trainer:
             batch_sampler=sampler,
             num_workers=self.config.workers,
             collate_fn=list,
+            pin_memory=self.device.type == "cuda",
             persistent_workers=False,
         )
 

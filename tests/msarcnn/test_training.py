@@ -15,7 +15,7 @@ from safetensors.torch import save_file
 
 from msarcnn import precision
 from msarcnn.checkpoint import CheckpointError, CheckpointInfo, load_checkpoint
-from msarcnn.config import TrainConfig
+from msarcnn.config import ConfigError, TrainConfig
 from msarcnn.dataset import read_labelled_images
 from msarcnn.model import build_model
 from msarcnn.run_folder import RunFolder, RunFolderError
@@ -375,3 +375,43 @@ def test_the_visibility_head_learns_alone(tiny_config, people, tmp_path):
     assert moved and all(name.startswith("roi_heads.visibility_head.") for name in moved)
     with pytest.raises(TrainingError, match="no visibility head to train: choose --model"):
         trainer(replace(tiny_config, visibility_width=0), known, tmp_path / "other", settings(train="visibility"))
+
+
+def weights_after(tiny_config, people, folder, **changes):
+    run = trainer(tiny_config, people, folder, settings(iterations=3, optimizer="sgd", precision="fp32", **changes))
+    run.train()
+    return run.model.state_dict(), [step["loss"] for step in events(folder, "step")]
+
+
+def test_what_is_computed_once_more_is_what_was_forgotten(tiny_config, people, tmp_path):
+    plain, losses = weights_after(tiny_config, people, tmp_path / "plain")
+    again, other_losses = weights_after(tiny_config, people, tmp_path / "again", checkpoint_activations=True)
+    assert losses == other_losses
+    for name, value in plain.items():
+        torch.testing.assert_close(again[name], value, msg=lambda text, name=name: f"{name}: {text}")
+
+
+def test_a_batch_in_parts_has_the_mean_of_their_losses(tiny_config, people, tmp_path):
+    run = trainer(tiny_config, people, tmp_path, settings(batch_size=4, accumulate=2, precision="fp32"))
+    batch = [run._batches().dataset[0, index % len(people)] for index in range(4)]
+    seen = []
+
+    def watched(part, original=run._means):
+        means = original(part)
+        seen.append(float(sum(mean.value for mean in means.values()).detach()))
+        return means
+
+    run._means = watched
+    losses = run._step(batch, 0)
+    assert len(seen) == 2 and sum(losses.values()) == pytest.approx(sum(seen) / 2, rel=1e-5)
+    with pytest.raises(ConfigError, match="no so many parts"):
+        settings(batch_size=2, accumulate=3)
+
+
+def test_the_backbone_is_compiled_when_that_is_asked_for(tiny_config, people, tmp_path, monkeypatch):
+    compiled = []
+    monkeypatch.setattr(torch.nn.Module, "compile", lambda module, **how: compiled.append((type(module).__name__, how)))
+    trainer(tiny_config, people, tmp_path / "plain", settings())
+    assert compiled == []
+    trainer(tiny_config, people, tmp_path / "compiled", settings(compile=True))
+    assert compiled == [("Backbone", {"dynamic": True})]
