@@ -157,8 +157,8 @@ class TrainConfig:
         gradient_clip: Bound of the gradient's norm.
         accumulate: In how many parts a batch goes through the network, one after the other, for memory that does not
             hold all of it: the step is that of the mean of the parts' losses.
-        checkpoint_activations: Forgets what lies within the backbone's stages and the keypoint head, and computes it once
-            more for the gradient: more time, for less memory.
+        checkpoint_activations: Forgets what lies within the backbone's stages and the keypoint head, and computes it
+            anew for the gradient: more time, for less memory.
         compile: Compiles the backbone (torch.compile), where a compiler is at hand.
         average: Decay of an exponential moving average of the weights, which is what is evaluated and saved; 0: none.
         precision: "auto" computes under bfloat16 autocast where the hardware has it, else in single precision;
