@@ -30,6 +30,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_calibrate(commands)
     _add_proposals(commands)
     _add_summary(commands)
+    _add_benchmark(commands)
     _add_check(commands)
     add_models_command(commands)
     halve = commands.add_parser("halve", help="write a model file in half precision, half the size")
@@ -139,6 +140,17 @@ def _add_summary(commands: Commands) -> None:
     summary.add_argument("--aggregation", choices=["sum", "concat"])
     summary.add_argument("--json", action="store_true")
     summary.set_defaults(function=_summary)
+
+
+def _add_benchmark(commands: Commands) -> None:
+    benchmark = commands.add_parser("benchmark", help="the paper's Table 4 on this machine: time, memory, ratios")
+    benchmark.add_argument("--models", nargs="+", choices=list(PRESETS), help="presets (default: the table's)")
+    benchmark.add_argument("--runs", type=int, default=5)
+    benchmark.add_argument("--people", type=int, default=3, help="on the image")
+    benchmark.add_argument("--no-memory", action="store_true", help="leave out the memory of a training step")
+    benchmark.add_argument("--device", default="cpu", help=DEVICE_HELP)
+    benchmark.add_argument("--json", action="store_true")
+    benchmark.set_defaults(function=_benchmark)
 
 
 def _add_train(commands: Commands) -> None:
@@ -391,6 +403,19 @@ def _halve(arguments: argparse.Namespace) -> int:
 
     save_checkpoint(arguments.output, *load_checkpoint(find_model(arguments.model)), half=True)
     print(f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.1f} MB")
+    return 0
+
+
+def _benchmark(arguments: argparse.Namespace) -> int:
+    from msarcnn.benchmark_command import TABLE_4, benchmark
+    from msarcnn.devices import choose_device
+
+    if min(arguments.runs, arguments.people) < 1:
+        raise ValueError("--runs and --people are 1 at least")
+    device = choose_device(arguments.device).device
+    models = arguments.models or TABLE_4
+    measured = benchmark(models, device, arguments.runs, arguments.people, memory=not arguments.no_memory)
+    _show(measured.to_dict(), arguments.json, measured.text())
     return 0
 
 

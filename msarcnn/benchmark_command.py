@@ -1,0 +1,280 @@
+"""`python -m msarcnn benchmark`: the paper's Table 4 on this machine, with torchvision's Mask R-CNN beside it."""
+
+import platform
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torchvision.models.detection import keypointrcnn_resnet50_fpn
+
+from msarcnn.backbone import fold_frozen_batchnorm
+from msarcnn.config import ModelConfig
+from msarcnn.devices import Device
+from msarcnn.keypoints import decode_keypoints
+from msarcnn.model import MSARCNN, build_model
+from msarcnn.precision import inference_dtypes
+from msarcnn.presets import preset
+from msarcnn.summary import count_parameters, multiply_adds
+from msarcnn.synthetic import make_scene
+
+REFERENCE = "torchvision keypointrcnn_resnet50_fpn"
+PARTS = ("encode", "rpn", "classification", "keypoints", "decode")
+TABLE_4 = ("mask_rcnn_resnet50_fpn", "mask_rcnn_plus", "msa_rcnn_resnet50_fpn")
+"""Presets that are measured, the ratios' denominator first."""
+PAPER_SECONDS = {"mask_rcnn_resnet50_fpn": 0.17, "mask_rcnn_plus": 0.31, "msa_rcnn_resnet50_fpn": 0.21}
+PAPER_MEMORY = {"mask_rcnn_resnet50_fpn": 7.7, "mask_rcnn_plus": 14.2, "msa_rcnn_resnet50_fpn": 10.8}
+"""The paper's Table 4: seconds an image, and GB to train."""
+TRAINING_IMAGES = 2
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Milliseconds: the median of several runs, and the least and the most."""
+
+    median: float
+    least: float
+    most: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Spread":
+        return cls(*(round(one, 2) for one in (statistics.median(values), min(values), max(values))))
+
+
+@dataclass
+class Row:
+    """What was measured of a model.
+
+    Attributes:
+        name: The preset, or REFERENCE.
+        whole: An image, with so many people.
+        parts: The same by part; {} for the reference, which has no seams.
+        parameters: All of them.
+        multiply_adds: Of an image, with ten people; None for the reference.
+        training_bytes: See `training_memory`.
+        paper: The paper's seconds and GB, where it has them.
+    """
+
+    name: str
+    whole: Spread
+    parts: dict[str, Spread] = field(default_factory=dict)
+    parameters: int = 0
+    multiply_adds: int | None = None
+    training_bytes: int | None = None
+    paper: dict[str, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """Table 4: rows, ratios of time and memory to our Mask R-CNN and to the reference, and where it was measured."""
+
+    machine: dict[str, Any]
+    rows: list[Row]
+    memory_is: str
+
+    def to_dict(self) -> dict[str, Any]:
+        return {
+            "machine": self.machine,
+            "training_memory": self.memory_is,
+            "rows": [{**asdict(row), "ratios": self.ratios(row)} for row in self.rows],
+        }
+
+    def ratios(self, row: Row) -> dict[str, float]:
+        """A row beside the others: {"time_to_reference", "time_to_mask_rcnn", "memory_to_mask_rcnn"}."""
+        rows = {one.name: one for one in self.rows}
+        ratios = {}
+        for name, key in ((REFERENCE, "reference"), (TABLE_4[0], "mask_rcnn")):
+            if name in rows:
+                ratios[f"time_to_{key}"] = round(row.whole.median / rows[name].whole.median, 3)
+        ours = rows.get(TABLE_4[0])
+        if ours and ours.training_bytes and row.training_bytes:
+            ratios["memory_to_mask_rcnn"] = round(row.training_bytes / ours.training_bytes, 3)
+        return ratios
+
+    def text(self) -> str:
+        """The table for people."""
+        lines = [", ".join(f"{key}: {value}" for key, value in self.machine.items())]
+        for row in self.rows:
+            ratios = ", ".join(f"{key.replace('_', ' ')} {value:.2f}" for key, value in self.ratios(row).items())
+            lines.append(
+                f"{row.name}: {row.whole.median:.0f} ms ({row.whole.least:.0f} to {row.whole.most:.0f}); {ratios}"
+            )
+            if row.parts:
+                lines.append("    " + ", ".join(f"{name} {part.median:.0f}" for name, part in row.parts.items()))
+            adds = f", {row.multiply_adds / 1e9:.1f} G multiply-adds" if row.multiply_adds else ""
+            memory = f", {row.training_bytes / 1e9:.2f} GB {self.memory_is}" if row.training_bytes else ""
+            lines.append(f"    {row.parameters / 1e6:.1f} M parameters{adds}{memory}")
+        return "\n".join(lines)
+
+
+class _Timed:
+    """A model and an image, and what each of its parts takes."""
+
+    def __init__(self, config: ModelConfig, device: Device, image: np.ndarray, people: int) -> None:
+        self.network = build_model(config).eval()
+        self.parameters = sum(count_parameters(self.network).values())
+        fold_frozen_batchnorm(self.network.backbone)
+        self.network.to(device.torch, inference_dtypes(device.torch)[0])
+        if not device.is_cpu:
+            self.network.to(memory_format=torch.channels_last)
+        self.device = device
+        self.pixels = torch.from_numpy(image).permute(2, 0, 1).to(device.torch)
+        self.boxes = _people(people).to(device.torch)
+
+    def run(self) -> dict[str, float]:
+        """Milliseconds of every part, once."""
+        network, taken = self.network, {}
+        features, taken["encode"] = self._clocked(lambda: network.encode([self.pixels]))
+        proposals, taken["rpn"] = self._clocked(lambda: network.propose(features))
+        _, taken["classification"] = self._clocked(lambda: network.detect(features, proposals))
+        maps, taken["keypoints"] = self._clocked(lambda: network.heatmaps(features, [self.boxes]))
+        _, taken["decode"] = self._clocked(lambda: decode_keypoints(maps.logits, self.boxes, network.config.decoding))
+        return taken
+
+    def _clocked(self, work: Callable[[], Any]) -> tuple[Any, float]:
+        return clocked(work, self.device)
+
+
+def clocked(work: Callable[[], Any], device: Device) -> tuple[Any, float]:
+    """What work gives, and the milliseconds until the device is done with it."""
+    started = time.perf_counter()
+    result = work()
+    if not device.is_cpu:
+        device.wait()
+    return result, (time.perf_counter() - started) * 1000
+
+
+def _people(count: int) -> Tensor:
+    return torch.tensor([[100.0, 50.0, 250.0, 400.0]]).repeat(count, 1)
+
+
+def benchmark(
+    models: Sequence[str],
+    device: Device,
+    runs: int,
+    people: int,
+    reference: bool = True,
+    memory: bool = True,
+    configs: dict[str, ModelConfig] | None = None,
+) -> Benchmark:
+    """Measures models in turns, so that a busy moment of the machine hits all of them.
+
+    Args:
+        models: Presets.
+        device: Where.
+        runs: Turns, after one to warm up.
+        people: On the image; as many are kept of every model's detections, whose weights are random.
+        reference: Whether torchvision's own is measured, too.
+        memory: Whether a training step is taken for its memory.
+        configs: Configurations by name, instead of the presets'.
+    """
+    torch.manual_seed(0)
+    image = make_scene(0, (640, 480)).pixels
+    chosen = {name: (configs or {}).get(name) or preset(name) for name in models}
+    timed = {name: _Timed(config, device, image, people) for name, config in chosen.items()}
+    taken: dict[str, list[dict[str, float]]] = {name: [] for name in timed}
+    whole: list[float] = []
+    others = [_reference(people).to(device.torch)] if reference else []
+    pixels = torch.from_numpy(image).permute(2, 0, 1).float().div(255).to(device.torch)
+    with torch.inference_mode():
+        for turn in range(runs + 1):
+            for other in others:
+                milliseconds = clocked(partial(other, [pixels]), device)[1]
+                whole += [milliseconds] if turn else []
+            for name, one in timed.items():
+                parts = one.run()
+                taken[name] += [parts] if turn else []
+    rows = []
+    for other in others:
+        rows.append(Row(REFERENCE, Spread.of(whole), parameters=sum(one.numel() for one in other.parameters())))
+    for name, one in timed.items():
+        config = chosen[name]
+        row = Row(
+            name,
+            Spread.of([sum(parts.values()) for parts in taken[name]]),
+            {part: Spread.of([parts[part] for parts in taken[name]]) for part in PARTS},
+            one.parameters,
+        )
+        if name in PAPER_SECONDS:
+            row.paper = {"seconds": PAPER_SECONDS[name], "training_gb": PAPER_MEMORY[name]}
+        height, width = one.network.transform.padded_size(480, 640)
+        row.multiply_adds = sum(multiply_adds(build_model(config), height, width).values())
+        if memory:
+            row.training_bytes = training_memory(build_model(config), device)
+        rows.append(row)
+    return Benchmark(_machine(device, runs, people), rows, MEMORY_IS[device.is_cpu])
+
+
+MEMORY_IS = {
+    True: f"kept for the gradients, with weights, gradients and momentum, {TRAINING_IMAGES} images",
+    False: f"at most allocated in a training step, {TRAINING_IMAGES} images",
+}
+"""What `training_bytes` counts, on a CPU and on a GPU."""
+
+
+def training_memory(network: MSARCNN, device: Device) -> int:
+    """Bytes that a training step of TRAINING_IMAGES images at the test size takes, with SGD and momentum.
+
+    On a GPU it is the allocator's peak. A CPU has none that could be asked: there it is what autograd keeps for the
+    backward pass, each storage once, and the weights, three times where they are trained (with gradient and momentum).
+    """
+    network.to(device.torch).train()
+    side = network.config.min_size
+    size = (side, min(round(side * 4 / 3), network.config.max_size))
+    images = [torch.rand(3, *size, device=device.torch) for _ in range(TRAINING_IMAGES)]
+    target = {
+        "boxes": _people(1),
+        "labels": torch.ones(1, dtype=torch.int64),
+        "keypoints": torch.tensor([[[170.0, 200.0, 2.0]] * network.config.keypoints]),
+        "keypoint_weights": torch.ones(1, network.config.keypoints),
+        "visibility": torch.full((1, network.config.keypoints), 2),
+        "ignore_boxes": torch.zeros(0, 4),
+    }
+    targets = [{key: value.to(device.torch) for key, value in target.items()} for _ in images]
+    trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
+    if not device.is_cpu:
+        torch.cuda.reset_peak_memory_stats(device.torch)
+        optimizer = torch.optim.SGD(trained, 1e-9, momentum=0.9)
+        sum(network(images, targets).values()).backward()
+        optimizer.step()
+        return int(torch.cuda.max_memory_allocated(device.torch))
+    kept: dict[int, int] = {}
+
+    def pack(value: Tensor) -> Tensor:
+        storage = value.untyped_storage()
+        kept[storage.data_ptr()] = storage.nbytes()
+        return value
+
+    own = {value.untyped_storage().data_ptr() for value in network.state_dict().values()}
+    with torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
+        losses = network(images, targets)
+    del losses
+    activations = sum(size for pointer, size in kept.items() if pointer not in own)
+    weights = sum(value.nbytes for value in network.state_dict().values())
+    return activations + weights + 2 * sum(parameter.nbytes for parameter in trained)
+
+
+def _reference(people: int) -> nn.Module:
+    model: nn.Module = keypointrcnn_resnet50_fpn(
+        weights=None, weights_backbone=None, box_detections_per_img=people
+    ).eval()
+    return model
+
+
+def _machine(device: Device, runs: int, people: int) -> dict[str, Any]:
+    return {
+        "device": device.name or device.id,
+        "threads": torch.get_num_threads(),
+        "cpu": torch.backends.cpu.get_cpu_capability(),
+        "system": platform.machine(),
+        "torch": torch.__version__,
+        "dtype": str(inference_dtypes(device.torch)[0]).removeprefix("torch."),
+        "image": "640x480",
+        "people": people,
+        "runs": runs,
+    }
