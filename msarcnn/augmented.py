@@ -95,27 +95,27 @@ class AugmentedModel:
                 checkpoint()
         return Looks(tuple(looks))
 
-    def detect(self, features: Looks, proposals: np.ndarray | None = None) -> People:
+    def detect(self, features: Looks, proposals: np.ndarray | None = None, checkpoint: Checkpoint = go_on) -> People:
         """Whom any look finds: the boxes of all of them before one NMS."""
         width, config = features.original_size[1], self.predictor.info.config
         found = []
         for look in features.looks:
             given = mirror_boxes(proposals, width) if look.mirrored and proposals is not None else proposals
             people = self.predictor.detect(look.features, given)
+            checkpoint()
             found.append((mirror_boxes(people.boxes, width) if look.mirrored else people.boxes, people.scores))
         boxes, scores = (np.concatenate(some) for some in zip(*found, strict=True))
         kept = nms(torch.from_numpy(boxes), torch.from_numpy(scores), config.box_nms)[: config.detections_per_image]
         return People(boxes[kept.numpy()], scores[kept.numpy()])
 
-    def heatmaps(self, features: Looks, boxes: np.ndarray) -> Heatmaps:
+    def heatmaps(self, features: Looks, boxes: np.ndarray, checkpoint: Checkpoint = go_on) -> Heatmaps:
         """The mean of all looks' logits. Raises ValueError as the model does."""
-        width = features.original_size[1]
-        answers = [
-            self._turned(self.predictor.heatmaps(look.features, mirror_boxes(boxes, width)))
-            if look.mirrored
-            else self.predictor.heatmaps(look.features, boxes)
-            for look in features.looks
-        ]
+        width, answers = features.original_size[1], []
+        for look in features.looks:
+            seen = mirror_boxes(boxes, width) if look.mirrored else boxes
+            answer = self.predictor.heatmaps(look.features, seen)
+            answers.append(self._turned(answer) if look.mirrored else answer)
+            checkpoint()
         visibility = [answer.visibility for answer in answers if answer.visibility is not None]
         return Heatmaps(_mean([answer.logits for answer in answers]), _mean(visibility) if visibility else None)
 
@@ -134,9 +134,8 @@ class AugmentedModel:
 
     def find(self, features: Looks, checkpoint: Checkpoint = go_on, proposals: np.ndarray | None = None) -> PosedPeople:
         """The people of an encoded image with their joints, ranked."""
-        people = self.detect(features, proposals)
-        checkpoint()
-        poses = self.estimate(features, people.boxes)
+        people = self.detect(features, proposals, checkpoint)
+        poses = self.decode(self.heatmaps(features, people.boxes, checkpoint), people.boxes)
         ranks = rank_poses(people.scores, poses.confidences, self.predictor.info.config.pose_score)
         return PosedPeople(people.boxes, people.scores, poses.keypoints, poses.confidences, poses.visibility, ranks)
 

@@ -176,6 +176,10 @@ def benchmark(
     torch.manual_seed(0)
     image = make_scene(0, (640, 480)).pixels
     chosen = {name: (configs or {}).get(name) or preset(name) for name in models}
+    # Before anything else is on the device.
+    bytes_to_train = {
+        name: training_memory(build_model(config), device) if memory else None for name, config in chosen.items()
+    }
     timed = {name: _Timed(config, device, image, people) for name, config in chosen.items()}
     taken: dict[str, list[dict[str, float]]] = {name: [] for name in timed}
     whole: list[float] = []
@@ -204,8 +208,7 @@ def benchmark(
             row.paper = {"seconds": PAPER_SECONDS[name], "training_gb": PAPER_MEMORY[name]}
         height, width = one.network.transform.padded_size(480, 640)
         row.multiply_adds = sum(multiply_adds(build_model(config), height, width).values())
-        if memory:
-            row.training_bytes = training_memory(build_model(config), device)
+        row.training_bytes = bytes_to_train[name]
         rows.append(row)
     return Benchmark(_machine(device, runs, people), rows, MEMORY_IS[device.is_cpu])
 
@@ -217,12 +220,17 @@ MEMORY_IS = {
 """What `training_bytes` counts, on a CPU and on a GPU."""
 
 
-def training_memory(network: MSARCNN, device: Device) -> int:
+def training_memory(network: MSARCNN, device: Device) -> int | None:
     """Bytes that a training step of TRAINING_IMAGES images at the test size takes, with SGD and momentum.
 
-    On a GPU it is the allocator's peak. A CPU has none that could be asked: there it is what autograd keeps for the
-    backward pass, each storage once, and the weights, three times where they are trained (with gradient and momentum).
+    On an NVIDIA GPU it is the allocator's peak; None on others. A CPU has none to ask: there it is what autograd keeps
+    for the backward pass, each storage once, and the weights, three times where they are trained (gradient, momentum).
     """
+    if device.torch.type not in ("cpu", "cuda"):
+        return None
+    if not device.is_cpu:
+        torch.cuda.empty_cache()
+        torch.cuda.reset_peak_memory_stats(device.torch)
     network.to(device.torch).train()
     side = network.config.min_size
     size = (side, min(round(side * 4 / 3), network.config.max_size))
@@ -238,7 +246,6 @@ def training_memory(network: MSARCNN, device: Device) -> int:
     targets = [{key: value.to(device.torch) for key, value in target.items()} for _ in images]
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if not device.is_cpu:
-        torch.cuda.reset_peak_memory_stats(device.torch)
         optimizer = torch.optim.SGD(trained, 1e-9, momentum=0.9)
         sum(network(images, targets).values()).backward()
         optimizer.step()
@@ -274,6 +281,7 @@ def _machine(device: Device, runs: int, people: int) -> dict[str, Any]:
         "system": platform.machine(),
         "torch": torch.__version__,
         "dtype": str(inference_dtypes(device.torch)[0]).removeprefix("torch."),
+        "dtype of the reference": "float32",
         "image": "640x480",
         "people": people,
         "runs": runs,

@@ -148,7 +148,7 @@ def _add_benchmark(commands: Commands) -> None:
     benchmark.add_argument("--runs", type=int, default=5)
     benchmark.add_argument("--people", type=int, default=3, help="on the image")
     benchmark.add_argument("--no-memory", action="store_true", help="leave out the memory of a training step")
-    benchmark.add_argument("--device", default="cpu", help=DEVICE_HELP)
+    benchmark.add_argument("--device", default="auto", help=DEVICE_HELP)
     benchmark.add_argument("--json", action="store_true")
     benchmark.set_defaults(function=_benchmark)
 
@@ -162,6 +162,7 @@ def _add_train(commands: Commands) -> None:
     data.add_argument("--val-images", type=Path)
     data.add_argument("--val-fraction", type=float, default=0.0, help="share of the images to hold out instead")
     data.add_argument("--proposals", type=Path, help="file of `proposals` for the heads, instead of the model's RPN")
+    data.add_argument("--val-proposals", type=Path, help="the same for --val-annotations")
     run = train.add_argument_group("run")
     run.add_argument("--output", type=Path, required=True, help="run folder")
     run.add_argument("--resume", action="store_true", help="continue the run in --output")
@@ -293,6 +294,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     shown_score = None
     if arguments.effort:
         shown_score = SHOWN_SCORE if arguments.shown_score is None else arguments.shown_score
+    scales = _scales(arguments)
+    if arguments.predictions is not None and (scales or arguments.proposals):
+        raise ValueError("--tta and --proposals are for a model that looks: leave them out with --predictions")
     if arguments.predictions is not None:
         judged = evaluate_predictions(arguments.annotations, arguments.predictions, shown_score, _reading(arguments))
     elif arguments.images is not None:
@@ -304,7 +308,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             _show_progress,
             shown_score,
             _reading(arguments),
-            _scales(arguments),
+            scales,
             arguments.proposals,
         )
     else:

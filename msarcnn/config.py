@@ -58,8 +58,8 @@ class ModelConfig:
         keypoint_batch_per_image: Bound on the positive RoIs an image that train the keypoint head.
         keypoint_batch_per_person: The same for the RoIs of one person: overlapping ones teach little that is new.
         box_score_threshold, box_nms, detections_per_image: Post-processing of the boxes.
-        test_scales: Factors on the test size in which an image is looked at, mirrored, too (msarcnn.augmented); none:
-            one look.
+        test_scales: Factors on the test size in which `predict` and `evaluate` look at an image, mirrored as well
+            (msarcnn.augmented); none: one look.
         pose_score: What ranks the people found when keypoints are judged: "box" is the box score (paper), "joints"
             multiplies it with the mean confidence of the joints.
     """

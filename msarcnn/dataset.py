@@ -85,9 +85,17 @@ class Sample:
     target: Target
     problem: str = ""
 
+    def pin_memory(self) -> "Sample":
+        """In memory that a GPU reads by itself; for the loader."""
+        pinned = {key: value.pin_memory() for key, value in self.target.items()}
+        return Sample(self.image.pin_memory(), pinned, self.problem)
 
-def empty_sample(joints: int) -> Sample:
-    """Teaches nothing: the place of images that could not be read, for a rank that has no other."""
+
+def empty_sample(joints: int, on_proposals: bool) -> Sample:
+    """Teaches nothing: the place of images that could not be read, for a rank that has no other.
+
+    on_proposals: Whether the run's images have proposals from a file.
+    """
     boxes = torch.zeros(0, 4)
     target = {
         "boxes": boxes,
@@ -97,6 +105,7 @@ def empty_sample(joints: int) -> Sample:
         "visibility": torch.zeros(0, joints, dtype=torch.int64),
         "ignore_boxes": torch.tensor([[-1e6, -1e6, 1e6, 1e6]]),
         "seed": torch.tensor(0),
+        **({"proposals": boxes} if on_proposals else {}),
     }
     return Sample(torch.zeros(3, 32, 32), target)
 

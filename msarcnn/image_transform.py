@@ -23,7 +23,7 @@ class ImageTransform(GeneralizedRCNNTransform):
     without antialiasing: a large photo would be point-sampled, unlike anything that the network was trained on.
 
     Attributes:
-        least: (height, width) to which a batch is padded at least: what other processes hold of it counts, too.
+        least: (height, width) to which a training batch is padded at least: other processes' share of it counts, too.
     """
 
     def __init__(self, config: ModelConfig) -> None:
@@ -31,8 +31,10 @@ class ImageTransform(GeneralizedRCNNTransform):
         self.least = (0, 0)
 
     def max_by_axis(self, the_list: list[list[int]]) -> list[int]:
-        """The size of a batch: the largest image's in every direction, and `least`."""
-        most = super().max_by_axis(the_list)
+        """The size of a batch: the largest image's in every direction, and in training `least`."""
+        most: list[int] = super().max_by_axis(the_list)
+        if not self.training:
+            return most
         return [most[0], max(most[1], self.least[0]), max(most[2], self.least[1])]
 
     def fit(self, image: Tensor, bounds: tuple[int, int] | None = None) -> Tensor:

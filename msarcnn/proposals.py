@@ -16,6 +16,8 @@ from msarcnn.oks import box_overlaps
 from msarcnn.predictor import Predictor
 
 FORMAT = "msarcnn-proposals/1"
+UNREAD = (0, 0)
+"""Stands for the size of an image that could not be read; whoever uses the file leaves it out, too."""
 RECALL_THRESHOLDS = tuple(0.5 + 0.05 * step for step in range(10))
 """IoUs at which a person counts as covered, as in COCO's AR."""
 
@@ -46,9 +48,10 @@ class Proposals:
                 "(`python -m msarcnn proposals`)"
             )
         for image in images:
-            if image.labelled_size and image.labelled_size != self.sizes[image.file_name]:
+            made_for = self.sizes[image.file_name]
+            if image.labelled_size and made_for != UNREAD and image.labelled_size != made_for:
                 raise DataError(
-                    f"{self.path}: {image.file_name} had {self.sizes[image.file_name]} pixels (width, height) when its "
+                    f"{self.path}: {image.file_name} had {made_for} pixels (width, height) when its "
                     f"proposals were made, and is labelled for {image.labelled_size}: make them anew"
                 )
         return [replace(image, proposals=self.boxes[image.file_name]) for image in images]
@@ -61,12 +64,16 @@ def propose(
     failed: Callable[[ImageError], None],
     done: Callable[[], None] = lambda: None,
 ) -> Iterable[tuple[LabelledImage, tuple[int, int], np.ndarray]]:
-    """Image by image: the image, its (width, height), its best proposals; those that cannot be read are reported."""
+    """Image by image: the image, its (width, height), its best proposals.
+
+    One that cannot be read is reported, and has none, and the size UNREAD.
+    """
     for image in images:
         try:
             pixels = image.load()
         except ImageError as error:
             failed(error)
+            yield image, UNREAD, np.zeros((0, 4), np.float32)
             continue
         (features,) = predictor.encode([pixels])
         yield image, (pixels.shape[1], pixels.shape[0]), predictor.propose(features, count)
@@ -123,7 +130,7 @@ def proposals_command(
     output: Path,
     report: Callable[[int], None],
 ) -> tuple[int, list[str]]:
-    """Writes the proposals of images; returns for how many, and which could not be read."""
+    """Writes the proposals of images; returns how many could be read, and which could not."""
     problems: list[str] = []
     finished = 0
 
@@ -133,7 +140,7 @@ def proposals_command(
         report(finished + len(problems))
 
     proposed = propose(model, images, count, lambda error: problems.append(str(error)), done)
-    return write_proposals(output, model.hash, proposed), problems
+    return write_proposals(output, model.hash, proposed) - len(problems), problems
 
 
 def recall(people: Sequence[Sequence[Sequence[float]]], proposals: Sequence[np.ndarray], count: int) -> float:

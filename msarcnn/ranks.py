@@ -81,8 +81,13 @@ def ranks_of_environment() -> Ranks:
 
 def join(ranks: Ranks, device: torch.device) -> None:
     """Meets the other ranks; collectives work from here on."""
-    if ranks.world > 1 and not distributed.is_initialized():
-        distributed.init_process_group("nccl" if device.type == "cuda" else "gloo", timeout=PATIENCE)
+    if ranks.world == 1 or distributed.is_initialized():
+        return
+    if device.type == "cuda":
+        torch.cuda.set_device(device)  # where what is told and gathered travels
+        distributed.init_process_group("nccl", timeout=PATIENCE, device_id=device)
+    else:
+        distributed.init_process_group("gloo", timeout=PATIENCE)
 
 
 def leave(ranks: Ranks) -> None:

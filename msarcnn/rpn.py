@@ -10,7 +10,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead, concat_box_prediction_layers
 
-from msarcnn.sampling import Mean, mean_of, rpn_sampler
+from msarcnn.sampling import Mean, mean_of, no_loss, rpn_sampler
 from msarcnn.targets import Target, covered_by
 
 
@@ -86,7 +86,7 @@ class PersonRPN(RegionProposalNetwork):
         drawn = torch.cat((positive, negative))
         if not len(drawn):
             # Everything is ignored: nothing to learn, but the mean over nothing would be no number.
-            nothing = sum((p.sum() for p in self.head.parameters()), maps[0].new_zeros(())) * 0.0
+            nothing = no_loss(self.head, maps)
             return mean_of(nothing, 0), mean_of(nothing, 0)
         logits, deltas = self._head_at(maps, counts, drawn)
         objectness = functional.binary_cross_entropy_with_logits(logits, torch.cat(labels)[drawn])

@@ -1,9 +1,10 @@
 """Drawing what a loss looks at: of every image by its own dice, so that it is the same whoever has the other images."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torchvision.models.detection._utils import BalancedPositiveNegativeSampler
 
 from msarcnn.targets import Target
@@ -21,6 +22,12 @@ class Mean(NamedTuple):
 def mean_of(value: Tensor, terms: float | Tensor) -> Mean:
     """A loss with what it is the mean of."""
     return Mean(value, torch.as_tensor(terms, dtype=torch.float32, device=value.device))
+
+
+def no_loss(module: nn.Module, maps: Iterable[Tensor]) -> Tensor:
+    """0, with a gradient of 0 for every parameter of a module and for the maps that it would have looked at."""
+    zero = sum((parameter.sum() for parameter in module.parameters()), torch.zeros(()))
+    return (zero + sum(value.sum() for value in maps)) * 0.0
 
 
 def dice(target: Target, place: int) -> torch.Generator | None:

@@ -26,6 +26,7 @@ from msarcnn.dataset import (
 from msarcnn.devices import choose_device
 from msarcnn.evaluation import (
     calibrate,
+    encoded_results,
     evaluate_results,
     is_judged,
     predict_images,
@@ -71,6 +72,7 @@ class RunSettings:
     joints_in_coco_order: bool = False
     warm_start: bool = False
     proposals: str | None = None
+    val_proposals: str | None = None
     start: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
@@ -124,6 +126,7 @@ def settings_from_arguments(arguments: argparse.Namespace) -> RunSettings:
         joints_in_coco_order=arguments.joints_in_coco_order,
         warm_start=origin.warm,
         proposals=str(arguments.proposals.resolve()) if arguments.proposals else None,
+        val_proposals=str(arguments.val_proposals.resolve()) if arguments.val_proposals else None,
     )
 
 
@@ -196,7 +199,8 @@ def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace,
     check_learnable(chosen, annotations, roots, settings.reading)
     training, judge = _hold_out(settings, chosen, annotations, run)
     if judge:
-        check_judgeable(judge.truth, any(image.has_keypoints for image in training))
+        posed = config.train != "rpn" and any(image.has_keypoints for image in training)
+        check_judgeable(judge.truth, posed)
     if not arguments.resume:
         if arguments.epochs:
             steps = training_steps(len(training), arguments.epochs, config.batch_size)
@@ -304,7 +308,15 @@ def _hold_out(
         folders = [Path(settings.val_images)]
         data = read_coco(Path(settings.val_annotations), keep_raw=False, roots=folders, reading=settings.reading)
         _say(reading_notes(data), run)
-        return images, _Judge(labelled_images(data, folders), ground_truth(data), run)
+        judged = labelled_images(data, folders)
+        if settings.val_proposals:
+            judged = read_proposals(Path(settings.val_proposals)).given_to(judged)
+        elif settings.proposals:
+            raise DataError(
+                "--proposals without --val-proposals: the held-out images would be judged with an RPN that does not "
+                "learn; make proposals of them, too"
+            )
+        return images, _Judge(judged, ground_truth(data), run)
     if settings.val_fraction <= 0:
         return images, None
     if len(annotations) > 1:
@@ -328,7 +340,11 @@ class _Judge:
         """The function that judges a model described by `info`."""
 
         def evaluate(model: MSARCNN) -> tuple[dict[str, dict[str, float]], CheckpointInfo]:
-            results = list(predict_images(Predictor.of(model, info), self.images, self._warn))
+            predictor = Predictor.of(model, info)
+            if all(image.proposals is not None for image in self.images):
+                results = [result for result, _ in encoded_results(predictor, self.images, self._warn)]
+            else:
+                results = list(predict_images(predictor, self.images, self._warn))
             fitted = calibrate(self.truth, results, info.calibration, info.skeleton.sigmas)
             results = [recalibrated(one, info.calibration, fitted, info.config.pose_score) for one in results]
             figures = evaluate_results(self.truth, to_coco_results(results), sigmas=info.skeleton.sigmas)

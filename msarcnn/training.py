@@ -93,10 +93,11 @@ class Trainer:
     ) -> None:
         if not images:
             raise TrainingError("no image to train on: label at least one person with keypoints, or choose all images")
-        if config.batch_size < ranks.world:
+        if config.batch_size < ranks.world * config.accumulate:
+            parts = f", each in {config.accumulate} parts" if config.accumulate > 1 else ""
             raise TrainingError(
-                f"{ranks.world} processes cannot share a batch of {config.batch_size}: choose a larger --batch, or "
-                "start fewer"
+                f"{ranks.world} processes cannot share a batch of {config.batch_size}{parts}: choose a larger --batch, "
+                "or start fewer"
             )
         self.model = model.to(memory_format=torch.channels_last)
         self.info = info
@@ -221,9 +222,11 @@ class Trainer:
         return {LOSS_NAMES[name]: value for name, value in zip(means, shared.tolist(), strict=True)}
 
     def _parts(self, batch: list[Sample]) -> list[list[Sample]]:
-        """A batch, or this rank's share of it, in as many parts as on every other rank."""
-        count = self.config.accumulate
-        return [batch[number::count] or [empty_sample(self.model.config.keypoints)] for number in range(count)]
+        """A batch, or this rank's share of it, in as many parts as on every other rank; none is empty everywhere."""
+        parts = [batch[number :: self.config.accumulate] for number in range(self.config.accumulate)]
+        sizes = self.ranks.total(torch.tensor([len(part) for part in parts], device=self.device)).tolist()
+        nothing = empty_sample(self.model.config.keypoints, self.images[0].proposals is not None)
+        return [part or [nothing] for part, size in zip(parts, sizes, strict=True) if size]
 
     def _means(self, part: list[Sample]) -> dict[str, Mean]:
         """Forward."""
@@ -300,11 +303,10 @@ class Trainer:
 
     def _wait_while_paused(self) -> str:
         """What the first rank's watcher wants, once that is not to wait."""
-        command = "run"
-        if self.ranks.first:
-            while (command := self.run.command()) == "pause":
-                time.sleep(0.2)
-        return self.ranks.told(command)
+        # The others are told of every look, so that none of them waits for a word through a long pause.
+        while (command := self.ranks.told(self.run.command())) == "pause":
+            time.sleep(0.2)
+        return command
 
     def _judge(self, keep: bool) -> None:
         """Evaluates the (averaged) weights; keeps them as the best when they are, or when nothing is held out."""

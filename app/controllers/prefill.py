@@ -53,7 +53,7 @@ class Prefill(QObject):
         self.automatic = automatic and settings.value("prefill_on_opening", True)
         self._all: int | None = None
         self._single: dict[int, int] = {}
-        self._unasked: set[int] = set()
+        self._until_left: set[int] = set()  # batches of one image that are dropped when another image is opened
         self._troubles = Troubles()
         self._selected: tuple[int, ...] = ()
         self._settle = QTimer(self)
@@ -107,7 +107,10 @@ class Prefill(QObject):
             self._messages.post(reason, "warning", topic=_NOT_DONE)
         else:
             self._messages.settle(_NOT_DONE)
-            self._single[self._engine.prefill([self._session.image_file(key)], urgent=True, harder=harder)] = key
+            batch = self._engine.prefill([self._session.image_file(key)], urgent=True, harder=harder)
+            self._single[batch] = key
+            if harder:
+                self._until_left.add(batch)  # it takes long: whoever goes on to another image does not wait for it
             self._messages.post(text, "info", topic="prefill")
 
     def all_unfinished(self) -> None:
@@ -197,7 +200,7 @@ class Prefill(QObject):
             if key not in self._single.values():
                 batch = self._engine.prefill([self._session.image_file(key)], urgent=True)
                 self._single[batch] = key
-                self._unasked.add(batch)
+                self._until_left.add(batch)
         else:
             self._engine.encode_ahead(self._session.image_file(key))
             self._look_ahead()
@@ -221,19 +224,19 @@ class Prefill(QObject):
             if fresh and self._model.damage(key) is None and not barred:
                 batch = self._engine.prefill([self._session.image_file(key)])
                 self._single[batch] = key
-                self._unasked.add(batch)
+                self._until_left.add(batch)
                 return
 
     def _drop_automatic(self, current: int | None) -> None:
         """Nobody waits for the other images' people any more: the engine is needed for this one's."""
         self._messages.settle(_NOT_DONE)
-        for batch in list(self._unasked):
+        for batch in list(self._until_left):
             if self._single.get(batch) != current:
                 self._drop(batch)
 
     def _drop(self, batch: int) -> None:
         """Cancels a single image and forgets it at once: the image may be asked for again before the engine stops."""
-        self._unasked.discard(batch)
+        self._until_left.discard(batch)
         self._single.pop(batch, None)
         self._engine.cancel(batch)
 
@@ -311,7 +314,7 @@ class Prefill(QObject):
             self.progress.emit(done, total, seconds_left)
 
     def _batch_finished(self, batch: int, status: str) -> None:
-        self._unasked.discard(batch)
+        self._until_left.discard(batch)
         if self._single.pop(batch, None) is not None:
             if status == COMPLETED:
                 self._look_ahead()

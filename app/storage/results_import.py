@@ -233,7 +233,7 @@ def _confidences(person: Found, values: Sequence[float]) -> list[float]:
 
 def _visibility(person: Found, count: int) -> Sequence[tuple[float, float, float] | None]:
     said = person.keypoint_visibility
-    if not said:
+    if not said or not person.keypoints:
         return [None] * count
     if len(said) != count or not set(said) <= set(_CERTAIN):
         raise ValueError(f"its keypoint_visibility is not {count} numbers 0, 1 or 2")

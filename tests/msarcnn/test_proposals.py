@@ -103,6 +103,23 @@ def test_the_heads_learn_on_a_files_proposals_and_the_rpn_stays(tiny_checkpoint,
     assert set(losses) == {"classifier", "box", "keypoint", "visibility"}
 
 
+def test_held_out_images_of_a_run_on_proposals_need_theirs_and_are_judged_on_them(
+    tiny_checkpoint, data, tmp_path, capsys
+):
+    path = proposals_of(tiny_checkpoint, data, tmp_path, "--count", 5)
+    quick = ["--iterations", 1, "--batch", 1, "--sizes", 96, "--proposals", path]
+    held_out = ["--val-annotations", data[1], "--val-images", data[3]]
+    start = ["train", *data, "--init", tiny_checkpoint, *quick, *held_out]
+    assert run(*start, "--output", tmp_path / "refused") != 0
+    assert "--proposals without --val-proposals" in capsys.readouterr().err
+    assert run(*start, "--output", tmp_path / "run", "--val-proposals", path) == 0
+    events = [json.loads(line) for line in (tmp_path / "run" / "log.jsonl").read_text().splitlines()]
+    judged = next(event for event in events if event["event"] == "evaluation")
+    capsys.readouterr()
+    assert run("evaluate", *data, "--model", tiny_checkpoint, "--json", "--proposals", path) == 0
+    assert judged["bbox"] == json.loads(capsys.readouterr().out)["bbox"]
+
+
 def test_proposals_move_with_the_people(images):
     generator = torch.Generator().manual_seed(3)
     config = TrainConfig(crop=96, jitter=(0.7, 1.4), flip=True, mosaic=1.0, color=0.0)
@@ -143,6 +160,14 @@ def test_a_file_that_is_none(tmp_path, write, text):
     write(path)
     with pytest.raises(DataError, match=text):
         read_proposals(path)
+
+
+def test_a_photo_that_cannot_be_read_has_none_and_stops_nobody(tiny_checkpoint, data, images, tmp_path, capsys):
+    (data[3] / images[1].file_name).write_bytes(b"no picture")
+    path = proposals_of(tiny_checkpoint, data, tmp_path)
+    assert images[1].file_name in capsys.readouterr().err
+    given = read_proposals(path).given_to(images)
+    assert [len(image.proposals) > 0 for image in given] == [True, False, True]
 
 
 def test_an_rpn_that_is_trained_takes_no_proposals(tiny_checkpoint, data, tmp_path, capsys):

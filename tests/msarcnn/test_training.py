@@ -377,6 +377,17 @@ def test_the_visibility_head_learns_alone(tiny_config, people, tmp_path):
         trainer(replace(tiny_config, visibility_width=0), known, tmp_path / "other", settings(train="visibility"))
 
 
+def test_a_run_judges_as_evaluate_does_whatever_its_last_batch_was(tiny_config, people, tmp_path):
+    padded = []
+
+    def evaluate(model):
+        padded.append(model.encode([torch.rand(3, 60, 80)]).maps["0"].shape[-2:])
+        return {"keypoints": {"AP": 0.0}, "bbox": {"AP": 0.0}}, CheckpointInfo(tiny_config)
+
+    trainer(tiny_config, people, tmp_path, settings(iterations=1, sizes=(192,)), evaluate=evaluate).train()
+    assert len(padded) == 2 and padded[0] == padded[1]
+
+
 def weights_after(tiny_config, people, folder, **changes):
     run = trainer(tiny_config, people, folder, settings(iterations=3, optimizer="sgd", precision="fp32", **changes))
     run.train()
