@@ -170,6 +170,13 @@ def test_visibility_goes_out_and_in_again_in_the_files_order(tmp_path: Path) -> 
     project.close()
 
 
+def test_visibility_of_joints_without_places_says_nothing(project: Project, tmp_path: Path) -> None:
+    take(project, tmp_path, [result(42, keypoints=None, keypoint_visibility=[2] * 17)])
+    (found,) = project.predictions(find_image(project, "a one.jpg"))
+    assert all(joint.v == 0 for joint in proposal(found, 0.5).person.joints)
+    project.close()
+
+
 def two_roots(tmp_path: Path) -> Project:
     """An image a.jpg in each of two folders, with a person at 0 and one at 300."""
     project = Project.create(tmp_path / "two.poses")
