@@ -24,6 +24,7 @@ from PIL import Image
 
 from msarcnn.config import fine_tuning_defaults
 from msarcnn.images import load_image
+from msarcnn.presets import DEFAULT_MODEL
 from msarcnn.skeleton import coco17
 from msarcnn.synthetic import write_dataset
 
@@ -105,7 +106,7 @@ def main() -> None:
     parser.add_argument("--counts", type=int, nargs="+", default=[10, 20, 40])
     parser.add_argument("--held-out", type=int, default=60)
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--model", default="msa_rcnn_mobilenet_v2")
+    parser.add_argument("--model", default=DEFAULT_MODEL)
     parser.add_argument("--train", choices=["heads", "all"], help="instead of the app's choice")
     parser.add_argument("--epochs", type=int)
     parser.add_argument("--batch", type=int)

@@ -14,6 +14,7 @@ import tempfile
 import time
 from pathlib import Path
 
+from msarcnn.presets import DEFAULT_MODEL
 from msarcnn.synthetic import write_dataset
 
 
@@ -28,7 +29,7 @@ def main() -> None:
         labels = write_dataset(Path(folder), arguments.images, seed=7, size=(320, 240))
         images, run = Path(folder) / "images", Path(folder) / "run"
         command = [sys.executable, "-P", "-m", "msarcnn", "train", "--annotations", labels, "--images", images]
-        command += ["--val-annotations", labels, "--val-images", images, "--init", "msa_rcnn_mobilenet_v2"]
+        command += ["--val-annotations", labels, "--val-images", images, "--init", DEFAULT_MODEL]
         command += ["--output", run, "--epochs", arguments.epochs, "--batch", arguments.batch, "--lr", arguments.lr]
         command += ["--sizes", 384, 480, "--no-flip", "--color", 0, "--evaluate-every", 10**6]
         started = time.monotonic()

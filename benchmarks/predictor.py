@@ -1,6 +1,6 @@
 """Milliseconds of the three questions to the model, beside torchvision's Keypoint R-CNN in the same run.
 
-    python benchmarks/predictor.py [--runs 10] [--people 1] [--device cpu]
+    python benchmarks/predictor.py [--runs 10] [--people 1] [--models NAME ...] [--device cpu]
 
 Random weights, one synthetic 640x480 image. The time depends on weights only through the number of people: the
 peer keeps as many detections as ours is asked to estimate. The ratio to the peer at its 800 px is what to compare
@@ -23,8 +23,10 @@ from msarcnn.model import build_model
 from msarcnn.placed_network import PlacedNetwork
 from msarcnn.precision import inference_dtypes
 from msarcnn.predictor import Predictor
-from msarcnn.presets import preset
+from msarcnn.presets import PRESETS, preset
 from msarcnn.synthetic import make_scene
+
+MODELS = ["msa_rcnn_mobilenet_v2", "msa_rcnn_mobilenet_v2_175", "msa_rcnn_resnet50_fpn"]
 
 
 def milliseconds(function: Callable[[], object], runs: int) -> tuple[float, float, float]:
@@ -42,6 +44,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--runs", type=int, default=10)
     parser.add_argument("--people", type=int, default=1)
+    parser.add_argument("--models", nargs="+", choices=list(PRESETS), default=MODELS)
     parser.add_argument("--device", default="cpu", help="a GPU: as the product uses it, the peer in single precision")
     options = parser.parse_args()
     device = choose_device(options.device).device
@@ -54,7 +57,7 @@ def main() -> None:
     with torch.inference_mode():
         whole = milliseconds(lambda: peer([tensor.to(device.torch)])[0]["boxes"].cpu(), options.runs)
     print(f"torchvision Keypoint R-CNN, whole: {whole[0]:.0f} ms ({whole[1]:.0f} to {whole[2]:.0f})")
-    for name in ("msa_rcnn_mobilenet_v2", "msa_rcnn_resnet50_fpn"):
+    for name in options.models:
         model = build_model(preset(name))
         fold_frozen_batchnorm(model.backbone)
         model.eval().to(device.torch, inference_dtypes(device.torch)[0])

@@ -39,11 +39,13 @@ class Stage:
 
     Attributes:
         human: How often the photos with true labels are seen for once that the others are.
-        options: Of `msarcnn train`, beside COMMON.
+        options: Of `msarcnn train`, instead of or beside COMMON.
+        others: Whether there are others.
     """
 
     human: int
     options: tuple[object, ...]
+    others: bool = True
 
 
 STAGES = [
@@ -53,6 +55,14 @@ STAGES = [
             *("--mosaic", 0.5, "--pseudo-weight", 0.5, "--iterations", 3100, "--lr", 6e-4, "--warmup", 200),
             *("--evaluate-every", 1040, "--seed", 11),
         ),
+    ),
+    Stage(
+        1,
+        (
+            *("--train", "visibility", "--mosaic", 0.25, "--iterations", 600, "--lr", 1e-3, "--warmup", 50),
+            *("--evaluate-every", 600, "--seed", 21),
+        ),
+        others=False,
     ),
 ]
 """Each goes on with the weights of the one before. What each of them brought is in the model card."""
@@ -91,7 +101,7 @@ class Recipe:
             *("-m", "msarcnn", "train", "--output", folder, "--model", DEFAULT_MODEL, *start),
             *(
                 option
-                for labels, images in (*self.data.human * stage.human, *self.data.other)
+                for labels, images in (*self.data.human * stage.human, *(self.data.other if stage.others else ()))
                 for option in ("--annotations", labels, "--images", images)
             ),
             *("--val-annotations", self.data.validation[0], "--val-images", self.data.validation[1]),

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from msarcnn.resources import resource_path
+from msarcnn.resources import bundled_weights, resource_path
 from msarcnn.skeleton import Skeleton, coco17
 
 __all__ = ["Skeleton", "bundled_model", "default_skeleton", "sample_folder"]
@@ -20,4 +20,4 @@ def sample_folder() -> Path:
 
 def bundled_model() -> Path:
     """The weights that came with the app. Raises FileNotFoundError when they are missing."""
-    return resource_path("weights", "msa_rcnn_mobilenet_v2.safetensors")
+    return bundled_weights()
