@@ -20,6 +20,8 @@ def count_parameters(model: MSARCNN) -> dict[str, int]:
         "keypoint_head": [heads.keypoint_head, heads.keypoint_predictor],
         "rpn": [model.rpn],
     }
+    if heads.visibility_head:
+        parts["visibility_head"] = [heads.visibility_head]
     return {name: sum(map(_count, modules)) for name, modules in parts.items()}
 
 
