@@ -10,7 +10,7 @@ from msarcnn.visibility import probable_v
 
 def said_by_model(joints: Sequence[PredictedJoint]) -> bool:
     """Whether the model tells v = 0, 1, 2 apart itself."""
-    return all(joint.visibility is not None for joint in joints)
+    return bool(joints) and all(joint.visibility is not None for joint in joints)
 
 
 def accepted_v(joints: Sequence[PredictedJoint], tau: float) -> list[int]:

@@ -19,6 +19,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit
 from app.dialogs.export import ExportDialog
 from app.document.records import ImageState
 from app.main_window import MainWindow
+from app.storage.visibility import accepted_v
 
 Labelled = dict[str, Any]
 """{"bbox", "keypoints", "iscrowd"} as in the file."""
@@ -174,11 +175,11 @@ class Labeller(Person):
         self.drawn[self.document.image(image).path] = [
             {
                 "bbox": [found.box.x, found.box.y, found.box.w, found.box.h],
-                # Only what the model is sure of becomes a label.
+                # Only what the model thinks to be labelled becomes a label.
                 "keypoints": [
                     number
-                    for joint in found.joints
-                    for number in ((joint.x, joint.y, 2) if joint.confidence >= info.tau else (0, 0, 0))
+                    for joint, v in zip(found.joints, accepted_v(found.joints, info.tau), strict=True)
+                    for number in ((joint.x, joint.y, v) if v else (0, 0, 0))
                 ],
                 "iscrowd": 0,
             }

@@ -65,7 +65,7 @@ def test_it_lists_pose_models_and_lets_another_one_answer(
     ModelLibrary(home).add(small_model, title="Kitchen", fine_tuned=True)
     window = make_window(engine=True)
     dialog = open_dialog(window, qtbot, 3)
-    assert column(dialog, 0) == ["MSA R-CNN MobileNetV2", "COCO Keypoint R-CNN", "Kitchen"]
+    assert column(dialog, 0) == ["MSA R-CNN MobileNetV2, wide", "COCO Keypoint R-CNN", "Kitchen"]
     assert states(dialog) == ["ready", "not downloaded", "in use"]
     assert column(dialog, 2) == ["bundled", "published", "fine-tuned here"]
     assert column(dialog, 3)[1] == "0.650"
@@ -73,7 +73,7 @@ def test_it_lists_pose_models_and_lets_another_one_answer(
     assert not dialog.use.isEnabled() and dialog.remove.isEnabled() and str(small_model) in dialog.details.text()
     select(dialog, "COCO Keypoint R-CNN")
     assert not dialog.use.isEnabled() and not dialog.folder.isEnabled() and server.url in dialog.details.text()
-    select(dialog, "MSA R-CNN MobileNetV2")
+    select(dialog, "MSA R-CNN MobileNetV2, wide")
     assert not dialog.remove.isEnabled() and not dialog.download.isEnabled()
     with qtbot.waitSignal(window.engine.ready, timeout=TIMEOUT):
         dialog.use.click()
@@ -282,7 +282,7 @@ def test_a_fine_tuning_starts_from_any_model_that_is_here(
     (dialog,) = window.findChildren(FineTuneDialog)
     qtbot.waitUntil(lambda: dialog.init.count() == 3, timeout=TIMEOUT)
     texts = [dialog.init.itemText(index) for index in range(3)]
-    assert texts == ["the bundled model, in use", "MSA R-CNN MobileNetV2", "Kitchen"], "nothing that is not here"
+    assert texts == ["the bundled model, in use", "MSA R-CNN MobileNetV2, wide", "Kitchen"], "nothing that is not here"
     assert dialog.settings().init is None
     dialog.init.setCurrentIndex(2)
     with qtbot.waitSignal(window.models.listed, timeout=TIMEOUT):

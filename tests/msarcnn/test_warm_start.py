@@ -23,6 +23,7 @@ from msarcnn.checkpoint import Calibration, CheckpointError, CheckpointInfo, loa
 from msarcnn.command_line import main
 from msarcnn.config import IMAGENET_MEAN, IMAGENET_STD, TrainConfig
 from msarcnn.model import build_model
+from msarcnn.prefill import unlabelled
 from msarcnn.presets import preset
 from msarcnn.run_folder import RunFolder
 from msarcnn.skeleton import bare_skeleton
@@ -309,9 +310,10 @@ def test_with_the_heads_learns_what_no_file_has_taught(mask_file, tmp_path):
     )
     run, heads = RunFolder(tmp_path / "run"), TrainConfig(train="heads")
     info = CheckpointInfo(start.model.config)
-    trained = Trainer(start.model, info, [None], heads, run, new=start.record.new).parameters
+    nobody = [unlabelled(1, tmp_path, "photo.png")]
+    trained = Trainer(start.model, info, nobody, heads, run, new=start.record.new).parameters
     assert {name for name in trained if "backbone." in name} == {n for n in start.model.state_dict() if ".fpn." in n}
-    trained = Trainer(start.model, info, [None], heads, run).parameters
+    trained = Trainer(start.model, info, nobody, heads, run).parameters
     assert trained and not [name for name in trained if name.startswith("backbone.")]
 
 
