@@ -205,6 +205,7 @@ def _view_target(target: Target, window: Window) -> Target:
         "labels": target["labels"][kept],
         "keypoints": keypoints[kept],
         "keypoint_weights": weights[kept],
+        **({"box_weights": target["box_weights"][kept]} if "box_weights" in target else {}),
         "visibility": visibility[kept],
         "ignore_boxes": ignored,
     }

@@ -24,7 +24,7 @@ _MAX_ID = 2**63 - 1
 _BEYOND = "its id is beyond 64 bits"
 _SPARED_OF_IMAGES = frozenset(("width", "height"))
 _SPARED_OF_ANNOTATIONS = frozenset(
-    ("keypoints", "num_keypoints", "area", "keypoint_weights", "keypoint_sources", "score")
+    ("keypoints", "num_keypoints", "area", "bbox_weight", "keypoint_weights", "keypoint_sources", "score")
 )
 _STEP = 200
 

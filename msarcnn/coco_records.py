@@ -94,6 +94,7 @@ class CocoPerson(msgspec.Struct, frozen=True, eq=False, gc=False):
         iscrowd: Whether the box marks a crowd instead of one person.
         keypoint_weights: K weights >= 0 of the joints in the loss, or None.
         keypoint_sources: K letters, h human, i imported, p predicted, - none; or None.
+        bbox_weight: Weight >= 0 of the box's place in the loss.
         score: Detection score, for files of predictions; or None.
         raw: The annotation's JSON text, untouched.
     """
@@ -109,6 +110,7 @@ class CocoPerson(msgspec.Struct, frozen=True, eq=False, gc=False):
     iscrowd: bool
     keypoint_weights: tuple[float, ...] | None
     keypoint_sources: str | None
+    bbox_weight: float
     score: float | None
     raw: str
 

@@ -44,6 +44,7 @@ class RawAnnotation(msgspec.Struct):
     num_keypoints: Number | None = None
     area: float | None = None
     iscrowd: Number | bool | None = None
+    bbox_weight: float | None = None
     keypoint_weights: list[float] | None = None
     keypoint_sources: str | None = None
     score: float | None = None
@@ -135,6 +136,7 @@ def check_person(
         log.note("area is missing or impossible: the box's is used", place)
         area = box[2] * box[3]
     weights, sources = _check_extras(fields, joints, place, log)
+    box_weight = _check_box_weight(fields.bbox_weight, place, log)
     if not category.order.is_own:
         keypoints = np.array(category.order.read(list(keypoints), np.zeros(3)))
         labelled = int(np.count_nonzero(keypoints[:, 2]))
@@ -154,6 +156,7 @@ def check_person(
         iscrowd,
         weights,
         sources,
+        box_weight,
         score,
         raw,
     )
@@ -295,6 +298,13 @@ def _check_crowd(value: Number | bool | None, place: str, log: ReadLog) -> bool:
     if value not in (0, 1):
         raise UnusableError("iscrowd is not 0 or 1")
     return bool(value)
+
+
+def _check_box_weight(value: float | None, place: str, log: ReadLog) -> float:
+    if value is not None and not (math.isfinite(value) and value >= 0):
+        log.note("bbox_weight is not a number >= 0: left out", place)
+        value = None
+    return 1.0 if value is None else value
 
 
 def _check_extras(

@@ -58,6 +58,7 @@ class ModelConfig:
         keypoint_batch_per_image: Bound on the positive RoIs an image that train the keypoint head.
         keypoint_batch_per_person: The same for the RoIs of one person: overlapping ones teach little that is new.
         box_score_threshold, box_nms, detections_per_image: Post-processing of the boxes.
+        second_look: Whether found boxes are looked at once more (msarcnn.second_look), an extra of ours.
         test_scales: Factors on the test size in which `predict` and `evaluate` look at an image, mirrored as well
             (msarcnn.augmented); none: one look.
         pose_score: What ranks the people found when keypoints are judged: "box" is the box score (paper), "joints"
@@ -94,6 +95,7 @@ class ModelConfig:
     box_score_threshold: Share = 0.05
     box_nms: Share = 0.5
     detections_per_image: Count = 100
+    second_look: bool = False
     test_scales: tuple[Annotated[float, within(0.1, 4)], ...] = ()
     pose_score: Literal["box", "joints"] = "box"
 

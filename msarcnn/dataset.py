@@ -26,8 +26,8 @@ class LabelledImage:
     """An image and its people, in pixels of the upright image; root is absolute.
 
     boxes [N, 4] xyxy; keypoints [N, K, 3] (x, y, v); keypoint_weights [N, K], 0 where a joint must not be
-    taught; visibility_known [N, K] bool: whether v is what somebody saw; ignore_boxes [M, 4] xyxy: crowds, and regions
-    in which nothing is known about people. float32.
+    taught; box_weights [N]: how much a box's place is taught; visibility_known [N, K] bool: whether v is what
+    somebody saw; ignore_boxes [M, 4] xyxy: crowds, and regions in which nothing is known about people. float32.
     labelled_size is the (width, height) that the labels were made for, None when unknown: it decides when a
     camera's orientation mark and the labels disagree. lost_people: some of its people could not be read.
     proposals [P, 4] xyxy: what the heads look at instead of the RPN's (msarcnn.proposals).
@@ -39,6 +39,7 @@ class LabelledImage:
     boxes: np.ndarray
     keypoints: np.ndarray
     keypoint_weights: np.ndarray
+    box_weights: np.ndarray
     visibility_known: np.ndarray
     ignore_boxes: np.ndarray
     labelled_size: tuple[int, int] | None = None
@@ -70,6 +71,7 @@ class LabelledImage:
             "labels": torch.ones(len(self.boxes), dtype=torch.int64),
             "keypoints": torch.from_numpy(self.keypoints),
             "keypoint_weights": torch.from_numpy(self.keypoint_weights),
+            "box_weights": torch.from_numpy(self.box_weights),
             "visibility": torch.from_numpy(
                 np.where(self.visibility_known, self.keypoints[..., 2], -1).astype(np.int64)
             ),
@@ -102,6 +104,7 @@ def empty_sample(joints: int, on_proposals: bool) -> Sample:
         "labels": torch.zeros(0, dtype=torch.int64),
         "keypoints": torch.zeros(0, joints, 3),
         "keypoint_weights": torch.zeros(0, joints),
+        "box_weights": torch.zeros(0),
         "visibility": torch.zeros(0, joints, dtype=torch.int64),
         "ignore_boxes": torch.tensor([[-1e6, -1e6, 1e6, 1e6]]),
         "seed": torch.tensor(0),
@@ -164,6 +167,7 @@ def _labelled_image(
         _corners([person.bbox for person in singles]),
         np.array([p.keypoints for p in singles], dtype=np.float32).reshape(-1, count, 3),
         np.array([_weights(p, pseudo_weight) for p in singles], dtype=np.float32).reshape(-1, count),
+        np.array([p.bbox_weight for p in singles], dtype=np.float32),
         np.array([[_states_visibility(p)] * count for p in singles], dtype=bool).reshape(-1, count),
         _corners(ignored),
         (image.width, image.height) if image.width and image.height else None,

@@ -306,6 +306,7 @@ def _build_roi_heads(config: ModelConfig) -> PoseRoIHeads:
             if config.visibility_width
             else None
         ),
+        second_look=config.second_look,
     )
 
 

@@ -104,7 +104,8 @@ def _common_folder(files: Iterable[Path]) -> Path:
 def unlabelled(image_id: int, root: Path, name: str, labelled_size: tuple[int, int] | None = None) -> LabelledImage:
     """An image that nothing is known about yet."""
     boxes, keypoints, weights = (np.zeros(shape, np.float32) for shape in ((0, 4), (0, 0, 3), (0, 0)))
-    return LabelledImage(image_id, root, name, boxes, keypoints, weights, weights > 0, boxes, labelled_size)
+    nothing = boxes, keypoints, weights, np.zeros(0, np.float32), weights > 0, boxes
+    return LabelledImage(image_id, root, name, *nothing, labelled_size)
 
 
 def images_asked_for(

@@ -1,14 +1,17 @@
 """The heads: torchvision's, with sampling that honours ignored regions and per-joint weights."""
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.models.detection._utils import BalancedPositiveNegativeSampler
-from torchvision.models.detection.roi_heads import RoIHeads, fastrcnn_loss
+from torchvision.models.detection.roi_heads import RoIHeads
+from torchvision.ops import clip_boxes_to_image
 
 from msarcnn.backbone import recomputed
 from msarcnn.keypoints import keypoint_loss, keypoints_in_cells
 from msarcnn.pose_model import Heatmaps
 from msarcnn.sampling import Mean, head_sampler, keypoint_dice, mean_of, no_loss
+from msarcnn.second_look import settled, survivors
 from msarcnn.targets import Target, covered_by
 from msarcnn.visibility_head import edge_distances, visibility_loss
 
@@ -24,6 +27,7 @@ class PoseRoIHeads(RoIHeads):
         keypoint_batch_per_image, keypoint_batch_per_person: Bounds on the RoIs that train the keypoint head.
         heatmap_size: S, cells a side.
         visibility_head: Tells v = 0, 1, 2 of the joints apart, or None.
+        second_look: Whether found boxes are looked at once more (msarcnn.second_look).
 
     Attributes:
         target_spread: Standard deviation of the keypoint targets in cells, a setting of the training; 0: one cell.
@@ -37,6 +41,7 @@ class PoseRoIHeads(RoIHeads):
         keypoint_batch_per_person: int,
         heatmap_size: int,
         visibility_head: nn.Module | None = None,
+        second_look: bool = False,
         **kwargs: object,
     ) -> None:
         super().__init__(*args, **kwargs)
@@ -46,6 +51,7 @@ class PoseRoIHeads(RoIHeads):
         self.keypoint_batch_per_person = keypoint_batch_per_person
         self.heatmap_size = heatmap_size
         self.visibility_head = visibility_head
+        self.second_look = second_look
         self.target_spread = 0.0
         self.forgets = False
 
@@ -88,7 +94,10 @@ class PoseRoIHeads(RoIHeads):
             names = ["classifier", "box_reg", "keypoint", *(["visibility"] if self.visibility_head else [])]
             return {f"loss_{name}": mean_of(nothing, 0) for name in names}
         logits, deltas = self.box_predictor(self.box_head(self.box_roi_pool(features, boxes, image_shapes)))
-        classifier, box = fastrcnn_loss(logits.float(), deltas.float(), labels, regression)
+        weights = [_box_weights(target, match) for target, match in zip(targets, matched, strict=True)]
+        classifier, box = box_losses(
+            logits.float(), deltas.float(), torch.cat(labels), torch.cat(regression), torch.cat(weights)
+        )
         return {
             "loss_classifier": mean_of(classifier, len(logits)),
             "loss_box_reg": mean_of(box, len(logits)),
@@ -159,11 +168,37 @@ class PoseRoIHeads(RoIHeads):
         Raises:
             RuntimeError: in half precision the numbers are too large; nobody would be found.
         """
-        logits, deltas = self.box_predictor(self.box_head(self.box_roi_pool(features, proposals, image_shapes)))
+        logits, deltas = self._classified(features, proposals, image_shapes)
+        if not self.second_look:
+            boxes, scores, _ = self.postprocess_detections(logits, deltas, proposals, image_shapes)
+            return boxes, scores
+        first = [survivors(*one) for one in self._people(logits, deltas, proposals, image_shapes)]
+        seen = [boxes for boxes, _, _ in first]
+        again = self._people(*self._classified(features, seen, image_shapes), seen, image_shapes)
+        limits = self.score_thresh, self.nms_thresh, self.detections_per_img
+        people = [
+            settled((voted, boxes), (before, after), *limits)
+            for (_, before, voted), (boxes, after) in zip(first, again, strict=True)
+        ]
+        return [boxes for boxes, _ in people], [scores for _, scores in people]
+
+    def _classified(
+        self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]
+    ) -> tuple[Tensor, Tensor]:
+        logits, deltas = self.box_predictor(self.box_head(self.box_roi_pool(features, boxes, image_shapes)))
         if logits.dtype == torch.float16 and not bool(logits.isfinite().all()):
             raise RuntimeError("its numbers are too large for half precision")
-        boxes, scores, _ = self.postprocess_detections(logits.float(), deltas.float(), proposals, image_shapes)
-        return boxes, scores
+        return logits.float(), deltas.float()
+
+    def _people(
+        self, logits: Tensor, deltas: Tensor, proposals: list[Tensor], image_shapes: list[tuple[int, int]]
+    ) -> list[tuple[Tensor, Tensor]]:
+        """What became of every proposal: a pair an image, boxes [R, 4] within it and scores [R]."""
+        counts = [len(boxes) for boxes in proposals]
+        boxes = self.box_coder.decode(deltas, proposals).reshape(*logits.shape, 4)[:, -1].split(counts)
+        scores = logits.softmax(dim=-1)[:, -1].split(counts)
+        inside = [clip_boxes_to_image(*one) for one in zip(boxes, image_shapes, strict=True)]
+        return list(zip(inside, scores, strict=True))
 
     def heatmaps(
         self, features: dict[str, Tensor], boxes: list[Tensor], image_shapes: list[tuple[int, int]]
@@ -177,3 +212,29 @@ class PoseRoIHeads(RoIHeads):
             return Heatmaps(logits)
         edges = torch.cat([edge_distances(*one) for one in zip(boxes, image_shapes, strict=True)])
         return Heatmaps(logits, self.visibility_head(value, logits, edges))
+
+
+def box_losses(
+    logits: Tensor, deltas: Tensor, labels: Tensor, regression: Tensor, weights: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Of the classification head: torchvision's `fastrcnn_loss` with a weight for every box's place.
+
+    Args:
+        logits: [R, 2].
+        deltas: [R, 8] as predicted, [..., 4:] a person's.
+        labels: [R] int64, 1 for a person.
+        regression: [R, 4], what the deltas should be.
+        weights: [R].
+
+    Returns:
+        Classification and regression loss, both means over all R.
+    """
+    positive = torch.where(labels > 0)[0]
+    off = F.smooth_l1_loss(deltas[positive, 4:], regression[positive], beta=1 / 9, reduction="none").sum(dim=1)
+    return F.cross_entropy(logits, labels), (off * weights[positive]).sum() / len(labels)
+
+
+def _box_weights(target: Target, matched: Tensor) -> Tensor:
+    """[R] for the boxes that RoIs belong to; background on an image of nobody belongs to none."""
+    weights = target.get("box_weights", torch.ones(len(target["boxes"]), device=matched.device))
+    return weights[matched] if len(weights) else torch.ones(len(matched), device=matched.device)

@@ -5,6 +5,7 @@ from torch import Tensor
 
 Target = dict[str, Tensor]
 """boxes [N, 4] xyxy, labels [N] int64 (1 = person), keypoints [N, K, 3], keypoint_weights [N, K],
+box_weights [N]: of the box's place in the loss (1 where there are none),
 visibility [N, K] int64 (v, or -1 where it is unknown; only for a model that learns it),
 ignore_boxes [M, 4] xyxy: crowds and regions in which an unlabelled person may stand,
 proposals [P, 4] xyxy, where they come from a file,

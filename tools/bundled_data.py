@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+BOX_WEIGHTS = {"native": 1.0, "joints+det": 0.3, "joints": 0.3, "yolox_nano": 0.3}
+"""How much a box's place teaches, by where it comes from: people's, from joints, a small detector's."""
 HELD_OUT_NOBODY = 100
 """Photos with nobody that are never trained on: the people invented on them are counted."""
 
@@ -57,7 +59,7 @@ def prepare(data: Path, work: Path) -> Data:
             (write("coco_more", _unknown_where_incomplete(more_labels)), more / "images"),
         ),
         other=(
-            (data / "persons" / "persons_train.json", data / "persons" / "images"),
+            (write("persons", _weighed(_read(data / "persons" / "persons_train.json"))), data / "persons" / "images"),
             (data / "boxes" / "boxes_train.json", data / "boxes" / "images"),
             (write("nobody", kept), data / "nobody" / "images"),
         ),
@@ -94,6 +96,12 @@ def _split_nobody(data: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]
         return {"images": chosen, "annotations": [], "categories": data["categories"]}
 
     return part(False), part(True)
+
+
+def _weighed(data: dict[str, Any]) -> dict[str, Any]:
+    """Boxes that nobody drew teach their places less."""
+    annotations = [{**one, "bbox_weight": BOX_WEIGHTS[one["box_src"]]} for one in data["annotations"]]
+    return {**data, "annotations": annotations}
 
 
 def _unknown_where_incomplete(data: dict[str, Any]) -> dict[str, Any]:

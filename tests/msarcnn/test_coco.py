@@ -368,6 +368,7 @@ def test_duplicate_ids_are_reported_with_both_records(tmp_path: Path, section: s
         ({"keypoints": [101.5, -1, 2, *POINTS[3:]]}, "slightly outside"),
         ({"keypoints": [300, 20, 2, *POINTS[3:]], "num_keypoints": 16}, "far outside"),
         ({"keypoint_weights": [1.0]}, "keypoint_weights"),
+        ({"bbox_weight": -1}, "bbox_weight is not a number >= 0"),
         ({"keypoint_sources": "hh"}, "keypoint_sources"),
     ],
 )
@@ -380,7 +381,7 @@ def test_repairable_records_are_repaired_with_a_note(tmp_path: Path, changes: di
     assert person.area == (99.5 if "area" not in changes else 50.5 * 60)
     assert person.num_keypoints == int((person.keypoints[:, 2] > 0).sum())
     assert person.keypoints[:, 0].max() <= 100 and person.keypoints[:, 1].min() >= 0
-    assert person.keypoint_weights is None and person.keypoint_sources is None
+    assert person.keypoint_weights is None and person.keypoint_sources is None and person.bbox_weight == 1
     assert json.loads(person.raw) == content["annotations"][0]
 
 
@@ -444,10 +445,10 @@ def test_image_fields(tmp_path: Path) -> None:
 
 def test_annotation_extras_are_read(tmp_path: Path) -> None:
     weights = [0.5] * 17
-    extra = annotation(keypoint_weights=weights, keypoint_sources="hip-" * 4 + "h", score=0.25)
+    extra = annotation(keypoint_weights=weights, keypoint_sources="hip-" * 4 + "h", score=0.25, bbox_weight=0.5)
     (person,) = read(tmp_path, document(annotations=[extra])).people
     assert person.keypoint_weights == tuple(weights) and person.keypoint_sources == "hip-" * 4 + "h"
-    assert person.score == 0.25
+    assert person.score == 0.25 and person.bbox_weight == 0.5
 
 
 @pytest.mark.parametrize("keypoints", [..., None, [], [0] * 51])

@@ -43,7 +43,7 @@ def folder(tmp_path):
         "annotations": [
             person(1, 10, [10, 10, 40, 45], nose, keypoint_sources="p" + "-" * 16),
             person(2, 10, [50, 0, 30, 30], iscrowd=1, segmentation={"counts": "abc", "size": [60, 80]}),
-            person(3, 11, [5, 5, 20, 30]),
+            person(3, 11, [5, 5, 20, 30], bbox_weight=0.25),
         ],
         "categories": [{"id": 1, "name": "person", "keypoints": list(coco17().keypoints), "skeleton": []}],
     }
@@ -59,6 +59,8 @@ def test_crowds_are_ignored_and_people_without_keypoints_are_boxes(folder):
     assert first.keypoint_weights[0].tolist() == [0.5] + [0] * 16
     assert second.boxes.tolist() == [[5, 5, 25, 35]]
     assert second.keypoint_weights.sum() == 0
+    assert first.box_weights.tolist() == [1] and second.target()["box_weights"].tolist() == [0.25]
+    assert third.box_weights.shape == (0,)
     assert third.boxes.shape == (0, 4) and third.keypoints.shape == (0, 17, 3)
     assert third.ignore_boxes.tolist() == [[0, 0, 10, 10]]
 

@@ -197,7 +197,8 @@ def test_people_left_out_of_a_training_are_a_warning_on_stderr_and_in_the_log(ca
 def image(key, joints, people=1):
     weights = np.full((people, 17), float(joints), np.float32)
     boxes = np.tile(np.array([[0, 0, 9, 9]], np.float32), (people, 1))
-    return LabelledImage(key, None, "", boxes, np.zeros((people, 17, 3), np.float32), weights, weights > 0, boxes[:0])
+    joints = np.zeros((people, 17, 3), np.float32)
+    return LabelledImage(key, None, "", boxes, joints, weights, np.ones(people, np.float32), weights > 0, boxes[:0])
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -2,8 +2,10 @@
 
 import torch
 from torchvision.models.detection.image_list import ImageList
+from torchvision.models.detection.roi_heads import fastrcnn_loss
 
 from msarcnn.roi_align import LevelRoIAlign
+from msarcnn.roi_heads import box_losses
 from msarcnn.targets import covered_by
 
 
@@ -137,3 +139,26 @@ def test_pooling_from_one_level_works_in_half_precision():
     pooled = pool({level: value.bfloat16() for level, value in features.items()}, boxes, [(256, 256)])
     assert pooled.dtype == torch.bfloat16
     torch.testing.assert_close(pooled.float(), expected, rtol=0.02, atol=0.01)
+
+
+def test_the_box_losses_are_torchvisions_but_for_the_weights():
+    generator = torch.Generator().manual_seed(2)
+    logits, deltas, wanted = (torch.randn(6, size, generator=generator) for size in (2, 8, 4))
+    labels = torch.tensor([1, 0, 1, 0, 0, 1])
+    known = fastrcnn_loss(logits, deltas, [labels], [wanted])
+    ours = box_losses(logits, deltas, labels, wanted, torch.ones(6))
+    assert all(torch.allclose(*pair) for pair in zip(known, ours, strict=True))
+    # Off by 1 in all four: 4 * (1 - 1/18) a box, the second one for a quarter.
+    off = box_losses(
+        torch.zeros(2, 2), torch.zeros(2, 8), labels[:1].repeat(2), torch.ones(2, 4), torch.tensor([1, 0.25])
+    )
+    assert torch.allclose(off[1], torch.tensor(4 * (17 / 18) * 1.25 / 2))
+
+
+def test_a_box_without_weight_teaches_that_somebody_is_there_and_not_where(tiny_model):
+    vague = target([[10, 10, 60, 80]]) | {"box_weights": torch.zeros(1)}
+    found, sure = losses(tiny_model, vague), losses(tiny_model, target([[10, 10, 60, 80]]))
+    assert found["loss_box_reg"].item() == 0 < sure["loss_box_reg"].item()
+    assert found["loss_classifier"].item() == sure["loss_classifier"].item()
+    both = losses(tiny_model, vague, target() | {"box_weights": torch.zeros(0)})
+    assert both["loss_box_reg"].item() == 0
