@@ -88,6 +88,7 @@ _LIGHT = ModelConfig(
     keypoint_batch_per_person=2,
     anchor_sizes=(24, 48, 96, 192, 384),
     pose_score="joints",
+    second_look=True,
 )
 """What runs on a CPU, several images a second."""
 
@@ -109,6 +110,8 @@ PRESETS: dict[str, ModelConfig] = {
         fpn_channels=128,
         box_head_width=352,
         keypoint_width=224,
+        min_size=544,
+        max_size=736,
     ),
 }
 """Configurations by the name used on the command line and in checkpoints."""

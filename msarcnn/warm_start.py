@@ -1,8 +1,8 @@
 """Where the weights come from that a training starts with, and what became of a file's.
 
 A file continues as the network that it is, or it starts another one: then the trunk, the FPN and the RPN are taken
-over by name, and the heads are new. A network that differs in the visibility head alone keeps all the rest. Weights of
-an image classifier start the trunk alone.
+over by name, and the heads are new. A network that differs in its test size, its looks at boxes or the visibility head
+alone keeps all the rest. Weights of an image classifier start the trunk alone.
 """
 
 from collections.abc import Iterable, Mapping
@@ -165,8 +165,8 @@ def origin_of(init: str | None, model: str | None, backbone_weights: str | None)
 
     Args:
         init: Name or file of a model.
-        model: Name of a preset. None, or the one that `init` has: the file is gone on with, as it is, but for a
-            visibility head that the preset has and the file has not.
+        model: Name of a preset. None, or the one that `init` has: the file is gone on with, as it is, but for the
+            preset's test size and looks at boxes, and a visibility head that the preset has and the file has not.
         backbone_weights: "imagenet", or a file.
 
     Raises:
@@ -180,9 +180,9 @@ def origin_of(init: str | None, model: str | None, backbone_weights: str | None)
         wanted = preset(model) if model else info.config
         if wanted.name == info.config.name:
             built(path, state, info)
-            if info.config.visibility_width or not wanted.visibility_width:
-                return Origin(info.config, path)
-            wanted = replace(info.config, visibility_width=wanted.visibility_width)
+            wanted = _like(info.config, wanted, info.config.visibility_width or wanted.visibility_width)
+            if wanted == info.config:
+                return Origin(wanted, path)
         return Origin(_transfer(path, state, info, wanted).config, path, warm=True)
     config = preset(model or DEFAULT_MODEL)
     if not backbone_weights:
@@ -214,7 +214,7 @@ def _transfer(path: Path, state: Mapping[str, Tensor], info: CheckpointInfo, con
     source = info.config
     config = replace(config, norm_eps=source.norm_eps, image_mean=source.image_mean, image_std=source.image_std)
     shapes = shapes_of(config)
-    if replace(config, visibility_width=source.visibility_width) == source:
+    if _like(source, config, config.visibility_width) == config:
         kept = {name: value for name, value in state.items() if shapes.get(name) == value.shape}
         unused = tuple(name for name in state if name not in kept)
         return Transfer(path, info.name, config, kept, unused, info.calibration, _seen(info))
@@ -232,6 +232,12 @@ def _transfer(path: Path, state: Mapping[str, Tensor], info: CheckpointInfo, con
         )
     unused = tuple(name for name in state if name not in weights)
     return Transfer(path, info.name, config, weights, unused, seen=_seen(info))
+
+
+def _like(config: ModelConfig, wanted: ModelConfig, visibility_width: int) -> ModelConfig:
+    """A network with what may be another's while its weights stay: how it looks at a photo, and the extra head."""
+    looks = {name: getattr(wanted, name) for name in ("min_size", "max_size", "second_look")}
+    return replace(config, **looks, visibility_width=visibility_width)
 
 
 def backbone_transfer(path: Path, config: ModelConfig) -> Transfer:

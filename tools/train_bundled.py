@@ -5,25 +5,27 @@
 `data/` holds coco/, coco_more/, persons/, boxes/ and nobody/, `weights/` the backbone. Seeds are fixed; the validation
 images choose the weights to keep and calibrate, they are never trained on, nor are the 100 held-out photos with nobody.
 Call it again after an interruption: what is done is kept, a broken-off training goes on where its last checkpoint
-stands. `--stages N` stops after so many, and ships what they gave. `--rehearse` runs every stage for a few steps, into
-a folder of its own.
+stands. `--first N` begins with the Nth stage, from the bundled weights as what the stages before have given. `--stages
+N` stops after the Nth, and ships what it gave. `--rehearse` runs every stage for a few steps, into a folder of its own.
 """
 
 import argparse
 import json
 import subprocess
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bundled_data import Data, prepare
 
-from msarcnn.checkpoint import load_checkpoint, save_checkpoint
+from msarcnn.checkpoint import read_checkpoint, save_checkpoint
 from msarcnn.presets import DEFAULT_MODEL
 from msarcnn.resources import resource_path
 from msarcnn.seen_images import SEEN
+from msarcnn.warm_start import origin_of
 
 BACKBONE = "mobilenet_v2_175_pose.safetensors"
+BUNDLED = resource_path("weights") / f"{DEFAULT_MODEL}.safetensors"
 
 COMMON = [
     *("--batch", 6, "--crop", 512, "--sizes", 448, 512, 576, "--jitter", 0.75, 1.35, "--color", 0.3),
@@ -64,6 +66,13 @@ STAGES = [
         ),
         others=False,
     ),
+    Stage(
+        3,
+        (
+            *("--crop", 544, "--sizes", 480, 544, 608, "--mosaic", 0.5, "--pseudo-weight", 0.5, "--average", 0.999),
+            *("--sampling", 1, "--iterations", 2400, "--lr", 5e-4, "--warmup", 200, "--evaluate-every", 800, "--seed", 31),
+        ),
+    ),
 ]
 """Each goes on with the weights of the one before. What each of them brought is in the model card."""
 
@@ -82,12 +91,15 @@ class Recipe:
         self.data: Data = prepare(options.data, self.work / "data")
         self.backbone: Path = options.weights / BACKBONE
         self.rehearse: bool = options.rehearse
+        self.first: int = options.first
         # On a GPU single precision was faster, and loading cannot hide behind slow steps.
         on_gpu = ["--device", options.device, "--precision", "fp32", "--workers", 6]
         self.machine = ["--workers", 1] if options.device == "cpu" else on_gpu
 
     def model(self, stage: int) -> Path:
-        """A stage's result, counted from 1."""
+        """A stage's result, counted from 1; the bundled weights stand for the stage before the first one to run."""
+        if stage < self.first:
+            return BUNDLED
         return self.work / f"stage{stage}" / "checkpoints" / "best.safetensors"
 
     def train(self, number: int) -> None:
@@ -111,9 +123,11 @@ class Recipe:
 
     def finish(self, stages: int) -> None:
         """Half precision, figures, and one log of all stages."""
-        folder = self.work if self.rehearse else resource_path("weights")
-        shipped = folder / f"{DEFAULT_MODEL}.safetensors"
-        model, info = load_checkpoint(self.model(stages))
+        shipped = self.work / BUNDLED.name if self.rehearse else BUNDLED
+        trained = self.model(stages)
+        info = read_checkpoint(trained)[1]
+        model = origin_of(str(trained), DEFAULT_MODEL, None).start().model
+        info = replace(info, config=model.config)
         info.lineage[SEEN] = sorted({*info.lineage[SEEN], *self.data.coco_numbers})
         save_checkpoint(shipped, model, info, half=True)
         for annotations, images in (*self.data.judged, self.data.nobody):
@@ -122,7 +136,7 @@ class Recipe:
                 *("--model", shipped, "--effort", "--json"),
             )
         events = []
-        for number in range(1, stages + 1):
+        for number in range(self.first, stages + 1):
             for line in (self.work / f"stage{number}" / "log.jsonl").read_text().splitlines():
                 event = json.loads(line)
                 if event["event"] in ("step", "evaluation"):
@@ -136,11 +150,12 @@ def main() -> None:
     parser.add_argument("--weights", type=Path, required=True)
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--first", type=int, choices=range(1, len(STAGES) + 1), default=1)
     parser.add_argument("--stages", type=int, choices=range(1, len(STAGES) + 1), default=len(STAGES))
     parser.add_argument("--rehearse", action="store_true")
     options = parser.parse_args()
     recipe = Recipe(options)
-    for number in range(1, options.stages + 1):
+    for number in range(options.first, options.stages + 1):
         recipe.train(number)
     recipe.finish(options.stages)
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import analyse
@@ -94,7 +95,8 @@ def data(tmp_path):
     more = [entry(1, "a_1.webp", coco_id=30, people_complete=True), entry(2, "b_2.webp", people_complete=False)]
     write_json(folder / "coco_more" / labels.format("train"), more, [person(1, 1), person(2, 2)])
     write_json(folder / "coco_more" / labels.format("val"), [entry(5, "a_5.webp", coco_id=31)], [person(7, 5)])
-    write_json(folder / "persons" / "persons_train.json", [entry(1, "p.jpg")], [person(1, 1)])
+    found = [{**person(key, 1), "box_src": source} for key, source in enumerate(("native", "yolox_nano"), 1)]
+    write_json(folder / "persons" / "persons_train.json", [entry(1, "p.jpg")], found)
     write_json(folder / "boxes" / "boxes_train.json", [entry(1, "q.jpg")], [person(1, 1)])
     nobody = [entry(key, f"n_{key}.jpg", source="ab"[key % 2], hard=key % 10 == 0) for key in range(1, 251)]
     write_json(folder / "nobody" / "nobody.json", nobody)
@@ -121,6 +123,11 @@ def test_a_photo_with_unlabelled_people_teaches_no_background(data, tmp_path):
     assert incomplete["ignore_regions"] == [[0, 0, 40, 30]] and "ignore_regions" not in complete
 
 
+def test_a_detectors_boxes_teach_their_places_less_than_a_persons(data, tmp_path):
+    (path,) = [path for path, _ in prepare(data, tmp_path / "work").other if path.name == "persons.json"]
+    assert [one.bbox_weight for one in read_coco(path).people] == [1, 0.3]
+
+
 def test_both_validation_sets_become_one_file_that_is_sound(data, tmp_path):
     path, folder = prepare(data, tmp_path / "work").validation
     read = read_coco(path, roots=[folder])
@@ -143,7 +150,7 @@ def stage_log(model, work, stage, *events):
     folder = work / f"stage{stage}"
     (folder / "checkpoints").mkdir(parents=True)
     (folder / "log.jsonl").write_text("".join(json.dumps(event) + "\n" for event in events))
-    info = CheckpointInfo(model.config, lineage={"stage": stage, SEEN: [9]})
+    info = CheckpointInfo(replace(model.config, name=DEFAULT_MODEL), lineage={"stage": stage, SEEN: [9]})
     save_checkpoint(folder / "checkpoints" / "best.safetensors", model, info)
     return folder
 
@@ -151,9 +158,10 @@ def stage_log(model, work, stage, *events):
 @pytest.fixture
 def shipped(monkeypatch, tmp_path):
     """Where the recipe ships to, for once."""
-    (tmp_path / "shipped").mkdir()
-    monkeypatch.setattr(train_bundled, "resource_path", lambda *parts: tmp_path / "shipped")
-    return tmp_path / "shipped" / f"{DEFAULT_MODEL}.safetensors"
+    path = tmp_path / "shipped" / f"{DEFAULT_MODEL}.safetensors"
+    path.parent.mkdir()
+    monkeypatch.setattr(train_bundled, "BUNDLED", path)
+    return path
 
 
 def test_the_recipe_trains_stage_by_stage_and_goes_on_where_it_was(
@@ -180,6 +188,18 @@ def test_the_recipe_trains_stage_by_stage_and_goes_on_where_it_was(
     ]
 
 
+def test_the_recipe_goes_on_from_the_bundled_weights(monkeypatch, calls, tmp_path, data, tiny_model, shipped):
+    stage_log(tiny_model, tmp_path, 2, {"event": "step", "step": 1})
+    run(
+        monkeypatch, train_bundled, "--data", data, "--weights", "none", "--work", tmp_path, "--first", 2, "--stages", 2
+    )
+    assert [call[2] for call in calls] == ["train", *["evaluate"] * 3]
+    assert calls[0][calls[0].index("--init") + 1] == str(shipped)
+    assert (tmp_path / "log.jsonl").read_text() == '{"stage": 2, "event": "step", "step": 1}\n'
+    info = load_checkpoint(shipped)[1]
+    assert info.config.second_look and info.config.min_size == preset(DEFAULT_MODEL).min_size
+
+
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_the_recipe_starts_from_the_backbone_and_fits_the_machine(
     monkeypatch, calls, tmp_path, data, tiny_model, shipped, device
@@ -203,4 +223,5 @@ def test_every_stage_of_the_recipe_is_a_command_that_exists(monkeypatch, calls, 
     parser = build_parser()
     trainings = [parser.parse_args(call[2:]) for call in calls][: len(train_bundled.STAGES)]
     configs = [settings_from_arguments(training).train_config for training in trainings]
-    assert all(one.crop == 512 and one.average == 0.998 for one in configs)
+    assert [one.crop for one in configs] == [512, 512, 544]
+    assert all(one.trunk_rate == 0.3 for one in configs)

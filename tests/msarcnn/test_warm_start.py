@@ -91,11 +91,10 @@ def test_a_model_of_other_keypoints_can_start_ours(tiny_config, tmp_path):
     assert warm_transfer(path, tiny_config).parts == ["backbone.body", "backbone.fpn", "rpn.head"]
 
 
-def test_without_a_model_or_with_its_own_a_file_goes_on_as_it_is(tiny_checkpoint):
-    for model in (None, "msa_rcnn_mobilenet_v2"):
-        origin = origin_of(str(tiny_checkpoint), model, None)
-        assert origin == Origin(load_checkpoint(tiny_checkpoint)[1].config, tiny_checkpoint)
-        assert origin.start().report == "" and origin.start().record.facts["kind"] == "continued"
+def test_without_a_model_a_file_goes_on_as_it_is(tiny_checkpoint):
+    origin = origin_of(str(tiny_checkpoint), None, None)
+    assert origin == Origin(load_checkpoint(tiny_checkpoint)[1].config, tiny_checkpoint)
+    assert origin.start().report == "" and origin.start().record.facts["kind"] == "continued"
 
 
 def varied(model):
@@ -359,6 +358,25 @@ def test_a_file_from_before_visibility_gains_the_head_and_keeps_the_rest(tmp_pat
     newer = tmp_path / "newer.safetensors"
     save_checkpoint(newer, start.model, CheckpointInfo(origin.config))
     assert origin_of(str(newer), "msa_rcnn_mobilenet_v2", None) == Origin(origin.config, newer)
+
+
+def test_a_file_gains_its_presets_way_of_looking_and_keeps_every_weight(tmp_path):
+    today = preset("msa_rcnn_mobilenet_v2")
+    older = replace(today, min_size=480, max_size=640, second_look=False, norm_eps=0.0)
+    path = tmp_path / "older.safetensors"
+    save_checkpoint(path, build_model(older), CheckpointInfo(older, calibration=Calibration(1.5, 0.5, 0.4, "joints")))
+    assert origin_of(str(path), None, None) == Origin(older, path), "unless a preset is named, nothing changes"
+    wanted = replace(today, min_size=544, max_size=736)
+    origin = Origin(warm_transfer(path, wanted).config, path, warm=True)
+    assert origin.config == replace(wanted, norm_eps=0.0)
+    start, before = origin.start(), load_checkpoint(path)[0].state_dict()
+    assert before.keys() == start.model.state_dict().keys()
+    assert all(torch.equal(value, before[name]) for name, value in start.model.state_dict().items())
+    assert (
+        start.record.calibration == Calibration(1.5, 0.5, 0.4, "joints")
+        and "New, with random values: nothing" in start.report
+    )
+    assert origin_of(str(path), "msa_rcnn_mobilenet_v2", None).config == replace(today, norm_eps=0.0)
 
 
 def test_a_wide_trunk_starts_from_a_wide_classifier_only(tmp_path):
