@@ -110,7 +110,7 @@ def _varied(
         target = mirror_target(target, window.width, flip)
     image = pixels.float() / 255
     if config.color > 0:
-        image = _recolour(image, config.color, generator)
+        image = recolour(image, config.color, generator)
     return image, target
 
 
@@ -217,7 +217,7 @@ def _seen(boxes: Tensor) -> Tensor:
     return seen
 
 
-def _recolour(image: Tensor, strength: float, generator: torch.Generator) -> Tensor:
+def recolour(image: Tensor, strength: float, generator: torch.Generator) -> Tensor:
     for adjust in (v2.adjust_brightness, v2.adjust_contrast, v2.adjust_saturation):
         image = adjust(image, _uniform(generator, 1 - strength, 1 + strength))
     if _uniform(generator) < strength / 4:

@@ -8,9 +8,9 @@ import torch
 from torch import Tensor
 from torchvision.ops import nms
 
-from msarcnn.config import ModelConfig
+from msarcnn.config import ConfigError, ModelConfig
 from msarcnn.model import Features
-from msarcnn.pose_model import Checkpoint, Heatmaps, People, PosedPeople, Poses, go_on
+from msarcnn.pose_model import Checkpoint, Heatmaps, People, PosedPeople, PoseModel, Poses, go_on
 from msarcnn.predictor import Predictor, rank_poses
 from msarcnn.presets import ALL_SCALES
 from msarcnn.skeleton import Skeleton
@@ -58,7 +58,7 @@ class AugmentedModel:
 
     def __init__(self, predictor: Predictor, scales: Sequence[float] = ALL_SCALES, mirror: bool = True) -> None:
         self.predictor = predictor
-        self.sizes = [scaled_size(predictor.info.config, scale) for scale in scales]
+        self.sizes = [scaled_size(predictor.info.whole, scale) for scale in scales]
         self.mirrored = (False, True) if mirror else (False,)
         self._flip = torch.tensor(predictor.skeleton.flip_permutation)
 
@@ -97,7 +97,7 @@ class AugmentedModel:
 
     def detect(self, features: Looks, proposals: np.ndarray | None = None, checkpoint: Checkpoint = go_on) -> People:
         """Whom any look finds: the boxes of all of them before one NMS."""
-        width, config = features.original_size[1], self.predictor.info.config
+        width, config = features.original_size[1], self.predictor.info.whole
         found = []
         for look in features.looks:
             given = mirror_boxes(proposals, width) if look.mirrored and proposals is not None else proposals
@@ -136,7 +136,7 @@ class AugmentedModel:
         """The people of an encoded image with their joints, ranked."""
         people = self.detect(features, proposals, checkpoint)
         poses = self.decode(self.heatmaps(features, people.boxes, checkpoint), people.boxes)
-        ranks = rank_poses(people.scores, poses.confidences, self.predictor.info.config.pose_score)
+        ranks = rank_poses(people.scores, poses.confidences, self.predictor.info.whole.pose_score)
         return PosedPeople(people.boxes, people.scores, poses.keypoints, poses.confidences, poses.visibility, ranks)
 
     def predict(self, images: Sequence[np.ndarray], checkpoint: Checkpoint = go_on) -> list[PosedPeople]:
@@ -144,10 +144,17 @@ class AugmentedModel:
         return [self.find(self._encode(image, checkpoint), checkpoint) for image in images]
 
 
-def looking(predictor: Predictor, scales: Sequence[float] = ()) -> Predictor | AugmentedModel:
-    """A model that looks in these sizes and at mirror images; without any, as its configuration says."""
-    chosen = scales or predictor.info.config.test_scales
-    return AugmentedModel(predictor, chosen) if chosen else predictor
+def looking(model: PoseModel, scales: Sequence[float] = ()) -> PoseModel:
+    """A model that looks in these sizes and at mirror images; without any, as its configuration says.
+
+    Raises ConfigError for one that cannot.
+    """
+    if not isinstance(model, Predictor):
+        if scales:
+            raise ConfigError(f"--tta is for a model that finds people by itself, not for {model.name}: leave it out")
+        return model
+    chosen = scales or model.info.whole.test_scales
+    return AugmentedModel(model, chosen) if chosen else model
 
 
 def scaled_size(config: ModelConfig, scale: float) -> tuple[int, int]:

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 import torch
@@ -15,7 +15,9 @@ from torch import Tensor
 from msarcnn.atomic_files import atomic_writer
 from msarcnn.checked_fields import ConfigError, check_fields, check_value, from_plain, within
 from msarcnn.checkpoint_error import CheckpointError, first_line
-from msarcnn.config import ModelConfig
+from msarcnn.config import ModelConfig, NetworkConfig
+from msarcnn.cpn import CPN
+from msarcnn.crop_config import CropConfig
 from msarcnn.model import MSARCNN, build_model
 from msarcnn.model_files import FORMAT, is_torch_file
 from msarcnn.skeleton import Skeleton, bare_skeleton, coco17
@@ -27,13 +29,17 @@ __all__ = [
     "CheckpointError",
     "CheckpointInfo",
     "built",
+    "built_crop_network",
     "first_line",
+    "is_crop_network",
     "load_checkpoint",
     "read_checkpoint",
     "read_tensors",
     "save_checkpoint",
     "write_checkpoint",
 ]
+
+_Network = TypeVar("_Network", MSARCNN, CPN)
 
 
 @dataclass(frozen=True)
@@ -71,7 +77,7 @@ class CheckpointInfo:
     """What a model file says about itself.
 
     Attributes:
-        config: The network's configuration.
+        config: The network's configuration, a whole one's or one on crops.
         skeleton: The joints that it finds, in heatmap order.
         calibration: From peak to confidence.
         lineage: Where the weights come from: parent's hash, data hash, settings, step (plain data).
@@ -79,7 +85,7 @@ class CheckpointInfo:
         title: What people call it, where that is not the configuration's name.
     """
 
-    config: ModelConfig
+    config: NetworkConfig
     skeleton: Skeleton = field(default_factory=coco17)
     calibration: Calibration = Calibration()
     lineage: dict[str, Any] = field(default_factory=dict)
@@ -92,6 +98,16 @@ class CheckpointInfo:
             raise ConfigError(
                 f"keypoint_names has {len(self.keypoint_names)} names, but config.keypoints is {self.config.keypoints}"
             )
+
+    @property
+    def whole(self) -> ModelConfig:
+        """The configuration of a network that finds people by itself. Raises ConfigError for one on crops."""
+        if not isinstance(self.config, ModelConfig):
+            raise ConfigError(
+                f"{self.config.name} is a network on crops, which needs a detector: `evaluate`, `predict` and `train` "
+                "know it, here a model that finds people by itself is needed"
+            )
+        return self.config
 
     @property
     def keypoint_names(self) -> tuple[str, ...]:
@@ -126,7 +142,12 @@ class CheckpointInfo:
             for name in ("config", "calibration", "lineage", "metrics"):
                 if name not in fields:
                     raise ConfigError(f"{name} is missing")
-            for name, kind in (("config", ModelConfig), ("calibration", Calibration)):
+            on_crops = isinstance(fields["config"], dict) and "kind" in fields["config"]
+            kinds: dict[str, type[Any]] = {
+                "config": CropConfig if on_crops else ModelConfig,
+                "calibration": Calibration,
+            }
+            for name, kind in kinds.items():
                 fields[name] = from_plain(kind, fields[name], f"{name}.")
             names = json.loads(metadata["keypoint_names"]) if "keypoint_names" in metadata else None
             fields["skeleton"] = _skeleton(fields["config"], names, fields.get("skeleton"))
@@ -135,7 +156,7 @@ class CheckpointInfo:
             raise CheckpointError(path, f"its description is damaged ({error})", "Choose another file") from error
 
 
-def _skeleton(config: ModelConfig, names: Any, described: Any) -> Skeleton:
+def _skeleton(config: NetworkConfig, names: Any, described: Any) -> Skeleton:
     """The skeleton in a description, of which older programs wrote the names alone, or nothing: COCO's, then.
 
     Raises ConfigError.
@@ -155,7 +176,7 @@ def _skeleton(config: ModelConfig, names: Any, described: Any) -> Skeleton:
     return bare_skeleton(known)
 
 
-def save_checkpoint(path: Path, model: MSARCNN, info: CheckpointInfo, half: bool = False) -> None:
+def save_checkpoint(path: Path, model: MSARCNN | CPN, info: CheckpointInfo, half: bool = False) -> None:
     """Writes a model file atomically, in half precision for shipping. Raises OSError."""
     state = {
         key: value.half() if half and value.is_floating_point() else value for key, value in model.state_dict().items()
@@ -189,14 +210,41 @@ def load_checkpoint(
 def built(path: Path, state: Mapping[str, Tensor], info: CheckpointInfo, skeleton: Skeleton | None = None) -> MSARCNN:
     """The network of a file that was read, on the CPU. Raises CheckpointError; see `load_checkpoint`."""
     _check_keypoints(path, info.keypoint_names, (skeleton or coco17()).keypoints)
-    model = build_model(info.config)
     try:
-        model.load_state_dict({key: value.float() for key, value in state.items()})
+        model = build_model(info.whole)
+    except ConfigError as error:
+        raise CheckpointError(path, str(error), "Choose another") from error
+    return _filled(path, model, state, info)
+
+
+def built_crop_network(path: Path, state: Mapping[str, Tensor], info: CheckpointInfo) -> CPN:
+    """The network on crops of a file that was read, on the CPU. Raises CheckpointError."""
+    _check_keypoints(path, info.keypoint_names, coco17().keypoints)
+    if not isinstance(info.config, CropConfig):
+        raise CheckpointError(path, f"no network on crops, but {info.name}", "Choose another")
+    return _filled(path, CPN(info.config), state, info)
+
+
+def _filled(path: Path, model: _Network, state: Mapping[str, Tensor], info: CheckpointInfo) -> _Network:
+    try:
+        whole = {key: value.float() if value.is_floating_point() else value for key, value in state.items()}
+        model.load_state_dict(whole)
     except RuntimeError as error:
         raise CheckpointError(
             path, f"its weights do not fit the architecture {info.config.name} ({first_line(error)})", "Choose another"
         ) from error
     return model
+
+
+def is_crop_network(path: Path) -> bool:
+    """Whether a file is of a network on crops; False for what is no readable model file."""
+    if is_torch_file(path):
+        return False
+    try:
+        with safe_open(path, framework="pt") as file:
+            return isinstance(CheckpointInfo.from_metadata(path, file.metadata()).config, CropConfig)
+    except (SafetensorError, OSError, CheckpointError):
+        return False
 
 
 def read_checkpoint(path: Path) -> tuple[dict[str, Tensor], CheckpointInfo]:

@@ -11,6 +11,7 @@ import msgspec
 
 from msarcnn.coco import CocoError, Reading, read_coco
 from msarcnn.config import DEVICE_HELP
+from msarcnn.crop_config import CROP_PRESETS
 from msarcnn.images import ImageError
 from msarcnn.models_command import add_models_command
 from msarcnn.presets import ALL_SCALES, DEFAULT_MODEL, PRESETS, preset
@@ -54,6 +55,7 @@ def _add_predict(commands: Commands) -> None:
     predict.add_argument("--ray-workers", type=int, metavar="N", help="instead of one a GPU, or one for two cores")
     predict.add_argument("--json", action="store_true")
     _add_looks(predict)
+    _add_detector(predict)
     _add_reading(predict)
     predict.set_defaults(function=_predict)
 
@@ -70,6 +72,7 @@ def _add_evaluate(commands: Commands) -> None:
     evaluate.add_argument("--device", default="auto", help=DEVICE_HELP)
     evaluate.add_argument("--json", action="store_true")
     _add_looks(evaluate)
+    _add_detector(evaluate)
     _add_reading(evaluate)
     evaluate.set_defaults(function=_evaluate)
 
@@ -77,6 +80,12 @@ def _add_evaluate(commands: Commands) -> None:
 def _add_looks(command: argparse.ArgumentParser) -> None:
     command.add_argument("--tta", action="store_true", help="test-time augmentation: several sizes, and mirror images")
     command.add_argument("--tta-scales", type=float, nargs="+", metavar="FACTOR", help="of the test size, with --tta")
+
+
+def _add_detector(command: Any) -> None:
+    command.add_argument(
+        "--detector", metavar="MODEL", help=f"what finds people for a network on crops (default {DEFAULT_MODEL})"
+    )
 
 
 def _scales(arguments: argparse.Namespace) -> tuple[float, ...]:
@@ -136,7 +145,7 @@ def _add_proposals(commands: Commands) -> None:
 
 def _add_summary(commands: Commands) -> None:
     summary = commands.add_parser("summary", help="parameters, shapes, multiply-adds")
-    summary.add_argument("--model", choices=list(PRESETS), default=DEFAULT_MODEL)
+    summary.add_argument("--model", choices=[*PRESETS, *CROP_PRESETS], default=DEFAULT_MODEL)
     summary.add_argument("--aggregation", choices=["sum", "concat"])
     summary.add_argument("--json", action="store_true")
     summary.set_defaults(function=_summary)
@@ -171,7 +180,7 @@ def _add_train(commands: Commands) -> None:
     start.add_argument("--init", help="model file (ours, or torchvision's .pth) or name to start from")
     start.add_argument(
         "--model",
-        choices=list(PRESETS),
+        choices=[*PRESETS, *CROP_PRESETS],
         help=f"network; other than the --init file's: starts from its trunk, FPN and RPN (default {DEFAULT_MODEL})",
     )
     start.add_argument(
@@ -179,6 +188,7 @@ def _add_train(commands: Commands) -> None:
         choices=list(PRESETS),
         help="network and training of a row of the paper's tables; what is given besides takes its place",
     )
+    _add_detector(start)
     start.add_argument("--backbone-weights", metavar="FILE", help="`imagenet`, or a classifier's weights for the trunk")
     recipe = train.add_argument_group("recipe (see msarcnn.config.TrainConfig)")
     recipe.add_argument("--epochs", type=float, help="instead of --iterations")
@@ -195,6 +205,7 @@ def _add_train(commands: Commands) -> None:
     recipe.add_argument("--crop", type=int)
     recipe.add_argument("--mosaic", type=float)
     recipe.add_argument("--jitter", type=float, nargs=2)
+    recipe.add_argument("--rotation", type=float, metavar="DEGREES", help="turns crops; for a network on crops")
     recipe.add_argument("--color", type=float)
     recipe.add_argument("--no-flip", dest="flip", action="store_false", default=None)
     recipe.add_argument("--select", choices=["keypoints", "all"], help="which images to train on")
@@ -217,23 +228,23 @@ def _add_train(commands: Commands) -> None:
 
 def _predict(arguments: argparse.Namespace) -> int:
     from msarcnn.augmented import looking
-    from msarcnn.predictor import Predictor
     from msarcnn.prefill import prefill
+    from msarcnn.top_down import load_pose_model
 
     scales = _scales(arguments)
     if not arguments.paths and not (arguments.annotations and arguments.images):
         raise ValueError("name images or folders, or --annotations with --images")
     as_results = arguments.format == "results"
     threshold = arguments.threshold if arguments.threshold is not None else (0.05 if as_results else 0.3)
-    if arguments.ray is not None and scales:
-        raise ValueError("--tta cannot be shared among a cluster yet: leave out --ray, or --tta")
+    if arguments.ray is not None and (scales or arguments.detector):
+        raise ValueError("--tta and --detector cannot be shared among a cluster yet: leave out --ray, or them")
     if arguments.ray is not None:
         outcome = _predict_with_ray(arguments, as_results, threshold)
         if outcome is None:
             return 130
     else:
         outcome = prefill(
-            looking(Predictor.load_for(arguments.model, arguments.device, _tell), scales),
+            looking(load_pose_model(arguments.model, arguments.detector, arguments.device, _tell), scales),
             arguments.paths,
             arguments.annotations,
             arguments.images,
@@ -310,6 +321,7 @@ def _evaluate(arguments: argparse.Namespace) -> int:
             _reading(arguments),
             scales,
             arguments.proposals,
+            arguments.detector,
         )
     else:
         raise ValueError("evaluate needs --images, the folder of the annotated images (or --predictions)")
@@ -390,10 +402,11 @@ def _figure_lines(figures: dict[str, dict[str, Any]]) -> list[str]:
 
 
 def _summary(arguments: argparse.Namespace) -> int:
-    from msarcnn.summary import summarise
+    from msarcnn.summary import summarise, summarise_crops
 
     changes = {"aggregation": arguments.aggregation} if arguments.aggregation else {}
-    facts = summarise(preset(arguments.model, **changes))
+    crops = CROP_PRESETS.get(arguments.model)
+    facts = summarise_crops(crops) if crops else summarise(preset(arguments.model, **changes))
     lines = [f"{name:>22} {count / 1e6:9.2f} M" for name, count in facts["parts"].items()]
     lines.append(f"{'total without rpn':>22} {facts['total_without_rpn'] / 1e6:9.2f} M")
     lines += [f"{name:>22} {count / 1e9:9.2f} G multiply-adds" for name, count in facts["multiply_adds"].items()]

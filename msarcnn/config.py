@@ -10,6 +10,7 @@ __all__ = [
     "ConfigError",
     "FineTuning",
     "ModelConfig",
+    "NetworkConfig",
     "TrainConfig",
     "fine_tuning_defaults",
 ]
@@ -29,8 +30,20 @@ Factor = Annotated[float, within(0, 1000, above=True)]
 BackboneName = Literal["resnet50", "resnet101", "resnext101_32x8d", "resnext101_64x4d", "mobilenet_v2", "convnext_tiny"]
 
 
+class NetworkConfig:
+    """What the descriptions of all networks have: a whole one's (ModelConfig) and one's on crops (CropConfig)."""
+
+    __slots__ = ()
+    name: str
+    keypoints: int
+    pose_score: Literal["box", "joints"]
+
+    def to_dict(self) -> dict[str, Any]:
+        raise NotImplementedError
+
+
 @dataclass(frozen=True, slots=True)
-class ModelConfig:
+class ModelConfig(NetworkConfig):
     """Every choice that shapes the network, so that a checkpoint can rebuild it from its metadata.
 
     Attributes:
@@ -147,6 +160,7 @@ class TrainConfig:
         mosaic: Share of the samples that are put together from four or nine images, in a square of `crop` pixels:
             more people, and smaller ones, for the same cost.
         jitter: Range of a factor on the drawn size; (1, 1) is none.
+        rotation: Degrees by which a person's crop is turned at most, either way; for networks on crops only.
         color: Strength of brightness, contrast and saturation changes, 0..1.
         flip: Whether half of the images are mirrored, left and right joints swapped.
         select: "keypoints" takes images with a labelled keypoint (paper); "all" takes box-only people and
@@ -185,6 +199,7 @@ class TrainConfig:
     crop: Annotated[int, within(0, 65_536)] = 0
     mosaic: Share = 0.0
     jitter: tuple[Factor, Factor] = (1.0, 1.0)
+    rotation: Annotated[float, within(0, 180)] = 0.0
     color: Share = 0.2
     flip: bool = True
     select: Literal["keypoints", "all"] = "all"

@@ -341,6 +341,10 @@ class PoseDataset(Dataset[Sample]):
         self.sizes = config.sizes or tuple(sorted({round(base * factor) for factor in (0.8, 0.9, 1.0, 1.1, 1.2)}))
         self.max_ratio = model.max_size / model.min_size
         self.flip = torch.tensor(skeleton.flip_permutation)
+        self.nothing = empty_sample(model.keypoints, images[0].proposals is not None)
+
+    def __len__(self) -> int:
+        return len(self.images)
 
     def __getitem__(self, item: tuple[int, int]) -> Sample:
         step, index = item

@@ -25,11 +25,11 @@ from msarcnn.evaluation import (
 from msarcnn.images import ImageError
 from msarcnn.model_files import file_hash
 from msarcnn.pose_model import PoseModel
-from msarcnn.predictor import Predictor
 from msarcnn.proposals import read_proposals
 from msarcnn.reading_notes import reading_notes, why_nobody
 from msarcnn.results import read_results
 from msarcnn.seen_images import judged_on_seen
+from msarcnn.top_down import load_pose_model
 from msarcnn.visibility import probable_v
 
 Report = Callable[[int, int, float], None]
@@ -57,6 +57,7 @@ def evaluate_model(
     reading: Reading | None = None,
     scales: Sequence[float] = (),
     proposals: Path | None = None,
+    detector: str | None = None,
 ) -> Judged:
     """Judges a model on a COCO file's images.
 
@@ -69,6 +70,7 @@ def evaluate_model(
         reading: What somebody has said about annotations that leave it open.
         proposals: A file of proposals to look at, instead of the model's RPN (msarcnn.proposals).
         scales: Sizes to look in, as factors on the test size, mirrored as well; empty: one look (msarcnn.augmented).
+        detector: Name or file of what finds the people for a network on crops; None: the bundled model.
 
     Returns:
         The figures; images that could not be read count as nothing found.
@@ -79,10 +81,10 @@ def evaluate_model(
     data = read_coco(annotations, keep_raw=False, roots=[images], reading=reading)
     truth = ground_truth(data)
     notes = _notes(data, truth)
-    predictor = Predictor.load_for(model, device, notes.append)
-    seen = judged_on_seen(predictor.info.lineage, file_hash(annotations), (image.file_name for image in data.images))
+    loaded = load_pose_model(model, detector, device, notes.append)
+    seen = judged_on_seen(loaded.info.lineage, file_hash(annotations), (image.file_name for image in data.images))
     notes += [f"{annotations}: {seen}"] if seen else []
-    asked = looking(predictor, scales)
+    asked = looking(loaded, scales)
     problems: list[str] = []
     started, results = time.monotonic(), []
     effort, people = Effort(data.skeleton.sigmas), _people_by_image(truth)

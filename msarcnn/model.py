@@ -11,7 +11,7 @@ from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads, Keypoi
 from torchvision.models.detection.rpn import RPNHead
 
 from msarcnn.backbone import LEVELS, Backbone, build_backbone
-from msarcnn.config import ModelConfig
+from msarcnn.config import ConfigError, ModelConfig, TrainConfig
 from msarcnn.image_transform import ImageTransform
 from msarcnn.keypoint_head import HeatmapOutput, MSKpsNet
 from msarcnn.keypoints import decode_keypoints
@@ -211,6 +211,46 @@ class MSARCNN(nn.Module):
         visibility = [maps.visibility.float() for maps in passes if maps.visibility is not None]
         logits = torch.cat([maps.logits.float() for maps in passes])
         return Heatmaps(logits, torch.cat(visibility) if visibility else None)
+
+    def prepare(self, config: TrainConfig, new: tuple[str, ...], on_proposals: bool) -> None:
+        """What a training's settings mean for this network: who learns, and from how much.
+
+        Args:
+            config: The settings.
+            new: Parts of the backbone with random values, such as "backbone.fpn": they learn with the heads.
+            on_proposals: Whether the heads look at proposals from a file.
+
+        Raises:
+            ConfigError: it has not got what is to be trained.
+        """
+        self.roi_heads.target_spread = config.target_spread
+        self.set_sampling(config.sampling)
+        self.proposes_only = config.train == "rpn"
+        self.backbone.forgets = self.roi_heads.forgets = config.checkpoint_activations
+        if config.compile:
+            self.backbone.compile(dynamic=True)
+        if config.rotation:
+            raise ConfigError("--rotation turns the crops of a network on crops: leave it out")
+        if config.train == "rpn":
+            self.roi_heads.requires_grad_(False)
+        if config.train == "visibility":
+            head = self.roi_heads.visibility_head
+            if head is None:
+                name = self.config.name
+                raise ConfigError(f"{name} has no visibility head to train: choose --model, a preset that has one")
+            self.requires_grad_(False)
+            head.requires_grad_(True)
+        if on_proposals:
+            self.rpn.requires_grad_(False)
+        if config.train == "heads":
+            taught = tuple(f"{part}." for part in new)
+            for name, parameter in self.named_parameters():
+                if name.startswith("backbone.") and not name.startswith(taught):
+                    parameter.requires_grad_(False)
+
+    def pad_to(self, size: tuple[int, int]) -> None:
+        """Batches are at least so large (height, width) in training: padding decides what anchors there are."""
+        self.transform.least = size
 
     def set_sampling(self, factor: float) -> None:
         """Sets how many anchors and RoIs of an image the losses see, as a factor on the configuration's numbers."""

@@ -160,7 +160,7 @@ class Predictor:
     @torch.inference_mode()
     def decode(self, maps: Heatmaps, boxes: np.ndarray) -> Poses:
         """Joints from heatmaps, in the pixels of the boxes [N, 4]; confidences are calibrated."""
-        decoding, wanted = self.info.config.decoding, _boxes(boxes)
+        decoding, wanted = self.info.whole.decoding, _boxes(boxes)
         visibility = None if maps.visibility is None else maps.visibility.softmax(dim=-1)
         try:
             return self._poses(*decode_keypoints(maps.logits, wanted.to(maps.logits.device), decoding), visibility)
@@ -214,7 +214,7 @@ class Predictor:
     def _posed(self, result: dict[str, Tensor]) -> PosedPeople:
         poses = self._poses(result["keypoints"], result["peaks"], result.get("visibility"))
         boxes, scores = _array(result["boxes"]), _array(result["scores"])
-        ranks = rank_poses(scores, poses.confidences, self.info.config.pose_score)
+        ranks = rank_poses(scores, poses.confidences, self.info.whole.pose_score)
         return PosedPeople(boxes, scores, poses.keypoints, poses.confidences, poses.visibility, ranks)
 
     def _poses(self, points: Tensor, peaks: Tensor, visibility: Tensor | None) -> Poses:

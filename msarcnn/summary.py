@@ -7,6 +7,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from msarcnn.config import ModelConfig
+from msarcnn.cpn import CPN
+from msarcnn.crop_config import CropConfig
 from msarcnn.model import MSARCNN, Features, build_model
 
 
@@ -62,4 +64,21 @@ def summarise(config: ModelConfig) -> dict[str, Any]:
         "input": [1, 3, height, width],
         "heatmaps": ["people", config.keypoints, config.heatmap_size, config.heatmap_size],
         "multiply_adds": multiply_adds(model, height, width),
+    }
+
+
+def summarise_crops(config: CropConfig) -> dict[str, Any]:
+    """The same of a network on crops, without its detector; the multiply-adds are a person's."""
+    network = CPN(config).eval()
+    modules = {"backbone": network.backbone, "global_net": network.global_net, "refine_net": network.refine_net}
+    parts = {name: _count(module) for name, module in modules.items()}
+    with torch.inference_mode(), FlopCounterMode(display=False) as counter:
+        network(torch.zeros(1, 3, config.height, config.width))
+    return {
+        "model": config.name,
+        "parts": parts,
+        "total_without_rpn": sum(parts.values()),
+        "input": ["people", 3, config.height, config.width],
+        "heatmaps": ["people", config.keypoints, config.height // 4, config.width // 4],
+        "multiply_adds": {"estimate": counter.get_total_flops() // 2},
     }

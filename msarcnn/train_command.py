@@ -14,6 +14,9 @@ from msarcnn.checked_fields import ConfigError, check_fields, check_value, from_
 from msarcnn.checkpoint import CheckpointInfo
 from msarcnn.coco import Reading, read_coco
 from msarcnn.config import ModelConfig, TrainConfig, training_steps
+from msarcnn.cpn import CPN
+from msarcnn.crop_config import CropConfig
+from msarcnn.crop_start import CropOrigin, any_origin_of
 from msarcnn.dataset import (
     DataError,
     LabelledImage,
@@ -34,6 +37,7 @@ from msarcnn.evaluation import (
     to_coco_results,
 )
 from msarcnn.model import MSARCNN
+from msarcnn.model_library import find_model
 from msarcnn.predictor import Predictor
 from msarcnn.presets import PAPER_BATCH, paper_recipe
 from msarcnn.proposals import propose, read_proposals, recall
@@ -42,8 +46,9 @@ from msarcnn.reading_notes import ReadingNote, reading_notes, why_nobody
 from msarcnn.run_folder import RunFolder
 from msarcnn.seen_images import SEEN, coco_numbers
 from msarcnn.split import split_by_image
+from msarcnn.top_down import TopDown
 from msarcnn.training import Evaluate, Trainer, lineage_of
-from msarcnn.warm_start import Origin, Start, StartRecord, origin_of
+from msarcnn.warm_start import Origin, Start, StartRecord
 
 
 class InterruptedRunError(RuntimeError):
@@ -73,11 +78,12 @@ class RunSettings:
     warm_start: bool = False
     proposals: str | None = None
     val_proposals: str | None = None
+    detector: str | None = None
     start: dict[str, Any] | None = None
 
     def __post_init__(self) -> None:
         check_fields(self)
-        from_plain(ModelConfig, self.model, "model.")
+        self.model_config  # noqa: B018 - it is checked by being built
         from_plain(TrainConfig, self.train, "train.")
         if self.start is not None:
             from_plain(StartRecord, self.start, "start.")
@@ -88,14 +94,19 @@ class RunSettings:
         return Reading(tuple(self.people), self.joints_in_coco_order)
 
     @property
-    def model_config(self) -> ModelConfig:
-        return ModelConfig.from_dict(self.model)
+    def model_config(self) -> ModelConfig | CropConfig:
+        if "kind" in self.model:
+            return from_plain(CropConfig, self.model, "model.")
+        return from_plain(ModelConfig, self.model, "model.")
 
     @property
-    def origin(self) -> Origin:
+    def origin(self) -> Origin | CropOrigin:
         """Where the first weights come from."""
         backbone = Path(self.backbone_weights) if self.backbone_weights else None
-        return Origin(self.model_config, Path(self.init) if self.init else None, backbone, self.warm_start)
+        init, config = Path(self.init) if self.init else None, self.model_config
+        if isinstance(config, CropConfig):
+            return CropOrigin(config, init, backbone)
+        return Origin(config, init, backbone, self.warm_start)
 
     @property
     def train_config(self) -> TrainConfig:
@@ -110,7 +121,7 @@ def settings_from_arguments(arguments: argparse.Namespace) -> RunSettings:
         check_value("epochs", arguments.epochs, Annotated[float, within(0, 1_000_000, above=True)])
     if arguments.preset and arguments.model:
         raise ConfigError("--preset says which network it is: leave out --model")
-    origin = origin_of(arguments.init, arguments.preset or arguments.model, arguments.backbone_weights)
+    origin = any_origin_of(arguments.init, arguments.preset or arguments.model, arguments.backbone_weights)
     return RunSettings(
         annotations=[str(path.resolve()) for path in arguments.annotations],
         images=[str(path.resolve()) for path in arguments.images],
@@ -127,7 +138,16 @@ def settings_from_arguments(arguments: argparse.Namespace) -> RunSettings:
         warm_start=origin.warm,
         proposals=str(arguments.proposals.resolve()) if arguments.proposals else None,
         val_proposals=str(arguments.val_proposals.resolve()) if arguments.val_proposals else None,
+        detector=_detector(arguments.detector, origin),
     )
+
+
+def _detector(given: str | None, origin: Origin | CropOrigin) -> str | None:
+    if given is None:
+        return None
+    if not isinstance(origin, CropOrigin):
+        raise ConfigError("--detector is for a network on crops: leave it out")
+    return str(find_model(given).resolve())
 
 
 def _train_config(arguments: argparse.Namespace) -> TrainConfig:
@@ -316,7 +336,7 @@ def _hold_out(
                 "--proposals without --val-proposals: the held-out images would be judged with an RPN that does not "
                 "learn; make proposals of them, too"
             )
-        return images, _Judge(judged, ground_truth(data), run)
+        return images, _Judge(judged, ground_truth(data), run, settings.detector)
     if settings.val_fraction <= 0:
         return images, None
     if len(annotations) > 1:
@@ -325,22 +345,24 @@ def _hold_out(
     roots = [Path(folder) for folder in settings.images]
     data = read_coco(annotations[0], keep_raw=False, roots=roots, reading=settings.reading)
     truth = ground_truth(data, {image.image_id for image in held_out})
-    return training, _Judge(held_out, truth, run)
+    return training, _Judge(held_out, truth, run, settings.detector)
 
 
-@dataclass(frozen=True)
+@dataclass
 class _Judge:
-    """Evaluates and calibrates a model on held-out images."""
+    """Evaluates and calibrates a model on held-out images; kept is the detector in front of a network on crops."""
 
     images: list[LabelledImage]
     truth: dict[str, Any]
     run: RunFolder
+    detector: str | None = None
+    kept: Predictor | None = None
 
     def evaluation(self, info: CheckpointInfo) -> Evaluate:
         """The function that judges a model described by `info`."""
 
-        def evaluate(model: MSARCNN) -> tuple[dict[str, dict[str, float]], CheckpointInfo]:
-            predictor = Predictor.of(model, info)
+        def evaluate(model: MSARCNN | CPN) -> tuple[dict[str, dict[str, float]], CheckpointInfo]:
+            predictor = self._asked(model, info)
             if all(image.proposals is not None for image in self.images):
                 results = [result for result, _ in encoded_results(predictor, self.images, self._warn)]
             else:
@@ -366,6 +388,16 @@ class _Judge:
             return {"proposals": {f"AR{count}": round(recall(wanted, boxes, count), 4) for count in (100, 1000)}}, info
 
         return evaluate
+
+    def _asked(self, model: MSARCNN | CPN, info: CheckpointInfo) -> Predictor | TopDown:
+        if not isinstance(model, CPN):
+            return Predictor.of(model, info)
+        return TopDown(self._finds(str(next(model.parameters()).device)), model.eval(), info)
+
+    def _finds(self, device: str) -> Predictor:
+        if self.kept is None:
+            self.kept = Predictor.load(self.detector, device)
+        return self.kept
 
     def _warn(self, error: Exception) -> None:
         self.run.log({"event": "message", "level": "warning", "text": str(error)})

@@ -15,7 +15,9 @@ from torch.utils.data import DataLoader
 
 from msarcnn.checkpoint import CheckpointInfo, save_checkpoint
 from msarcnn.config import TrainConfig
-from msarcnn.dataset import LabelledImage, PoseDataset, Sample, StepSampler, empty_sample, mixed_seed
+from msarcnn.cpn import CPN
+from msarcnn.crops import CropDataset
+from msarcnn.dataset import LabelledImage, PoseDataset, Sample, StepSampler, mixed_seed
 from msarcnn.model import MSARCNN
 from msarcnn.model_files import file_hash
 from msarcnn.precision import choose_precision
@@ -33,11 +35,13 @@ LOSS_NAMES = {
     "loss_box_reg": "box",
     "loss_keypoint": "keypoint",
     "loss_visibility": "visibility",
+    "loss_global": "global",
+    "loss_refine": "refine",
 }
 MAX_BAD_STEPS = 5
 """Steps in a row with a loss that is not a number, after which a run gives up."""
 
-Evaluate = Callable[[MSARCNN], tuple[Figures, CheckpointInfo]]
+Evaluate = Callable[[Any], tuple[Figures, CheckpointInfo]]
 """Figures of a model on the held-out images, and its description with confidences calibrated on them."""
 
 
@@ -81,7 +85,7 @@ class Trainer:
 
     def __init__(
         self,
-        model: MSARCNN,
+        model: MSARCNN | CPN,
         info: CheckpointInfo,
         images: list[LabelledImage],
         config: TrainConfig,
@@ -109,13 +113,8 @@ class Trainer:
         self.ranks = ranks
         self.progress = Progress()
         self._unreadable: set[str] = set()
-        self._freeze(new)
-        model.roi_heads.target_spread = config.target_spread
-        model.set_sampling(config.sampling)
-        model.proposes_only = config.train == "rpn"
-        model.backbone.forgets = model.roi_heads.forgets = config.checkpoint_activations
-        if config.compile:
-            model.backbone.compile(dynamic=True)
+        model.prepare(config, new, on_proposals=all(image.proposals is not None for image in images))
+        self.dataset = self._dataset()
         self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.optimizer = self._build_optimizer()
         self.precision = choose_precision(config.precision, next(model.parameters()).device)
@@ -225,8 +224,7 @@ class Trainer:
         """A batch, or this rank's share of it, in as many parts as on every other rank; none is empty everywhere."""
         parts = [batch[number :: self.config.accumulate] for number in range(self.config.accumulate)]
         sizes = self.ranks.total(torch.tensor([len(part) for part in parts], device=self.device)).tolist()
-        nothing = empty_sample(self.model.config.keypoints, self.images[0].proposals is not None)
-        return [part or [nothing] for part, size in zip(parts, sizes, strict=True) if size]
+        return [part or [self.dataset.nothing] for part, size in zip(parts, sizes, strict=True) if size]
 
     def _means(self, part: list[Sample]) -> dict[str, Mean]:
         """Forward."""
@@ -234,7 +232,7 @@ class Trainer:
         targets = [
             {key: value.to(self.device, non_blocking=True) for key, value in sample.target.items()} for sample in part
         ]
-        self.model.transform.least = self._padded_to(images)
+        self.model.pad_to(self._padded_to(images))
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision.bf16):
             means: dict[str, Mean] = self._losses(images, targets)
         return means
@@ -259,24 +257,6 @@ class Trainer:
 
     # -- parts -----------------------------------------------------------------------------------
 
-    def _freeze(self, new: tuple[str, ...]) -> None:
-        if self.config.train == "rpn":
-            self.model.roi_heads.requires_grad_(False)
-        if self.config.train == "visibility":
-            head = self.model.roi_heads.visibility_head
-            if head is None:
-                name = self.info.config.name
-                raise TrainingError(f"{name} has no visibility head to train: choose --model, a preset that has one")
-            self.model.requires_grad_(False)
-            head.requires_grad_(True)
-        if all(image.proposals is not None for image in self.images):
-            self.model.rpn.requires_grad_(False)
-        if self.config.train == "heads":
-            taught = tuple(f"{part}." for part in new)
-            for name, parameter in self.model.named_parameters():
-                if name.startswith("backbone.") and not name.startswith(taught):
-                    parameter.requires_grad_(False)
-
     def _build_optimizer(self) -> torch.optim.Optimizer:
         config = self.config
         trunk = [p for name, p in self.parameters.items() if name.startswith("backbone.body.")]
@@ -289,11 +269,15 @@ class Trainer:
             )
         return torch.optim.AdamW(groups, config.base_learning_rate, weight_decay=config.weight_decay, fused=True)
 
+    def _dataset(self) -> PoseDataset | CropDataset:
+        if isinstance(self.model, CPN):
+            return CropDataset(self.images, self.config, self.model.config, self.info.skeleton)
+        return PoseDataset(self.images, self.config, self.model.config, self.info.skeleton)
+
     def _batches(self) -> DataLoader:
-        dataset = PoseDataset(self.images, self.config, self.model.config, self.info.skeleton)
-        sampler = StepSampler(len(self.images), self.config, self.progress.step, self.ranks)
+        sampler = StepSampler(len(self.dataset), self.config, self.progress.step, self.ranks)
         return DataLoader(
-            dataset,
+            self.dataset,
             batch_sampler=sampler,
             num_workers=self.config.workers,
             collate_fn=list,
@@ -386,7 +370,7 @@ class Trainer:
 class _Losses(nn.Module):
     """The model's losses as a module's forward, which is what can be shared among processes."""
 
-    def __init__(self, model: MSARCNN) -> None:
+    def __init__(self, model: MSARCNN | CPN) -> None:
         super().__init__()
         self.model = model
 

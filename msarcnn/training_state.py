@@ -12,7 +12,6 @@ from torch import Tensor, nn
 from msarcnn.atomic_files import atomic_writer
 from msarcnn.checked_fields import ConfigError, check_fields, from_plain, within
 from msarcnn.checkpoint import CheckpointError, first_line, read_tensors
-from msarcnn.model import MSARCNN
 from msarcnn.weight_average import WeightAverage
 
 Figures = dict[str, dict[str, float]]
@@ -60,7 +59,7 @@ def score_of(figures: Figures) -> float:
 class TrainingState:
     """Everything that a step changes: the model, its parameters that move by name, what moves and averages them."""
 
-    model: MSARCNN
+    model: nn.Module
     parameters: dict[str, nn.Parameter]
     optimizer: torch.optim.Optimizer
     average: WeightAverage

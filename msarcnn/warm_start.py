@@ -17,6 +17,7 @@ from msarcnn.checked_fields import check_fields, from_plain
 from msarcnn.checkpoint import Calibration, CheckpointInfo, built, load_checkpoint, read_checkpoint, read_tensors
 from msarcnn.checkpoint_error import CheckpointError
 from msarcnn.config import IMAGENET_MEAN, IMAGENET_STD, ConfigError, ModelConfig
+from msarcnn.cpn import CPN
 from msarcnn.model import MSARCNN, build_model
 from msarcnn.model_files import file_hash, is_torch_file
 from msarcnn.model_library import backbone_weights as imagenet_weights
@@ -99,7 +100,7 @@ class StartRecord:
 class Start:
     """A network before its first step; report is a text for people, empty when a file is just gone on with."""
 
-    model: MSARCNN
+    model: MSARCNN | CPN
     record: StartRecord = field(default_factory=StartRecord)
     report: str = ""
 
@@ -177,11 +178,11 @@ def origin_of(init: str | None, model: str | None, backbone_weights: str | None)
     if init:
         path = find_model(init)
         state, info = read_checkpoint(path)
-        wanted = preset(model) if model else info.config
-        if wanted.name == info.config.name:
+        wanted = preset(model) if model else info.whole
+        if wanted.name == info.whole.name:
             built(path, state, info)
-            wanted = _like(info.config, wanted, info.config.visibility_width or wanted.visibility_width)
-            if wanted == info.config:
+            wanted = _like(info.whole, wanted, info.whole.visibility_width or wanted.visibility_width)
+            if wanted == info.whole:
                 return Origin(wanted, path)
         return Origin(_transfer(path, state, info, wanted).config, path, warm=True)
     config = preset(model or DEFAULT_MODEL)
@@ -211,7 +212,7 @@ def warm_transfer(path: Path, config: ModelConfig) -> Transfer:
 
 
 def _transfer(path: Path, state: Mapping[str, Tensor], info: CheckpointInfo, config: ModelConfig) -> Transfer:
-    source = info.config
+    source = info.whole
     config = replace(config, norm_eps=source.norm_eps, image_mean=source.image_mean, image_std=source.image_std)
     shapes = shapes_of(config)
     if _like(source, config, config.visibility_width) == config:

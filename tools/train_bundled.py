@@ -70,7 +70,8 @@ STAGES = [
         3,
         (
             *("--crop", 544, "--sizes", 480, 544, 608, "--mosaic", 0.5, "--pseudo-weight", 0.5, "--average", 0.999),
-            *("--sampling", 1, "--iterations", 2400, "--lr", 5e-4, "--warmup", 200, "--evaluate-every", 800, "--seed", 31),
+            *("--sampling", 1, "--iterations", 3600, "--lr", 5e-4, "--warmup", 200, "--evaluate-every", 1200),
+            *("--seed", 31),
         ),
     ),
 ]

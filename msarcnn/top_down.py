@@ -1,0 +1,154 @@
+"""A network on crops behind a detector, as a `PoseModel`: two networks where MSA R-CNN is one (paper section 8.4)."""
+
+import hashlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from msarcnn.checkpoint import CheckpointInfo, built_crop_network, is_crop_network, read_checkpoint
+from msarcnn.config import ConfigError
+from msarcnn.cpn import CPN, decode_heat
+from msarcnn.crop_config import CropConfig
+from msarcnn.crops import Frame, crops_of
+from msarcnn.devices import Choice, choose_device
+from msarcnn.model import Features
+from msarcnn.model_files import file_hash
+from msarcnn.model_library import find_model
+from msarcnn.pose_model import Checkpoint, Heatmaps, People, PosedPeople, Poses, go_on
+from msarcnn.predictor import Predictor, rank_poses
+from msarcnn.skeleton import Skeleton
+
+CROPS_PER_PASS = 16
+_FAINTEST = 1e-6
+"""Heat has no logarithm below."""
+
+
+@dataclass(frozen=True)
+class SeenPhoto:
+    """A photo for two networks: the detector's features, and the pixels [H, W, 3] that crops are cut out of."""
+
+    features: Features
+    pixels: np.ndarray
+
+    @property
+    def original_size(self) -> tuple[int, int]:
+        """(height, width)."""
+        return self.features.original_size
+
+    @property
+    def nbytes(self) -> int:
+        return self.features.nbytes + self.pixels.nbytes
+
+
+class TopDown:
+    """A detector finds the people, a network on crops their joints.
+
+    Args:
+        detector: Whose boxes are looked into.
+        network: In evaluation mode, on the detector's device.
+        info: The network's description.
+        file: Hash of the network's file, "" for one in memory.
+    """
+
+    batch = 1
+
+    def __init__(self, detector: Predictor, network: CPN, info: CheckpointInfo, file: str = "") -> None:
+        self.detector, self.network, self.info = detector, network, info
+        both = hashlib.sha256(f"{file} {detector.hash}".encode()).hexdigest()[:12]
+        self.hash = both if file else ""
+        self.config: CropConfig = network.config
+
+    @classmethod
+    def load_for(
+        cls, model: Path, detector: str | Path | None, device: str | Choice, say: Callable[[str], None]
+    ) -> "TopDown":
+        """Both from their files; None is the bundled detector. Raises CheckpointError, DeviceError."""
+        chosen = device if isinstance(device, Choice) else choose_device(device)
+        finds = Predictor.load_for(detector, chosen, say)
+        state, info = read_checkpoint(model)
+        network = built_crop_network(model, state, info).eval()
+        return cls(finds, network.to(finds.placed.device.torch), info, file_hash(model))
+
+    @property
+    def name(self) -> str:
+        return f"{self.info.name} behind {self.detector.name}"
+
+    @property
+    def tau(self) -> float:
+        return self.info.calibration.threshold
+
+    @property
+    def skeleton(self) -> Skeleton:
+        return self.info.skeleton
+
+    @property
+    def device(self) -> str:
+        return self.detector.device
+
+    def encode(self, images: Sequence[np.ndarray], checkpoint: Checkpoint = go_on) -> list[SeenPhoto]:
+        """The detector's features; the photos are kept."""
+        features = self.detector.encode(images, checkpoint)
+        return [SeenPhoto(*pair) for pair in zip(features, images, strict=True)]
+
+    def detect(self, features: SeenPhoto, proposals: np.ndarray | None = None) -> People:
+        """As the detector does."""
+        return self.detector.detect(features.features, proposals)
+
+    @torch.inference_mode()
+    def heatmaps(self, features: SeenPhoto, boxes: np.ndarray) -> Heatmaps:
+        """Maps [N, K, H, W] of the boxes' crops, which reach beyond them: logarithms of the heat.
+
+        Raises ValueError when a box is empty or not finite.
+        """
+        corners = np.asarray(boxes, dtype=np.float32).reshape(-1, 4)
+        if not np.isfinite(corners).all() or (corners[:, 2:] <= corners[:, :2]).any():
+            raise ValueError("every box needs finite corners with x2 > x1 and y2 > y1")
+        where = next(self.network.parameters()).device
+        frames = [Frame.around(box, self.config) for box in corners]
+        maps = [torch.zeros(0, self.config.keypoints, self.config.height // 4, self.config.width // 4, device=where)]
+        for first in range(0, len(frames), CROPS_PER_PASS):
+            crops = crops_of(features.pixels, frames[first : first + CROPS_PER_PASS], self.config)
+            maps.append(self.network(crops.to(where))[1].float())
+        return Heatmaps(torch.cat(maps).clamp(min=_FAINTEST).log())
+
+    @torch.inference_mode()
+    def decode(self, maps: Heatmaps, boxes: np.ndarray) -> Poses:
+        """The hottest cell of each map, a quarter of a cell towards the second; confidences are calibrated."""
+        shares, peaks = decode_heat(maps.logits.exp())
+        frames = [Frame.around(box, self.config).corners(self.config) for box in np.asarray(boxes).reshape(-1, 4)]
+        corners = np.array(frames, dtype=np.float32).reshape(-1, 1, 4)
+        points = corners[..., :2] + shares.cpu().numpy() * (corners[..., 2:] - corners[..., :2])
+        confidences = self.info.calibration.confidence(peaks).cpu().numpy()
+        return Poses(points.astype(np.float32), confidences, None)
+
+    def find(
+        self, features: SeenPhoto, checkpoint: Checkpoint = go_on, proposals: np.ndarray | None = None
+    ) -> PosedPeople:
+        """The people of a photo with their joints, ranked."""
+        people = self.detect(features, proposals)
+        checkpoint()
+        poses = self.decode(self.heatmaps(features, people.boxes), people.boxes)
+        ranks = rank_poses(people.scores, poses.confidences, self.config.pose_score)
+        return PosedPeople(people.boxes, people.scores, poses.keypoints, poses.confidences, None, ranks)
+
+    def predict(self, images: Sequence[np.ndarray], checkpoint: Checkpoint = go_on) -> list[PosedPeople]:
+        """`encode` and `find`, an image each."""
+        return [self.find(self.encode([image], checkpoint)[0], checkpoint) for image in images]
+
+
+def load_pose_model(
+    model: str | Path | None, detector: str | Path | None, device: str | Choice, say: Callable[[str], None]
+) -> Predictor | TopDown:
+    """Any model by its name or file, with the detector that a network on crops needs (None: the bundled model).
+
+    Raises CheckpointError, DeviceError, and ConfigError where there is a detector and no use for it.
+    """
+    path = find_model(model)
+    if is_crop_network(path):
+        return TopDown.load_for(path, detector, device, say)
+    if detector is not None:
+        raise ConfigError(f"--detector is for a network on crops, and {path} finds people by itself: leave it out")
+    return Predictor.load_for(model, device, say)
