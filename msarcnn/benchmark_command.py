@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torchvision.models.detection import keypointrcnn_resnet50_fpn
 
+from msarcnn import paper_tables
 from msarcnn.backbone import fold_frozen_batchnorm
 from msarcnn.config import ModelConfig
 from msarcnn.devices import Device
@@ -27,9 +28,6 @@ REFERENCE = "torchvision keypointrcnn_resnet50_fpn"
 PARTS = ("encode", "rpn", "classification", "keypoints", "decode")
 TABLE_4 = ("mask_rcnn_resnet50_fpn", "mask_rcnn_plus", "msa_rcnn_resnet50_fpn")
 """Presets that are measured, the ratios' denominator first."""
-PAPER_SECONDS = {"mask_rcnn_resnet50_fpn": 0.17, "mask_rcnn_plus": 0.31, "msa_rcnn_resnet50_fpn": 0.21}
-PAPER_MEMORY = {"mask_rcnn_resnet50_fpn": 7.7, "mask_rcnn_plus": 14.2, "msa_rcnn_resnet50_fpn": 10.8}
-"""The paper's Table 4: seconds an image, and GB to train."""
 TRAINING_IMAGES = 2
 
 
@@ -204,13 +202,19 @@ def benchmark(
             {part: Spread.of([parts[part] for parts in taken[name]]) for part in PARTS},
             one.parameters,
         )
-        if name in PAPER_SECONDS:
-            row.paper = {"seconds": PAPER_SECONDS[name], "training_gb": PAPER_MEMORY[name]}
+        if name in TABLE_4:
+            row.paper = paper_figures(name)
         height, width = one.network.transform.padded_size(480, 640)
         row.multiply_adds = sum(multiply_adds(build_model(config), height, width).values())
         row.training_bytes = bytes_to_train[name]
         rows.append(row)
     return Benchmark(_machine(device, runs, people), rows, MEMORY_IS[device.is_cpu])
+
+
+def paper_figures(name: str) -> dict[str, float]:
+    """The paper's seconds an image, and GB to train, of a preset of its Table 4."""
+    figures = next(row.figures for row in paper_tables.TABLE_4.rows if name in row.presets)
+    return {key: figures[key] for key in ("seconds", "training_gb")}
 
 
 MEMORY_IS = {

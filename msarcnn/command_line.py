@@ -15,6 +15,7 @@ from msarcnn.crop_config import CROP_PRESETS
 from msarcnn.images import ImageError
 from msarcnn.models_command import add_models_command
 from msarcnn.presets import ALL_SCALES, DEFAULT_MODEL, PRESETS, preset
+from msarcnn.tables_command import add_tables_command
 
 if TYPE_CHECKING:
     from msarcnn.prefill import Prefilled
@@ -32,6 +33,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_proposals(commands)
     _add_summary(commands)
     _add_benchmark(commands)
+    _add_reading(add_tables_command(commands))
     _add_check(commands)
     add_models_command(commands)
     halve = commands.add_parser("halve", help="write a model file in half precision, half the size")

@@ -32,6 +32,13 @@ def _count(module: nn.Module) -> int:
     return sum(p.numel() for p in module.parameters()) + affine
 
 
+def parameters_without_rpn(config: ModelConfig) -> int:
+    """What the paper's Table 2 counts, without building the network in memory."""
+    with torch.device("meta"):
+        parts = count_parameters(build_model(config))
+    return sum(parts.values()) - parts["rpn"]
+
+
 def multiply_adds(model: MSARCNN, height: int, width: int, people: int = 10) -> dict[str, int]:
     """Multiply-adds of one image's passes at test time: encode, detect, and estimate for a number of people."""
     counts: dict[str, int] = {}
