@@ -3,7 +3,7 @@
 import platform
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from functools import partial
 from typing import Any
@@ -15,18 +15,22 @@ from torchvision.models.detection import keypointrcnn_resnet50_fpn
 
 from msarcnn import paper_tables
 from msarcnn.backbone import fold_frozen_batchnorm
-from msarcnn.config import ModelConfig
+from msarcnn.config import ModelConfig, NetworkConfig
+from msarcnn.cpn import CPN, decode_heat
+from msarcnn.crop_config import CROP_PRESETS, CropConfig
+from msarcnn.crops import Frame, crops_of
 from msarcnn.devices import Device
 from msarcnn.keypoints import decode_keypoints
 from msarcnn.model import MSARCNN, build_model
 from msarcnn.precision import inference_dtypes
 from msarcnn.presets import preset
-from msarcnn.summary import count_parameters, multiply_adds
+from msarcnn.summary import count_parameters, multiply_adds, summarise_crops
 from msarcnn.synthetic import make_scene
+from msarcnn.targets import Target
 
 REFERENCE = "torchvision keypointrcnn_resnet50_fpn"
 PARTS = ("encode", "rpn", "classification", "keypoints", "decode")
-TABLE_4 = ("mask_rcnn_resnet50_fpn", "mask_rcnn_plus", "msa_rcnn_resnet50_fpn")
+TABLE_4 = ("mask_rcnn_resnet50_fpn", "mask_rcnn_plus", "cpn50", "msa_rcnn_resnet50_fpn")
 """Presets that are measured, the ratios' denominator first."""
 TRAINING_IMAGES = 2
 
@@ -126,16 +130,46 @@ class _Timed:
 
     def run(self) -> dict[str, float]:
         """Milliseconds of every part, once."""
-        network, taken = self.network, {}
-        features, taken["encode"] = self._clocked(lambda: network.encode([self.pixels]))
-        proposals, taken["rpn"] = self._clocked(lambda: network.propose(features))
-        _, taken["classification"] = self._clocked(lambda: network.detect(features, proposals))
-        maps, taken["keypoints"] = self._clocked(lambda: network.heatmaps(features, [self.boxes]))
+        taken, network = self.find(), self.network
+        maps, taken["keypoints"] = self._clocked(lambda: network.heatmaps(self.features, [self.boxes]))
         _, taken["decode"] = self._clocked(lambda: decode_keypoints(maps.logits, self.boxes, network.config.decoding))
+        return taken
+
+    def find(self) -> dict[str, float]:
+        """Milliseconds of the parts that find people, once."""
+        network, taken = self.network, {}
+        self.features, taken["encode"] = self._clocked(lambda: network.encode([self.pixels]))
+        proposals, taken["rpn"] = self._clocked(lambda: network.propose(self.features))
+        _, taken["classification"] = self._clocked(lambda: network.detect(self.features, proposals))
         return taken
 
     def _clocked(self, work: Callable[[], Any]) -> tuple[Any, float]:
         return clocked(work, self.device)
+
+
+class _TimedPipeline:
+    """A network on crops behind a detector: two networks, the second one on as many crops as there are people."""
+
+    def __init__(self, config: CropConfig, detector: _Timed, image: np.ndarray, people: int) -> None:
+        self.network = CPN(config).eval()
+        parameters = sum(value.numel() for value in self.network.parameters())
+        self.parameters = detector.parameters + parameters
+        self.network.to(detector.device.torch, inference_dtypes(detector.device.torch)[0])
+        self.detector, self.image = detector, image
+        self.frames = [Frame.around(box, config) for box in _people(people).numpy()]
+
+    def run(self) -> dict[str, float]:
+        """Milliseconds of every part, once."""
+        taken, where = self.detector.find(), self.detector.device
+        heat, taken["keypoints"] = clocked(self._look, where)
+        _, taken["decode"] = clocked(lambda: decode_heat(heat), where)
+        return taken
+
+    def _look(self) -> Tensor:
+        crops = crops_of(self.image, self.frames, self.network.config)
+        weight = next(self.network.parameters())
+        heat: Tensor = self.network(crops.to(weight.device, weight.dtype))[1]
+        return heat.float()
 
 
 def clocked(work: Callable[[], Any], device: Device) -> tuple[Any, float]:
@@ -158,7 +192,7 @@ def benchmark(
     people: int,
     reference: bool = True,
     memory: bool = True,
-    configs: dict[str, ModelConfig] | None = None,
+    configs: Mapping[str, ModelConfig] | None = None,
 ) -> Benchmark:
     """Measures models in turns, so that a busy moment of the machine hits all of them.
 
@@ -173,12 +207,24 @@ def benchmark(
     """
     torch.manual_seed(0)
     image = make_scene(0, (640, 480)).pixels
-    chosen = {name: (configs or {}).get(name) or preset(name) for name in models}
+    known = configs or {}
+    finds = known.get(TABLE_4[0]) or preset(TABLE_4[0])
+    chosen: dict[str, NetworkConfig] = {
+        name: known.get(name) or CROP_PRESETS.get(name) or preset(name) for name in models
+    }
     # Before anything else is on the device.
     bytes_to_train = {
-        name: training_memory(build_model(config), device) if memory else None for name, config in chosen.items()
+        name: _bytes_to_train(config, finds, device, people) if memory else None for name, config in chosen.items()
     }
-    timed = {name: _Timed(config, device, image, people) for name, config in chosen.items()}
+    timed: dict[str, _Timed | _TimedPipeline] = {}
+    for name, config in chosen.items():
+        if isinstance(config, CropConfig):
+            detector = timed.get(TABLE_4[0])
+            if not isinstance(detector, _Timed):
+                detector = _Timed(finds, device, image, people)
+            timed[name] = _TimedPipeline(config, detector, image, people)
+        elif isinstance(config, ModelConfig):
+            timed[name] = _Timed(config, device, image, people)
     taken: dict[str, list[dict[str, float]]] = {name: [] for name in timed}
     whole: list[float] = []
     others = [_reference(people).to(device.torch)] if reference else []
@@ -195,7 +241,6 @@ def benchmark(
     for other in others:
         rows.append(Row(REFERENCE, Spread.of(whole), parameters=sum(one.numel() for one in other.parameters())))
     for name, one in timed.items():
-        config = chosen[name]
         row = Row(
             name,
             Spread.of([sum(parts.values()) for parts in taken[name]]),
@@ -204,8 +249,7 @@ def benchmark(
         )
         if name in TABLE_4:
             row.paper = paper_figures(name)
-        height, width = one.network.transform.padded_size(480, 640)
-        row.multiply_adds = sum(multiply_adds(build_model(config), height, width).values())
+        row.multiply_adds = _multiply_adds(chosen[name], finds)
         row.training_bytes = bytes_to_train[name]
         rows.append(row)
     return Benchmark(_machine(device, runs, people), rows, MEMORY_IS[device.is_cpu])
@@ -224,8 +268,34 @@ MEMORY_IS = {
 """What `training_bytes` counts, on a CPU and on a GPU."""
 
 
-def training_memory(network: MSARCNN, device: Device) -> int | None:
+def _multiply_adds(config: NetworkConfig, finds: ModelConfig) -> int:
+    """Of an image with ten people; of a pipeline's detector the parts that find them."""
+    if isinstance(config, CropConfig):
+        per_person: int = summarise_crops(config)["multiply_adds"]["estimate"]
+        counts = _of_whole(finds)
+        return counts["encode"] + counts["detect"] + 10 * per_person
+    assert isinstance(config, ModelConfig)
+    return sum(_of_whole(config).values())
+
+
+def _of_whole(config: ModelConfig) -> dict[str, int]:
+    network = build_model(config)
+    return multiply_adds(network, *network.transform.padded_size(480, 640))
+
+
+def _bytes_to_train(config: NetworkConfig, finds: ModelConfig, device: Device, people: int) -> int | None:
+    """Of a pipeline the sum: its networks are trained one after the other, as the paper adds them up."""
+    if isinstance(config, CropConfig):
+        both = [training_memory(build_model(finds), device), training_memory(CPN(config), device, people)]
+        return None if None in both else sum(filter(None, both))
+    assert isinstance(config, ModelConfig)
+    return training_memory(build_model(config), device)
+
+
+def training_memory(network: MSARCNN | CPN, device: Device, people: int = 1) -> int | None:
     """Bytes that a training step of TRAINING_IMAGES images at the test size takes, with SGD and momentum.
+
+    A network on crops sees the crops of so many people an image.
 
     On an NVIDIA GPU it is the allocator's peak; None on others. A CPU has none to ask: there it is what autograd keeps
     for the backward pass, each storage once, and the weights, three times where they are trained (gradient, momentum).
@@ -236,9 +306,12 @@ def training_memory(network: MSARCNN, device: Device) -> int | None:
         torch.cuda.empty_cache()
         torch.cuda.reset_peak_memory_stats(device.torch)
     network.to(device.torch).train()
-    side = network.config.min_size
-    size = (side, min(round(side * 4 / 3), network.config.max_size))
-    images = [torch.rand(3, *size, device=device.torch) for _ in range(TRAINING_IMAGES)]
+    config, count = network.config, TRAINING_IMAGES
+    if isinstance(config, CropConfig):
+        size, count = (config.height, config.width), TRAINING_IMAGES * people
+    else:
+        size = (config.min_size, min(round(config.min_size * 4 / 3), config.max_size))
+    images = [torch.rand(3, *size, device=device.torch) for _ in range(count)]
     target = {
         "boxes": _people(1),
         "labels": torch.ones(1, dtype=torch.int64),
@@ -251,7 +324,7 @@ def training_memory(network: MSARCNN, device: Device) -> int | None:
     trained = [parameter for parameter in network.parameters() if parameter.requires_grad]
     if not device.is_cpu:
         optimizer = torch.optim.SGD(trained, 1e-9, momentum=0.9)
-        sum(network(images, targets).values()).backward()
+        total_loss(network, images, targets).backward()
         optimizer.step()
         return int(torch.cuda.max_memory_allocated(device.torch))
     kept: dict[int, int] = {}
@@ -263,11 +336,15 @@ def training_memory(network: MSARCNN, device: Device) -> int | None:
 
     own = {value.untyped_storage().data_ptr() for value in network.state_dict().values()}
     with torch.autograd.graph.saved_tensors_hooks(pack, lambda value: value):
-        losses = network(images, targets)
-    del losses
+        total_loss(network, images, targets)
     activations = sum(size for pointer, size in kept.items() if pointer not in own)
     weights = sum(value.nbytes for value in network.state_dict().values())
     return activations + weights + 2 * sum(parameter.nbytes for parameter in trained)
+
+
+def total_loss(network: MSARCNN | CPN, images: list[Tensor], targets: list[Target]) -> Tensor:
+    """The sum of a network's losses."""
+    return torch.stack([mean.value for mean in network.losses(images, targets).values()]).sum()
 
 
 def _reference(people: int) -> nn.Module:

@@ -155,7 +155,9 @@ def _add_summary(commands: Commands) -> None:
 
 def _add_benchmark(commands: Commands) -> None:
     benchmark = commands.add_parser("benchmark", help="the paper's Table 4 on this machine: time, memory, ratios")
-    benchmark.add_argument("--models", nargs="+", choices=list(PRESETS), help="presets (default: the table's)")
+    benchmark.add_argument(
+        "--models", nargs="+", choices=[*PRESETS, *CROP_PRESETS], help="presets (default: the table's)"
+    )
     benchmark.add_argument("--runs", type=int, default=5)
     benchmark.add_argument("--people", type=int, default=3, help="on the image")
     benchmark.add_argument("--no-memory", action="store_true", help="leave out the memory of a training step")
@@ -408,6 +410,8 @@ def _summary(arguments: argparse.Namespace) -> int:
 
     changes = {"aggregation": arguments.aggregation} if arguments.aggregation else {}
     crops = CROP_PRESETS.get(arguments.model)
+    if crops and changes:
+        raise ValueError("--aggregation is how MS-RoIAlign joins levels, and a network on crops has none: leave it out")
     facts = summarise_crops(crops) if crops else summarise(preset(arguments.model, **changes))
     lines = [f"{name:>22} {count / 1e6:9.2f} M" for name, count in facts["parts"].items()]
     lines.append(f"{'total without rpn':>22} {facts['total_without_rpn'] / 1e6:9.2f} M")

@@ -27,7 +27,7 @@ class PaperRow:
 
     Attributes:
         words: The paper's.
-        presets: Whose figures stand beside it, the one to train first; (): there is no such network here.
+        presets: Whose figures stand beside it, the one to train first.
         figures: The paper's, by column.
     """
 
@@ -87,7 +87,7 @@ TABLE_4 = PaperTable(
     "what it costs; ratios to Mask R-CNN, the paper's and ours each on its own machine",
     _COSTS,
     (
-        _costs("CPN-50 and its detector", (), 67.3, 0.31, 18.4),
+        _costs("CPN-50 and its detector", ("cpn50",), 67.3, 0.31, 18.4),
         _costs("Mask R-CNN", ("mask_rcnn_resnet50_fpn",), 63.1, *_MASK_RCNN),
         _costs("Mask R-CNN+", ("mask_rcnn_plus", "mask_rcnn_plus_64x4d"), 67.0, 0.31, 14.2),
         _costs("MSA R-CNN", _MSA, 67.6, 0.21, 10.8),

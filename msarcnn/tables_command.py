@@ -4,14 +4,15 @@ import argparse
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 
 import msgspec
 
 from msarcnn.coco import Reading
-from msarcnn.config import DEVICE_HELP, ModelConfig
+from msarcnn.config import DEVICE_HELP, ModelConfig, NetworkConfig
+from msarcnn.crop_config import CROP_PRESETS
 from msarcnn.paper_tables import COLUMNS, TABLE_1, TABLES, PaperTable
 from msarcnn.presets import PRESETS
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 Line: TypeAlias = tuple[str, str, dict[str, float | None]]
 
+_ALL: dict[str, NetworkConfig] = {**PRESETS, **CROP_PRESETS}
 _MAKE_BENCHMARK = "`python -m msarcnn benchmark --json > FILE`"
 
 
@@ -43,7 +45,7 @@ class Ours:
         source: The number of its Source, from 1; None: nothing was measured.
     """
 
-    config: ModelConfig
+    config: NetworkConfig
     figures: dict[str, float | None]
     source: int | None = None
 
@@ -53,6 +55,7 @@ class Ours:
         if "parameters" in figures:
             from msarcnn.summary import parameters_without_rpn
 
+            assert isinstance(self.config, ModelConfig), "Table 2 is about MS-RoIAlign"
             figures["parameters"] = round(parameters_without_rpn(self.config) / 1e6, 2)
         return {"preset": self.config.name, "source": self.source, "figures": figures}
 
@@ -122,7 +125,7 @@ def run_tables(arguments: argparse.Namespace) -> int:
         ours.append(Ours(info.config, accuracy(metrics), number))
     if measured is not None:
         sources.append(_source_of(arguments.benchmark, measured))
-        ours += [Ours(PRESETS[row.name], row.figures(), len(sources)) for row in measured.rows if row.name in PRESETS]
+        ours += [Ours(_ALL[row.name], row.figures(), len(sources)) for row in measured.rows if row.name in _ALL]
     known = {name for table in TABLES for row in table.rows for name in row.presets}
     others = [one for one in ours if one.config.name not in known and "AP" in one.figures]
     plain = {
@@ -162,7 +165,7 @@ def compared(table: PaperTable, ours: Iterable[Ours]) -> dict[str, Any]:
     rows = []
     for row in table.rows:
         found = [one for one in ours if one.config.name in row.presets and one.figures.keys() & {*table.columns}]
-        found = found or [Ours(PRESETS[name], {}) for name in row.presets[:1]]
+        found = found or [Ours(_ALL[name], {}) for name in row.presets[:1]]
         plain = [one.plain(table.columns) for one in found]
         rows.append({"row": row.words, "paper": dict(row.figures), "ours": plain})
     return {"table": table.number, "caption": table.caption, "columns": list(table.columns), "rows": rows}
@@ -197,13 +200,14 @@ def _stored(model: str, info: "CheckpointInfo") -> tuple[Any, Source]:
     said = info.lineage.get("metrics")
     on = said if isinstance(said, str) else "on the images that its training held out"
     # A training looks once, whatever the configuration says.
-    looks = ["judged with one look at an image, not at its test scales"] if info.config.test_scales else []
+    scales = isinstance(info.config, ModelConfig) and info.config.test_scales
+    looks = ["judged with one look at an image, not at its test scales"] if scales else []
     return info.metrics, Source(model, f"figures in its file, {on}", _notes(info) + looks)
 
 
 def _notes(info: "CheckpointInfo") -> list[str]:
-    preset = PRESETS.get(info.config.name, info.config)
-    names = [one.name for one in fields(ModelConfig) if getattr(preset, one.name) != getattr(info.config, one.name)]
+    preset, own = _ALL.get(info.config.name, info.config).to_dict(), info.config.to_dict()
+    names = [name for name, value in own.items() if preset.get(name) != value]
     return [f"its network is not the preset's: {', '.join(names)}"] if names else []
 
 
@@ -214,7 +218,7 @@ def _text(plain: dict[str, Any]) -> list[str]:
         lines: list[Line] = []
         for row in table["rows"]:
             lines.append((row["row"], "paper", row["paper"]))
-            lines += [_line(one) for one in row["ours"]] or [("", "no such network here", {})]
+            lines += [_line(one) for one in row["ours"]]
         blocks.append((f"Table {table['table']}: {table['caption']}", table["columns"], lines))
     if others := plain["in_none_of_the_tables"]:
         blocks.append(("In none of the tables", TABLE_1.columns, [_line(one) for one in others]))

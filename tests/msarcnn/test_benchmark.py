@@ -8,6 +8,8 @@ import torch
 from msarcnn import benchmark_command
 from msarcnn.benchmark_command import PARTS, REFERENCE, Benchmark, Row, Spread, benchmark, training_memory
 from msarcnn.command_line import main
+from msarcnn.cpn import CPN
+from msarcnn.crop_config import CropConfig
 from msarcnn.devices import CPU
 from msarcnn.model import build_model
 from msarcnn.presets import preset
@@ -30,6 +32,20 @@ def test_every_part_of_every_model_in_turns():
     assert ratios["memory_to_mask_rcnn"] == pytest.approx(msa.training_bytes / mask.training_bytes, abs=1e-3)
     assert "2 images" in measured.memory_is and json.dumps(measured.to_dict())
     assert "msa_rcnn_mobilenet_v2: " in measured.text()
+
+
+def test_a_pipeline_is_its_detector_and_a_network_on_crops(monkeypatch):
+    monkeypatch.setitem(benchmark_command.CROP_PRESETS, "cpn50", CropConfig(width=32, height=64, channels=16))
+    configs = {"mask_rcnn_resnet50_fpn": preset("mask_rcnn_resnet50_fpn", **NARROW)}
+    measured = benchmark(["mask_rcnn_resnet50_fpn", "cpn50"], CPU, 1, 2, reference=False, configs=configs)
+    mask, pipeline = measured.rows
+    crops = sum(value.numel() for value in CPN(benchmark_command.CROP_PRESETS["cpn50"]).parameters())
+    assert pipeline.parameters == mask.parameters + crops
+    assert set(pipeline.parts) == set(PARTS) and pipeline.training_bytes > mask.training_bytes
+    assert pipeline.paper == {"seconds": 0.31, "training_gb": 18.4}
+    torch.manual_seed(0)
+    one, two = (training_memory(CPN(CropConfig(width=32, height=64, channels=16)), CPU, people) for people in (1, 2))
+    assert one < two, "crops of every person"
 
 
 def test_ratios_are_to_the_reference_and_to_our_baseline():
