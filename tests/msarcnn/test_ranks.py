@@ -35,12 +35,12 @@ def data(tmp_path_factory):
     return ["--annotations", folder / "labels.json", "--images", folder]
 
 
-def train(processes, *arguments):
+def train(processes, *arguments, module=("-m", "msarcnn")):
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     many = ["-m", "torch.distributed.run", "--nproc-per-node", processes, "--master-port", port]
-    command = [sys.executable, *(many if processes > 1 else []), "-m", "msarcnn", "train", *arguments]
+    command = [sys.executable, *(many if processes > 1 else []), *module, "train", *arguments]
     return subprocess.run([str(part) for part in command], capture_output=True, text=True, timeout=300)
 
 
@@ -113,6 +113,48 @@ def test_an_image_that_cannot_be_read_is_left_out_by_all_and_said_once(data, tmp
         lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
         assert sum("damaged.jpg" in line.get("text", "") for line in lines) == 1
         assert len(steps(folder)) == 6
+
+
+TROUBLED = """
+import os, sys
+
+from msarcnn import training
+from msarcnn.command_line import main
+
+real, calls = training._Losses.forward, []
+
+
+def forward(self, images, targets):
+    calls.append(1)
+    found = real(self, images, targets)
+    if os.environ["RANK"] == "1" and len(calls) == 3:
+        name = next(iter(found))
+        found[name] = found[name]._replace(value=found[name].value * float("nan"))
+    if os.environ["RANK"] == "1" and len(calls) == 7:
+        os._exit(9)
+    return found
+
+
+training._Losses.forward = forward
+sys.exit(main(sys.argv[1:]))
+"""
+
+
+def test_one_process_without_a_number_costs_a_step_and_one_that_dies_ends_the_run(data, tmp_path, tiny_checkpoint):
+    script, folder = tmp_path / "troubled.py", tmp_path / "run"
+    script.write_text(TROUBLED)
+    start = [*data, *QUICK, "--init", tiny_checkpoint, "--iterations", 12, "--output", folder]
+    done = train(2, *start, module=[script])
+    assert done.returncode != 0, "none of them waits for the one that is gone"
+    lines = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+    (warning,) = [line["text"] for line in lines if line.get("level") == "warning"]
+    assert warning == "step 3: the loss is not a number; the step was left out"
+    assert [step["step"] for step in steps(folder)] == [1, 2, 4, 5, 6]
+    (end,) = [line for line in lines if line["event"] == "end"]
+    assert end["status"] == "failed" and "--resume" in end["message"]
+    done = train(1, "--output", folder, "--resume")
+    assert done.returncode == 0, done.stderr
+    assert [step["step"] for step in steps(folder)][5:] == list(range(5, 13)), "from the last checkpoint, after 4"
 
 
 def test_more_processes_than_images_in_a_batch_are_refused(data, tmp_path, tiny_checkpoint):

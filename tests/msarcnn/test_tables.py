@@ -79,7 +79,8 @@ def test_the_papers_numbers_and_its_own_words_about_them() -> None:
     assert aggregation["Sum"] == {"AP": 67.6, "parameters": 76.3, "training_gb": 10.8}
     assert aggregation["Concat"] == {"AP": 67.6, "parameters": 137.2, "training_gb": 14.4}
     ours, cpn = costs["MSA R-CNN"], costs["CPN-50 and its detector"]
-    # paper section 8.4: CPN-50 takes 48 % longer and 70 % more memory than MSA R-CNN, Mask R-CNN+ 80 % more than Mask R-CNN.
+    # paper section 8.4: CPN-50 takes 48 % longer and 70 % more memory than MSA R-CNN, Mask R-CNN+ 80 % more than
+    # Mask R-CNN.
     assert cpn["seconds"] / ours["seconds"] == pytest.approx(1.48, abs=0.005)
     assert cpn["training_gb"] / ours["training_gb"] == pytest.approx(1.70, abs=0.005)
     assert (ours["time_ratio"], ours["memory_ratio"]) == (1.235, 1.403)
