@@ -26,7 +26,7 @@ from msarcnn.dataset import (
     read_labelled_images,
     with_folders,
 )
-from msarcnn.devices import choose_device
+from msarcnn.devices import choose_device, first_sentence, is_shortage
 from msarcnn.evaluation import (
     calibrate,
     encoded_results,
@@ -47,7 +47,7 @@ from msarcnn.run_folder import RunFolder
 from msarcnn.seen_images import SEEN, coco_numbers
 from msarcnn.split import split_by_image
 from msarcnn.top_down import TopDown
-from msarcnn.training import Evaluate, Trainer, lineage_of
+from msarcnn.training import Evaluate, Trainer, TrainingError, lineage_of
 from msarcnn.warm_start import Origin, Start, StartRecord
 
 
@@ -183,9 +183,14 @@ def train(arguments: argparse.Namespace) -> str:
         return "failed"
     except Exception as error:
         # The run folder is all that a watcher sees: whatever ends the run must stand there.
+        if is_shortage(error):
+            error = TrainingError(
+                f"out of memory ({first_sentence(error)}): lower --batch, or begin anew with --accumulate 2 and "
+                "--checkpoint-activations"
+            )
         message = f"{str(error) or type(error).__name__} (a run with steps behind it can be continued with --resume)"
         run.log({"event": "end", "status": "failed", "model": None, "message": message})
-        raise
+        raise error
     finally:
         leave(ranks)
 

@@ -4,11 +4,13 @@ import json
 import shutil
 
 import pytest
+import torch
 from PIL import Image
 from pycocotools.coco import COCO
 
 from msarcnn.checkpoint import load_checkpoint
 from msarcnn.command_line import main
+from msarcnn.model import MSARCNN
 from msarcnn.model_library import find_model
 from msarcnn.presets import DEFAULT_MODEL
 from msarcnn.synthetic import write_dataset
@@ -276,3 +278,24 @@ def test_halving_takes_names_as_every_command(capsys, tmp_path):
     status, _, _ = run(capsys, "halve", DEFAULT_MODEL, tmp_path / "half.safetensors")
     assert status == 0 and load_checkpoint(tmp_path / "half.safetensors")[1] == load_checkpoint(find_model(None))[1]
     assert run(capsys, "halve", "imagenet-resnet50", tmp_path / "none.safetensors")[0] == 2
+
+
+def test_a_training_without_memory_says_what_helps_and_keeps_its_checkpoint(
+    capsys, monkeypatch, people, tiny_checkpoint, tmp_path
+):
+    real, folder = MSARCNN.losses, tmp_path / "run"
+
+    def short(self, images, targets):
+        if (folder / "checkpoints" / "resume.safetensors").exists():
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.\nMore words")
+        return real(self, images, targets)
+
+    monkeypatch.setattr(MSARCNN, "losses", short)
+    arguments = train_arguments(people, folder, tiny_checkpoint, "--iterations", 4, "--checkpoint-every", 1)
+    status, _, errors = run(capsys, *arguments)
+    assert status == 2 and len(errors.strip().splitlines()) == 1
+    assert "out of memory (CUDA out of memory. Tried to allocate 2 GiB): lower --batch" in errors
+    last = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
+    assert last["status"] == "failed" and "--accumulate 2" in last["message"]
+    monkeypatch.setattr(MSARCNN, "losses", real)
+    assert run(capsys, "train", "--output", folder, "--resume")[0] == 0
