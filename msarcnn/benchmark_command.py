@@ -20,9 +20,10 @@ from msarcnn.cpn import CPN, decode_heat
 from msarcnn.crop_config import CROP_PRESETS, CropConfig
 from msarcnn.crops import Frame, crops_of
 from msarcnn.devices import Device
+from msarcnn.fast_path import FAST_PROPOSALS, look_at_fewer, short_numbers
 from msarcnn.keypoints import decode_keypoints
 from msarcnn.model import MSARCNN, build_model
-from msarcnn.precision import inference_dtypes
+from msarcnn.precision import has_bf16, inference_dtypes
 from msarcnn.presets import preset
 from msarcnn.summary import count_parameters, multiply_adds, summarise_crops
 from msarcnn.synthetic import make_scene
@@ -193,6 +194,7 @@ def benchmark(
     reference: bool = True,
     memory: bool = True,
     configs: Mapping[str, ModelConfig] | None = None,
+    fast: bool = False,
 ) -> Benchmark:
     """Measures models in turns, so that a busy moment of the machine hits all of them.
 
@@ -204,6 +206,7 @@ def benchmark(
         reference: Whether torchvision's own is measured, too.
         memory: Whether a training step is taken for its memory.
         configs: Configurations by name, instead of the presets'.
+        fast: Whether ours take the fast path (msarcnn.fast_path).
     """
     torch.manual_seed(0)
     image = make_scene(0, (640, 480)).pixels
@@ -225,6 +228,9 @@ def benchmark(
             timed[name] = _TimedPipeline(config, detector, image, people)
         elif isinstance(config, ModelConfig):
             timed[name] = _Timed(config, device, image, people)
+    for one in timed.values():
+        if fast:
+            look_at_fewer(one.network if isinstance(one, _Timed) else one.detector.network)
     taken: dict[str, list[dict[str, float]]] = {name: [] for name in timed}
     whole: list[float] = []
     others = [_reference(people).to(device.torch)] if reference else []
@@ -235,7 +241,8 @@ def benchmark(
                 milliseconds = clocked(partial(other, [pixels]), device)[1]
                 whole += [milliseconds] if turn else []
             for name, one in timed.items():
-                parts = one.run()
+                with short_numbers(device.torch, fast):
+                    parts = one.run()
                 taken[name] += [parts] if turn else []
     rows = []
     for other in others:
@@ -252,7 +259,7 @@ def benchmark(
         row.multiply_adds = _multiply_adds(chosen[name], finds)
         row.training_bytes = bytes_to_train[name]
         rows.append(row)
-    return Benchmark(_machine(device, runs, people), rows, MEMORY_IS[device.is_cpu])
+    return Benchmark(_machine(device, runs, people, fast), rows, MEMORY_IS[device.is_cpu])
 
 
 def paper_figures(name: str) -> dict[str, float]:
@@ -354,16 +361,18 @@ def _reference(people: int) -> nn.Module:
     return model
 
 
-def _machine(device: Device, runs: int, people: int) -> dict[str, Any]:
+def _machine(device: Device, runs: int, people: int, fast: bool) -> dict[str, Any]:
+    short = fast and device.is_cpu and has_bf16(device.torch)
     return {
         "device": device.name or device.id,
         "threads": torch.get_num_threads(),
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "system": platform.machine(),
         "torch": torch.__version__,
-        "dtype": str(inference_dtypes(device.torch)[0]).removeprefix("torch."),
+        "dtype": "bfloat16" if short else str(inference_dtypes(device.torch)[0]).removeprefix("torch."),
         "dtype of the reference": "float32",
         "image": "640x480",
         "people": people,
         "runs": runs,
+        "proposals": f"{FAST_PROPOSALS} at most" if fast else "the presets'",
     }

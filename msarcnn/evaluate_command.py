@@ -58,6 +58,7 @@ def evaluate_model(
     scales: Sequence[float] = (),
     proposals: Path | None = None,
     detector: str | None = None,
+    fast: bool = False,
 ) -> Judged:
     """Judges a model on a COCO file's images.
 
@@ -71,6 +72,7 @@ def evaluate_model(
         proposals: A file of proposals to look at, instead of the model's RPN (msarcnn.proposals).
         scales: Sizes to look in, as factors on the test size, mirrored as well; empty: one look (msarcnn.augmented).
         detector: Name or file of what finds the people for a network on crops; None: the bundled model.
+        fast: Take the fast path (msarcnn.fast_path).
 
     Returns:
         The figures; images that could not be read count as nothing found.
@@ -81,7 +83,7 @@ def evaluate_model(
     data = read_coco(annotations, keep_raw=False, roots=[images], reading=reading)
     truth = ground_truth(data)
     notes = _notes(data, truth)
-    loaded = load_pose_model(model, detector, device, notes.append)
+    loaded = load_pose_model(model, detector, device, notes.append, fast)
     seen = judged_on_seen(loaded.info.lineage, file_hash(annotations), (image.file_name for image in data.images))
     notes += [f"{annotations}: {seen}"] if seen else []
     asked = looking(loaded, scales)

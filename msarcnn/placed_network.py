@@ -8,12 +8,14 @@ import numpy as np
 import torch
 
 from msarcnn.devices import CPU, Device, first_sentence, is_gpu_shortage
+from msarcnn.fast_path import look_at_fewer, short_numbers
 from msarcnn.model import MSARCNN, Features
 from msarcnn.pose_model import Checkpoint, FeaturesLostError, go_on
 
 GPU_BATCH = 16
 """Images that go through a network together on a GPU; halved for good when they do not fit into its memory."""
 
+_Given = TypeVar("_Given")
 _Result = TypeVar("_Result")
 
 
@@ -31,6 +33,7 @@ class PlacedNetwork:
     Attributes:
         batch: How many images are to be given at a time at most.
         say: Gets a sentence for the user.
+        fast: Whether it takes the fast path (msarcnn.fast_path).
         make_room: Called when memory is short; drops what is only kept to save time.
     """
 
@@ -39,10 +42,16 @@ class PlacedNetwork:
         self.batch = 1 if device.is_cpu else GPU_BATCH
         self.say: Callable[[str], None] = lambda text: None
         self.make_room: Callable[[], None] = lambda: None
+        self.fast = False
         self._make_spare = on_the_cpu
         self._spare: MSARCNN | None = None
         self._told_short = False
         self._lock = threading.Lock()
+
+    def hurry(self) -> None:
+        """Takes the fast path from now on."""
+        self.fast = True
+        look_at_fewer(self.network)
 
     def on_images(
         self, images: list[np.ndarray], work: Callable[[MSARCNN, list[np.ndarray]], list[_Result]]
@@ -51,7 +60,7 @@ class PlacedNetwork:
         for _ in range(2):
             device = self.device
             try:
-                results = work(self.network, images)
+                results = self._run(work, self.network, images)
             except (RuntimeError, MemoryError) as error:
                 said = self._shortage_or_loss(error, device)
             else:
@@ -59,13 +68,13 @@ class PlacedNetwork:
                 return results
             self._make_way(device, said)
             if not said:
-                return [result for image in images for result in work(self.network, [image])]
+                return [result for image in images for result in self._run(work, self.network, [image])]
         if len(images) > 1:
             half = len(images) // 2
             self.batch = min(self.batch, len(images) - half)
             return self.on_images(images[:half], work) + self.on_images(images[half:], work)
         self._say_short(said)
-        return work(self.spare(), images)
+        return self._run(work, self.spare(), images)
 
     def on_features(self, features: Features, work: Callable[[MSARCNN, Features], _Result]) -> _Result:
         """Does work on encoded images, where they are.
@@ -76,16 +85,20 @@ class PlacedNetwork:
             device, network = self.device, self.network
             here = next(network.parameters()).device
             if features.device != here and features.device.type == "cpu":
-                return work(self.spare(), features)  # the CPU had to encode it
+                return self._run(work, self.spare(), features)  # the CPU had to encode it
             if features.device != here:
                 raise FeaturesLostError(f"the image was encoded on {features.device}, which is not used any more")
             try:
-                return work(network, features)
+                return self._run(work, network, features)
             except (RuntimeError, MemoryError) as error:
                 said = self._shortage_or_loss(error, device)
             self._make_way(device, said)
         self._say_short(said)
-        return work(self.spare(), features.to(torch.device("cpu"), torch.float32))
+        return self._run(work, self.spare(), features.to(torch.device("cpu"), torch.float32))
+
+    def _run(self, work: Callable[[MSARCNN, _Given], _Result], network: MSARCNN, given: _Given) -> _Result:
+        with short_numbers(next(network.parameters()).device, self.fast):
+            return work(network, given)
 
     def between_stages(self, checkpoint: Checkpoint) -> Checkpoint:
         """The checkpoint, called when a stage is done and not only queued: else nothing waits at it."""
@@ -105,6 +118,8 @@ class PlacedNetwork:
                 if self._make_spare is None:
                     raise MemoryError(f"the memory of {self.device.id} is too small for one image")
                 self._spare = self._make_spare()
+                if self.fast:
+                    look_at_fewer(self._spare)
             return self._spare
 
     def _shortage_or_loss(self, error: Exception, device: Device) -> str:

@@ -140,15 +140,27 @@ class TopDown:
 
 
 def load_pose_model(
-    model: str | Path | None, detector: str | Path | None, device: str | Choice, say: Callable[[str], None]
+    model: str | Path | None,
+    detector: str | Path | None,
+    device: str | Choice,
+    say: Callable[[str], None],
+    fast: bool = False,
 ) -> Predictor | TopDown:
     """Any model by its name or file, with the detector that a network on crops needs (None: the bundled model).
+
+    fast: Whether it takes the fast path (msarcnn.fast_path).
 
     Raises CheckpointError, DeviceError, and ConfigError where there is a detector and no use for it.
     """
     path = find_model(model)
     if is_crop_network(path):
-        return TopDown.load_for(path, detector, device, say)
+        pipeline = TopDown.load_for(path, detector, device, say)
+        if fast:
+            pipeline.detector.placed.hurry()
+        return pipeline
     if detector is not None:
         raise ConfigError(f"--detector is for a network on crops, and {path} finds people by itself: leave it out")
-    return Predictor.load_for(model, device, say)
+    predictor = Predictor.load_for(model, device, say)
+    if fast:
+        predictor.placed.hurry()
+    return predictor
