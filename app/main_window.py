@@ -35,6 +35,7 @@ from app.controllers.messages import Message, Messages
 from app.controllers.models import Models
 from app.controllers.navigation import Navigation
 from app.controllers.opening import IMPORT, Opening
+from app.controllers.peaks import Peaks
 from app.controllers.photos import Photos
 from app.controllers.prefill import Prefill
 from app.controllers.session import Session
@@ -120,6 +121,7 @@ class MainWindow(QMainWindow):
         self.editing = Editing(session, self.scene, self.proposals, self.estimation, self.navigation, self.messages)
         self.clipboard = Clipboard(session, self.editing, self.navigation, self.messages)
         self.heatmaps = Heatmaps(session, self.engine, self.scene, self.layers)
+        self.peaks = Peaks(session, self.editing, self.heatmaps, self.messages)
         self.shown_model = ShownModel(session, self.engine)
         self.prefill = Prefill(session, self.engine, self.model, self.messages, settings, automatic_prefill)
         self.import_reports = ImportReports(session, self.messages, asker)
@@ -208,6 +210,7 @@ class MainWindow(QMainWindow):
             "editing": self.editing,
             "clipboard": self.clipboard,
             "estimation": self.estimation,
+            "peaks": self.peaks,
             "prefill": self.prefill,
             "models": self.models,
             "fine_tuning": self.fine_tuning,

@@ -20,6 +20,7 @@ NAMES = frozenset(
         "people",
         "no people",
         "joint",
+        "shown joint",
         "placing",
         "copied",
         "adjusted",
@@ -85,6 +86,9 @@ class Conditions(QObject):
             "people": bool(people),
             "no people": writable and not people,
             "joint": writable and selection.person is not None and selection.joint is not None,
+            "shown joint": writable
+            and selection.joint is not None
+            and (selection.person is not None or selection.prediction is not None),
             "prediction": writable and selection.prediction is not None,
             "finished": writable and image is not None and document.image(image).state.finished,
             "placing": writable and self._placing,

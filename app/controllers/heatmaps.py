@@ -1,5 +1,6 @@
 """The heatmap overlay of the selected joint, of a person or of a proposal."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, Signal
@@ -16,7 +17,7 @@ _Place = tuple[int, Box]
 
 
 @dataclass(frozen=True, slots=True)
-class _Target:
+class Target:
     """Whose joint is looked at."""
 
     image: int
@@ -28,7 +29,7 @@ class _Target:
     def place(self) -> _Place:
         return self.image, self.box
 
-    def same_person(self, other: "_Target | None") -> bool:
+    def same_person(self, other: "Target | None") -> bool:
         """Whether it is the other one, perhaps with another box."""
         mine = self.image, self.person, self.prediction
         return other is not None and mine == (other.image, other.person, other.prediction)
@@ -50,7 +51,7 @@ class Heatmaps(QObject):
         self._result: EstimateResult | None = None
         self._asked: tuple[_Place, int] | None = None
         self._shown: tuple[object, int, float] | None = None
-        self._target: _Target | None = None
+        self._target: Target | None = None
         """Whose maps the overlay shows, or waits for."""
         session.selection.changed.connect(self.refresh)
         session.document.people_changed.connect(lambda *_: self.refresh())
@@ -76,15 +77,32 @@ class Heatmaps(QObject):
             self._target = target
         self._ask(target.place)
 
-    def _wanted(self) -> _Target | None:
+    def ask_for(self, target: Target, then: Callable[[EstimateResult], object], failed: Callable[[str], None]) -> None:
+        """Gets the maps of somebody, shown or not; they are kept, so that who asks again has them at once."""
+        if target.place == self._place and self._result is not None:
+            then(self._result)
+            return
+
+        def done(result: EstimateResult) -> None:
+            self._place, self._result = target.place, result
+            then(result)
+
+        file = self._session.image_file(target.image)
+        self._engine.estimate(file, [target.box], heatmaps=True, done=done, failed=failed)
+
+    def _wanted(self) -> Target | None:
+        return self.selected() if self._layers.shows("heatmap") else None
+
+    def selected(self) -> Target | None:
+        """The person or the proposal whose maps are looked at; None without one."""
         selection, document = self._session.selection, self._session.document
         image, person, prediction = selection.current_image, selection.person, selection.prediction
-        if not self._layers.shows("heatmap") or image is None or not document.is_open(image):
+        if image is None or not document.is_open(image):
             return None
         if person is not None and document.has_person(image, person):
-            return _Target(image, person, None, document.person(image, person).box)
+            return Target(image, person, None, document.person(image, person).box)
         if prediction is not None:
-            return _Target(image, None, prediction, document.prediction(image, prediction).box)
+            return Target(image, None, prediction, document.prediction(image, prediction).box)
         return None
 
     def _ask(self, place: _Place) -> None:

@@ -176,6 +176,21 @@ class EstimateResult:
         """The joints of one of the boxes."""
         return _joints(self, index)
 
+    def places(self, index: int, joint: int) -> tuple[PredictedJoint, ...]:
+        """Where a joint may be, in pixels, the most probable place first; its confidence is that place's probability.
+
+        Nothing where no heatmaps were asked for.
+        """
+        from msarcnn.peaks import peaks
+
+        if self.heatmaps is None:
+            return ()
+        box = self.boxes[index]
+        return tuple(
+            PredictedJoint(box.x + one.x * box.w, box.y + one.y * box.h, one.probability)
+            for one in peaks(self.heatmaps[index, joint])
+        )
+
 
 def _joints(result: PrefillResult | EstimateResult, index: int) -> tuple[PredictedJoint, ...]:
     places, confidences = result.keypoints[index].tolist(), result.confidences[index].tolist()

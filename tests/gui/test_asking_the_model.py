@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from PIL import Image
 from pytestqt.qtbot import QtBot
-from window_helpers import Opener, WindowMaker, current, people
+from window_helpers import Opener, WindowMaker, current, people, trigger
 
-from app.document.records import Box, PredictedJoint, Prediction
+from app.document.records import HUMAN, Box, PredictedJoint, Prediction
 from app.main_window import MainWindow
 from app.workers.payloads import EngineInfo, EstimateResult, ImageFile
 
@@ -27,14 +27,17 @@ class Asked:
     failed: Callable[[str], None]
     cancelled: bool = False
 
-    def answer(self, model: str, confidence: float) -> None:
-        """Every joint in the middle of the box."""
+    def answer(self, model: str, confidence: float, places: Sequence[tuple[int, int, float]] = ()) -> None:
+        """Every joint in the middle of the box; with places (row, column of 8, probability) these stand out."""
         assert not self.cancelled, "the engine's client calls nobody who has cancelled"
         box = self.boxes[0]
-        places = np.tile(np.float32([[box.x + box.w / 2, box.y + box.h / 2]]), (1, 17, 1))
-        maps = np.full((1, 17, 8, 8), 1 / 64, np.float16) if self.heatmaps else None
+        joints = np.tile(np.float32([[box.x + box.w / 2, box.y + box.h / 2]]), (1, 17, 1))
+        maps = np.full((1, 17, 8, 8), 0 if places else 1 / 64, np.float16) if self.heatmaps else None
+        for row, column, probability in places:
+            assert maps is not None
+            maps[..., row, column] = probability
         confidences = np.full((1, 17), confidence, np.float32)
-        self.done(EstimateResult(320, 240, tuple(self.boxes), places, confidences, None, maps, model, 0.5))
+        self.done(EstimateResult(320, 240, tuple(self.boxes), joints, confidences, None, maps, model, 0.5))
 
 
 class Questions(list[Asked]):
@@ -185,3 +188,92 @@ def test_a_model_that_was_refused_is_named_though_another_one_answers(window: Ma
     window.models.use(Path("/models/other.safetensors"))
     switch_model(window)
     assert window.message_bar.text == "", "somebody has chosen another one"
+
+
+TWO_PLACES = ((1, 1, 0.75), (6, 5, 0.25))
+
+
+def center(box: Box, row: int, column: int) -> tuple[float, float]:
+    """Of one of eight times eight cells, in pixels."""
+    return box.x + (column + 0.5) * box.w / 8, box.y + (row + 0.5) * box.h / 8
+
+
+def test_a_joint_goes_from_place_to_place_and_the_model_is_asked_once(
+    window: MainWindow, qtbot: QtBot, questions: Questions
+) -> None:
+    switch_model(window)
+    person = people(window)[0]
+    window.session.selection.select_joint(person.key, 9)
+    before = person.joints[9]
+
+    def joint() -> tuple[float, float]:
+        now = people(window)[0].joints[9]
+        return now.x, now.y
+
+    trigger(window, qtbot, "next_place")
+    (question,) = questions
+    assert question.heatmaps and question.boxes == [person.box] and joint() == (before.x, before.y)
+    question.answer(NEW, 0.75, TWO_PLACES)
+    assert joint() == pytest.approx(center(person.box, 1, 1))
+    assert window.message_bar.text == "left wrist: place 1 of 2, probability 0.75"
+    assert people(window)[0].joints[9].origin == HUMAN
+    trigger(window, qtbot, "next_place")
+    assert joint() == pytest.approx(center(person.box, 6, 5))
+    assert window.message_bar.text == "left wrist: place 2 of 2, probability 0.25"
+    trigger(window, qtbot, "next_place")
+    assert joint() == pytest.approx(center(person.box, 1, 1)), "after the last one the first comes again"
+    trigger(window, qtbot, "previous_place")
+    assert joint() == pytest.approx(center(person.box, 6, 5))
+    assert len(questions) == 1
+    for _ in range(4):
+        trigger(window, qtbot, "undo")
+    assert people(window)[0].joints[9] == before
+    trigger(window, qtbot, "previous_place")
+    assert joint() == pytest.approx(center(person.box, 6, 5)), "from elsewhere back is to the last one"
+
+
+def test_a_joint_without_another_place_stays(window: MainWindow, qtbot: QtBot, questions: Questions) -> None:
+    person = people(window)[0]
+    window.session.selection.select_joint(person.key, 9)
+    trigger(window, qtbot, "next_place")
+    questions[0].answer(NEW, 0.75, [(3, 3, 1.0)])
+    trigger(window, qtbot, "next_place")
+    trigger(window, qtbot, "previous_place")
+    now = people(window)[0].joints[9]
+    assert (now.x, now.y) == pytest.approx(center(person.box, 3, 3))
+    assert window.message_bar.text == "The model sees no other place for the left wrist in this box."
+
+
+def test_an_answer_about_places_that_nobody_waits_for_moves_nothing(
+    window: MainWindow, qtbot: QtBot, questions: Questions
+) -> None:
+    before = people(window)
+    window.session.selection.select_joint(before[0].key, 9)
+    trigger(window, qtbot, "next_place")
+    window.session.selection.select_joint(before[0].key, 4)
+    questions[0].answer(NEW, 0.75, TWO_PLACES)
+    assert people(window) == before
+    trigger(window, qtbot, "next_place")
+    assert len(questions) == 1, "the maps of all joints came with the first answer"
+    window.session.selection.select_joint(before[0].key, 9)
+    window.editing.set_box(before[0].key, Box(10, 10, 80, 90))
+    asked = len(questions)
+    trigger(window, qtbot, "next_place")
+    assert len(questions) == asked + 1 and questions[-1].boxes == [Box(10, 10, 80, 90)], "in the box as it is now"
+    questions[-1].failed("the engine is busy")
+    assert "could not be asked for other places: the engine is busy" in window.message_bar.text
+
+
+def test_a_proposals_joint_at_another_place_accepts_it(window: MainWindow, qtbot: QtBot, questions: Questions) -> None:
+    image, box = current(window), Box(200, 40, 80, 160)
+    joints = tuple(PredictedJoint(210.0 + index, 60.0 + index, 0.9) for index in range(17))
+    window.session.document.set_predictions(image, (Prediction(1, NEW, box, 0.9, joints),), NEW)
+    window.session.selection.prediction = 1
+    window.session.selection.joint = 9
+    count = len(people(window))
+    trigger(window, qtbot, "next_place")
+    questions[-1].answer(NEW, 0.75, TWO_PLACES)
+    added = people(window)[-1]
+    assert len(people(window)) == count + 1
+    # The proposed joint is at (219, 69), which is the first place.
+    assert (added.joints[9].x, added.joints[9].y) == pytest.approx(center(box, 6, 5))

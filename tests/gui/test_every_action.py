@@ -381,6 +381,8 @@ ELSEWHERE = {
     "redo": "every test of the first table",
     "paste_previous": "test_labelling_verbs",
     "reestimate": "test_labelling_verbs",
+    "next_place": "test_asking_the_model",
+    "previous_place": "test_asking_the_model",
     "stop_training": "test_resuming",
     "cancel_training": "test_resuming",
 }
