@@ -46,6 +46,7 @@ NARROW = {
     "max_size": 384,
     "anchor_sizes": (16, 32, 64, 128, 256),
     "pose_score": "box",
+    "second_look": False,
 }
 """The light network as the baseline, small enough for hundreds of steps a run."""
 LONGER = 1.44

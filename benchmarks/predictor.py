@@ -2,9 +2,9 @@
 
     python benchmarks/predictor.py [--runs 10] [--people 1] [--models NAME ...] [--device cpu]
 
-Random weights, one synthetic 640x480 image. The time depends on weights only through the number of people: the
-peer keeps as many detections as ours is asked to estimate. The ratio to the peer at its 800 px is what to compare
-between machines.
+The bundled weights where they are, else random ones (which send nearly every box to the second look, where a preset
+has one); one synthetic 640x480 image. The peer, with random weights, keeps as many detections as ours is asked to
+estimate. The ratio to the peer at its 800 px is what to compare between machines.
 """
 
 import argparse
@@ -18,12 +18,12 @@ from torchvision.models.detection import keypointrcnn_resnet50_fpn
 
 from msarcnn.backbone import fold_frozen_batchnorm
 from msarcnn.checkpoint import CheckpointInfo
-from msarcnn.devices import choose_device
+from msarcnn.devices import Choice, Device, choose_device
 from msarcnn.model import build_model
 from msarcnn.placed_network import PlacedNetwork
 from msarcnn.precision import inference_dtypes
 from msarcnn.predictor import Predictor
-from msarcnn.presets import PRESETS, preset
+from msarcnn.presets import DEFAULT_MODEL, PRESETS, preset
 from msarcnn.synthetic import make_scene
 
 MODELS = ["msa_rcnn_mobilenet_v2", "msa_rcnn_mobilenet_v2_175", "msa_rcnn_resnet50_fpn"]
@@ -38,6 +38,13 @@ def milliseconds(function: Callable[[], object], runs: int) -> tuple[float, floa
         function()
         times.append((time.perf_counter() - started) * 1000)
     return statistics.median(times), min(times), max(times)
+
+
+def untrained(name: str, device: Device) -> Predictor:
+    model = build_model(preset(name))
+    fold_frozen_batchnorm(model.backbone)
+    model.eval().to(device.torch, inference_dtypes(device.torch)[0])
+    return Predictor(PlacedNetwork(model, device), CheckpointInfo(model.config))
 
 
 def main() -> None:
@@ -58,10 +65,7 @@ def main() -> None:
         whole = milliseconds(lambda: peer([tensor.to(device.torch)])[0]["boxes"].cpu(), options.runs)
     print(f"torchvision Keypoint R-CNN, whole: {whole[0]:.0f} ms ({whole[1]:.0f} to {whole[2]:.0f})")
     for name in options.models:
-        model = build_model(preset(name))
-        fold_frozen_batchnorm(model.backbone)
-        model.eval().to(device.torch, inference_dtypes(device.torch)[0])
-        predictor = Predictor(PlacedNetwork(model, device), CheckpointInfo(model.config))
+        predictor = Predictor.load(name, Choice(device)) if name == DEFAULT_MODEL else untrained(name, device)
         (features,) = predictor.encode([image])
         questions = {
             "encode": lambda predictor=predictor: predictor.encode([image]),

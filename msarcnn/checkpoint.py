@@ -104,8 +104,8 @@ class CheckpointInfo:
         """The configuration of a network that finds people by itself. Raises ConfigError for one on crops."""
         if not isinstance(self.config, ModelConfig):
             raise ConfigError(
-                f"{self.config.name} is a network on crops, which needs a detector: `evaluate`, `predict` and `train` "
-                "know it, here a model that finds people by itself is needed"
+                f"{self.config.name} is a network on crops, which needs a detector (`evaluate` and `predict` have "
+                "--detector): here a model that finds people by itself is needed"
             )
         return self.config
 

@@ -315,8 +315,9 @@ def _evaluate(arguments: argparse.Namespace) -> int:
     if arguments.effort:
         shown_score = SHOWN_SCORE if arguments.shown_score is None else arguments.shown_score
     scales = _scales(arguments)
-    if arguments.predictions is not None and (scales or arguments.proposals or arguments.fast):
-        raise ValueError("--tta, --fast and --proposals are for a model that looks: leave them out with --predictions")
+    if arguments.predictions is not None and (scales or arguments.proposals or arguments.fast or arguments.detector):
+        text = "--tta, --fast, --detector and --proposals are for a model that looks: leave them out with --predictions"
+        raise ValueError(text)
     if arguments.predictions is not None:
         judged = evaluate_predictions(arguments.annotations, arguments.predictions, shown_score, _reading(arguments))
     elif arguments.images is not None:
@@ -427,10 +428,12 @@ def _summary(arguments: argparse.Namespace) -> int:
 
 
 def _halve(arguments: argparse.Namespace) -> int:
-    from msarcnn.checkpoint import load_checkpoint, save_checkpoint
+    from msarcnn.checkpoint import read_checkpoint, save_checkpoint
+    from msarcnn.crop_start import any_origin_of
     from msarcnn.model_library import find_model
 
-    save_checkpoint(arguments.output, *load_checkpoint(find_model(arguments.model)), half=True)
+    model = any_origin_of(arguments.model, None, None).start().model
+    save_checkpoint(arguments.output, model, read_checkpoint(find_model(arguments.model))[1], half=True)
     print(f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.1f} MB")
     return 0
 

@@ -11,7 +11,6 @@ from torchvision.models import resnet50
 from torchvision.models._utils import IntermediateLayerGetter
 from torchvision.transforms.v2.functional import normalize
 
-from msarcnn.backbone import recomputed
 from msarcnn.config import ConfigError, TrainConfig
 from msarcnn.crop_config import CropConfig
 from msarcnn.sampling import Mean, mean_of
@@ -106,13 +105,11 @@ class CPN(nn.Module):
         self.backbone = nn.ModuleDict({"body": IntermediateLayerGetter(resnet50(weights=None), layers)})
         self.global_net = GlobalNet(config.channels, config.keypoints)
         self.refine_net = RefineNet(config.channels, config.keypoints)
-        self.forgets = False
 
     def forward(self, crops: Tensor) -> tuple[list[Tensor], Tensor]:
         """Crops [B, 3, H, W] in 0..1 -> the GlobalNet's heat, coarsest first, and the RefineNet's [B, K, H/4, W/4]."""
         pixels = normalize(crops, self.config.image_mean, self.config.image_std)
-        body = self.backbone["body"]
-        trunk = list((recomputed(body, pixels) if self.forgets and torch.is_grad_enabled() else body(pixels)).values())
+        trunk = list(self.backbone["body"](pixels).values())
         features, coarse = self.global_net(trunk)
         return coarse, self.refine_net(features)
 
@@ -122,7 +119,11 @@ class CPN(nn.Module):
             raise ConfigError(f"train = {config.train}: a network on crops learns as a whole: leave --train out")
         if on_proposals:
             raise ConfigError("--proposals: a network on crops learns from the labelled boxes")
-        self.forgets = config.checkpoint_activations
+        unlike = TrainConfig()
+        for name in ("sizes", "crop", "mosaic", "sampling", "target_spread", "checkpoint_activations"):
+            # What is forgotten would be computed twice, and the BatchNorms' statistics with it.
+            if getattr(config, name) != getattr(unlike, name):
+                raise ConfigError(f"--{name.replace('_', '-')} is nothing for a network on crops: leave it out")
         if config.compile:
             self.backbone["body"].compile(dynamic=True)
 
@@ -144,13 +145,13 @@ class CPN(nn.Module):
             _errors(heat.float(), cells, spread) * weights
             for heat, spread in zip(coarse, self.config.spreads, strict=True)
         ]
-        errors = _errors(fine.float(), cells, self.config.spreads[-1]) * weights
-        hard = errors.topk(min(self.config.hard_joints, errors.shape[1]), dim=1).values
-        some = weights.sum().clamp(min=1e-6)
-        taught = (weights > 0).sum(dim=1).clamp(max=self.config.hard_joints).sum()
+        errors = _errors(fine.float(), cells, self.config.spreads[-1])
+        hard = (errors * (weights > 0)).topk(min(self.config.hard_joints, errors.shape[1]), dim=1).indices
+        some, chosen = weights.sum(), weights.gather(1, hard)
+        refined = (errors.gather(1, hard) * chosen).sum() / chosen.sum().clamp(min=1e-6)
         return {
-            "loss_global": mean_of(sum(level.sum() for level in levels) / some, weights.sum()),
-            "loss_refine": mean_of(hard.sum() / taught.clamp(min=1), taught),
+            "loss_global": mean_of(sum(level.sum() for level in levels) / some.clamp(min=1e-6), some),
+            "loss_refine": mean_of(refined, chosen.sum()),
         }
 
 

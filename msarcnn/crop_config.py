@@ -3,7 +3,7 @@
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any, Literal
 
-from msarcnn.checked_fields import check_fields, from_plain, within
+from msarcnn.checked_fields import check_fields, within
 from msarcnn.config import IMAGENET_MEAN, IMAGENET_STD, Channels, ConfigError, Factor, NetworkConfig, Pixels, Share
 
 STRIDE = 32
@@ -51,11 +51,6 @@ class CropConfig(NetworkConfig):
     def to_dict(self) -> dict[str, Any]:
         """Plain data for JSON."""
         return asdict(self)
-
-    @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "CropConfig":
-        """Rebuilds a configuration; raises ConfigError on an unknown field or value."""
-        return from_plain(cls, data)
 
 
 CROP_PRESETS = {"cpn50": CropConfig()}

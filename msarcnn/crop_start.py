@@ -16,6 +16,7 @@ from msarcnn.crop_config import CROP_PRESETS, CropConfig
 from msarcnn.model_files import file_hash, is_torch_file
 from msarcnn.model_library import backbone_weights as imagenet_weights
 from msarcnn.model_library import find_model
+from msarcnn.published_models import BACKBONE_WEIGHTS
 from msarcnn.seen_images import seen_images
 from msarcnn.torch_files import read_torch_file
 from msarcnn.warm_start import Origin, Start, StartRecord, origin_of
@@ -77,7 +78,8 @@ def any_origin_of(init: str | None, model: str | None, backbone_weights: str | N
     config = CROP_PRESETS[str(model)]
     if not backbone_weights:
         return CropOrigin(config)
-    backbone = imagenet_weights(TRUNK) if backbone_weights == "imagenet" else Path(backbone_weights)
+    named = backbone_weights in ("imagenet", BACKBONE_WEIGHTS[TRUNK])
+    backbone = imagenet_weights(TRUNK) if named else Path(backbone_weights)
     _load_trunk(CPN(config), backbone)
     return CropOrigin(config, backbone=backbone)
 

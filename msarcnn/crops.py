@@ -1,6 +1,7 @@
 """One person's crop out of a photo, and the samples that a network on crops learns from."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import cv2
@@ -92,6 +93,15 @@ def cut(pixels: np.ndarray, frame: Frame, config: CropConfig) -> np.ndarray:
     return cv2.warpAffine(part, np.column_stack((linear, centred)), size, flags=cv2.INTER_LINEAR, borderValue=_NOTHING)
 
 
+def taught_people(images: Sequence[LabelledImage]) -> list[tuple[int, int]]:
+    """(image, person) of everybody with a joint that is taught."""
+    return [
+        (index, person)
+        for index, image in enumerate(images)
+        for person in np.flatnonzero((image.keypoint_weights > 0).any(axis=1)).tolist()
+    ]
+
+
 class CropDataset(Dataset[Sample]):
     """A person's crop a sample, addressed by (step, place in `people`): the same pair always gives the same sample.
 
@@ -105,14 +115,15 @@ class CropDataset(Dataset[Sample]):
         self.images, self.config, self.crop = images, config, crop
         self.flip = list(skeleton.flip_permutation)
         self.nothing = empty_crop(crop)
-        self.people = [
-            (index, person)
-            for index, image in enumerate(images)
-            for person in np.flatnonzero((image.keypoint_weights > 0).any(axis=1)).tolist()
-        ]
+        self.people = taught_people(images)
 
     def __len__(self) -> int:
         return len(self.people)
+
+    @property
+    def photos(self) -> int:
+        """How many images are read."""
+        return len({index for index, _ in self.people})
 
     def __getitem__(self, item: tuple[int, int]) -> Sample:
         step, place = item

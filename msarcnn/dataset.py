@@ -346,6 +346,11 @@ class PoseDataset(Dataset[Sample]):
     def __len__(self) -> int:
         return len(self.images)
 
+    @property
+    def photos(self) -> int:
+        """How many images are read."""
+        return len(self.images)
+
     def __getitem__(self, item: tuple[int, int]) -> Sample:
         step, index = item
         generator = torch.Generator().manual_seed(mixed_seed(self.config.seed, step, self.images[index].image_id))

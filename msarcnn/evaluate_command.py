@@ -84,8 +84,9 @@ def evaluate_model(
     truth = ground_truth(data)
     notes = _notes(data, truth)
     loaded = load_pose_model(model, detector, device, notes.append, fast)
-    seen = judged_on_seen(loaded.info.lineage, file_hash(annotations), (image.file_name for image in data.images))
-    notes += [f"{annotations}: {seen}"] if seen else []
+    digest, names = file_hash(annotations), [image.file_name for image in data.images]
+    seen = [judged_on_seen(lineage, digest, names) for lineage in loaded.lineages]
+    notes += [f"{annotations}: {one}" for one in seen if one]
     asked = looking(loaded, scales)
     problems: list[str] = []
     started, results = time.monotonic(), []

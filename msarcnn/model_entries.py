@@ -95,6 +95,9 @@ def gone_cure(name: str) -> str:
     return f"Put it back, or take it out of the library (`python -m msarcnn models remove {name}`)"
 
 
+_ON_CROPS = "a network on crops, which needs a detector in front: for `evaluate` and `predict`, not for the app"
+
+
 def _described(entry: ModelEntry, path: Path, library: LibraryFile) -> ModelEntry:
     """An entry with what its file says."""
     entry = replace(entry, path=path)
@@ -116,6 +119,7 @@ def _described(entry: ModelEntry, path: Path, library: LibraryFile) -> ModelEntr
         parent=_text(look.lineage.get("parent")),
         data=_texts(look.lineage.get("data")),
         calibrated=calibrated,
+        problem=_ON_CROPS if look.on_crops else entry.problem,
     )
 
 

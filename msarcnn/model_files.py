@@ -30,12 +30,14 @@ class FileLook:
         layout: "msarcnn" (safetensors of this program) or "torch" (a file of torch.save, as torchvision's are).
         architecture: The preset that its configuration started from; "" when it does not say.
         lineage, metrics: As in `msarcnn.checkpoint.CheckpointInfo`; {} when it does not say.
+        on_crops: Whether it is a network on crops, which finds nobody by itself.
     """
 
     layout: str
     architecture: str = ""
     lineage: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
+    on_crops: bool = False
 
 
 def look_at(path: Path) -> FileLook:
@@ -104,7 +106,9 @@ def _look_at_safetensors(path: Path, file: BinaryIO) -> FileLook:
             path, "not a model of this program (no configuration inside)", "Choose a file written by `train`"
         )
     facts = {name: _object(described.get(name)) for name in ("config", "lineage", "metrics")}
-    return FileLook("msarcnn", str(facts["config"].get("name", "")), facts["lineage"], facts["metrics"])
+    config = facts["config"]
+    name, on_crops = str(config.get("name", "")), "kind" in config
+    return FileLook("msarcnn", name, facts["lineage"], facts["metrics"], on_crops)
 
 
 def _header(path: Path, file: BinaryIO) -> dict[str, Any]:

@@ -92,6 +92,11 @@ class Predictor:
         return self.info.name
 
     @property
+    def lineages(self) -> list[dict[str, Any]]:
+        """Of every network in it: where its weights come from."""
+        return [self.info.lineage]
+
+    @property
     def tau(self) -> float:
         """From this confidence on an accepted joint is labelled visible, where the model says no more of it."""
         return self.info.calibration.threshold

@@ -33,7 +33,9 @@ def survivors(boxes: Tensor, scores: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     boxes, scores = boxes[possible], scores[possible]
     kept = nms(boxes, scores, SAME_PLACE)
     votes = (box_iou(boxes[kept], boxes) >= SAME_PERSON) * scores
-    return boxes[kept], scores[kept], votes @ boxes / votes.sum(dim=1, keepdim=True)
+    # No matrix product: under autocast that would be in bfloat16, which moves a box by pixels.
+    total = (votes[..., None] * boxes).sum(dim=1)
+    return boxes[kept], scores[kept], total / votes.sum(dim=1, keepdim=True)
 
 
 def settled(

@@ -14,7 +14,7 @@ from msarcnn.coco import Reading
 from msarcnn.config import DEVICE_HELP, ModelConfig, NetworkConfig
 from msarcnn.crop_config import CROP_PRESETS
 from msarcnn.paper_tables import COLUMNS, TABLE_1, TABLES, PaperTable
-from msarcnn.presets import PRESETS
+from msarcnn.presets import DEFAULT_MODEL, PRESETS
 
 if TYPE_CHECKING:
     from msarcnn.checkpoint import CheckpointInfo
@@ -95,6 +95,9 @@ def add_tables_command(commands: Commands) -> argparse.ArgumentParser:
     tables.add_argument("--annotations", type=Path, help="COCO file to judge them on (default: figures in their files)")
     tables.add_argument("--images", type=Path, help="its image folder")
     tables.add_argument("--benchmark", type=Path, metavar="FILE", help="what `benchmark --json` printed")
+    tables.add_argument(
+        "--detector", metavar="MODEL", help=f"what finds people for a network on crops (default {DEFAULT_MODEL})"
+    )
     tables.add_argument("--device", default="auto", help=DEVICE_HELP)
     tables.add_argument("--json", action="store_true")
     tables.set_defaults(function=run_tables)
@@ -190,8 +193,12 @@ def _judged(arguments: argparse.Namespace, model: str, info: "CheckpointInfo") -
         print(f"{model}: {done}/{total} images, {seconds:.0f} s left   ", end=end, file=sys.stderr, flush=True)
 
     reading = Reading(tuple(arguments.people or ()), arguments.joints_in_coco_order)
-    judged = evaluate_model(arguments.annotations, arguments.images, model, arguments.device, report, reading=reading)
-    return judged.figures, Source(model, f"judged on {arguments.annotations}", _notes(info) + judged.problems)
+    detector = None if isinstance(info.config, ModelConfig) else arguments.detector or DEFAULT_MODEL
+    judged = evaluate_model(
+        arguments.annotations, arguments.images, model, arguments.device, report, reading=reading, detector=detector
+    )
+    behind = [f"behind {detector}, which finds the people"] if detector else []
+    return judged.figures, Source(model, f"judged on {arguments.annotations}", _notes(info) + behind + judged.problems)
 
 
 def _stored(model: str, info: "CheckpointInfo") -> tuple[Any, Source]:
@@ -202,6 +209,8 @@ def _stored(model: str, info: "CheckpointInfo") -> tuple[Any, Source]:
     # A training looks once, whatever the configuration says.
     scales = isinstance(info.config, ModelConfig) and info.config.test_scales
     looks = ["judged with one look at an image, not at its test scales"] if scales else []
+    detector = info.lineage.get("detector")
+    looks += [f"behind a detector, the model {detector[:12]}"] if isinstance(detector, str) else []
     return info.metrics, Source(model, f"figures in its file, {on}", _notes(info) + looks)
 
 

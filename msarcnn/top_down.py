@@ -4,20 +4,24 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from msarcnn.checkpoint import CheckpointInfo, built_crop_network, is_crop_network, read_checkpoint
 from msarcnn.config import ConfigError
 from msarcnn.cpn import CPN, decode_heat
 from msarcnn.crop_config import CropConfig
 from msarcnn.crops import Frame, crops_of
-from msarcnn.devices import Choice, choose_device
+from msarcnn.devices import CPU, Choice, Device, choose_device, first_sentence
+from msarcnn.fast_path import short_numbers
 from msarcnn.model import Features
 from msarcnn.model_files import file_hash
 from msarcnn.model_library import find_model
 from msarcnn.pose_model import Checkpoint, Heatmaps, People, PosedPeople, Poses, go_on
+from msarcnn.precision import inference_dtypes
 from msarcnn.predictor import Predictor, rank_poses
 from msarcnn.skeleton import Skeleton
 
@@ -60,6 +64,7 @@ class TopDown:
         both = hashlib.sha256(f"{file} {detector.hash}".encode()).hexdigest()[:12]
         self.hash = both if file else ""
         self.config: CropConfig = network.config
+        self.say: Callable[[str], None] = lambda text: None
 
     @classmethod
     def load_for(
@@ -69,12 +74,19 @@ class TopDown:
         chosen = device if isinstance(device, Choice) else choose_device(device)
         finds = Predictor.load_for(detector, chosen, say)
         state, info = read_checkpoint(model)
-        network = built_crop_network(model, state, info).eval()
-        return cls(finds, network.to(finds.placed.device.torch), info, file_hash(model))
+        pipeline = cls(finds, built_crop_network(model, state, info).eval(), info, file_hash(model))
+        pipeline.say = say
+        pipeline.move(finds.placed.device)
+        return pipeline
 
     @property
     def name(self) -> str:
         return f"{self.info.name} behind {self.detector.name}"
+
+    @property
+    def lineages(self) -> list[dict[str, Any]]:
+        """Of both networks."""
+        return [self.info.lineage, *self.detector.lineages]
 
     @property
     def tau(self) -> float:
@@ -106,13 +118,40 @@ class TopDown:
         corners = np.asarray(boxes, dtype=np.float32).reshape(-1, 4)
         if not np.isfinite(corners).all() or (corners[:, 2:] <= corners[:, :2]).any():
             raise ValueError("every box needs finite corners with x2 > x1 and y2 > y1")
-        where = next(self.network.parameters()).device
         frames = [Frame.around(box, self.config) for box in corners]
-        maps = [torch.zeros(0, self.config.keypoints, self.config.height // 4, self.config.width // 4, device=where)]
+        maps = [torch.zeros(0, self.config.keypoints, self.config.height // 4, self.config.width // 4)]
         for first in range(0, len(frames), CROPS_PER_PASS):
             crops = crops_of(features.pixels, frames[first : first + CROPS_PER_PASS], self.config)
-            maps.append(self.network(crops.to(where))[1].float())
+            maps.append(self._heat(crops).float().cpu())
         return Heatmaps(torch.cat(maps).clamp(min=_FAINTEST).log())
+
+    def _heat(self, crops: Tensor) -> Tensor:
+        """Of crops on the CPU; on it as well from when a GPU is short of memory, or does not answer any more."""
+        weight = next(self.network.parameters())
+        try:
+            with short_numbers(weight.device, self.detector.placed.fast):
+                heat: Tensor = self.network(crops.to(weight.device, weight.dtype))[1]
+                return heat
+        except (RuntimeError, MemoryError) as error:
+            if weight.device.type == "cpu":
+                raise
+            said = first_sentence(error)
+        self.say(f"{self.info.name} cannot go on on {weight.device} ({said}): the CPU computes.")
+        self.move(CPU)
+        return self._heat(crops)
+
+    def move(self, device: Device) -> None:
+        """Puts the network on crops onto a device, in the precision that is fast there; the CPU if there is no room."""
+        try:
+            self.network.to(device.torch, inference_dtypes(device.torch)[0])
+        except (RuntimeError, MemoryError) as error:
+            if device.is_cpu:
+                raise
+            said = first_sentence(error)
+        else:
+            return
+        self.say(f"{self.info.name} cannot be loaded onto {device.id} ({said}): the CPU computes.")
+        self.move(CPU)
 
     @torch.inference_mode()
     def decode(self, maps: Heatmaps, boxes: np.ndarray) -> Poses:

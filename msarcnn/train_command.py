@@ -11,12 +11,13 @@ from typing import Annotated, Any
 import torch
 
 from msarcnn.checked_fields import ConfigError, check_fields, check_value, from_plain, within
-from msarcnn.checkpoint import CheckpointInfo
+from msarcnn.checkpoint import CheckpointInfo, is_crop_network
 from msarcnn.coco import Reading, read_coco
 from msarcnn.config import ModelConfig, TrainConfig, training_steps
 from msarcnn.cpn import CPN
 from msarcnn.crop_config import CropConfig
 from msarcnn.crop_start import CropOrigin, any_origin_of
+from msarcnn.crops import taught_people
 from msarcnn.dataset import (
     DataError,
     LabelledImage,
@@ -37,6 +38,7 @@ from msarcnn.evaluation import (
     to_coco_results,
 )
 from msarcnn.model import MSARCNN
+from msarcnn.model_files import file_hash
 from msarcnn.model_library import find_model
 from msarcnn.predictor import Predictor
 from msarcnn.presets import PAPER_BATCH, paper_recipe
@@ -147,7 +149,10 @@ def _detector(given: str | None, origin: Origin | CropOrigin) -> str | None:
         return None
     if not isinstance(origin, CropOrigin):
         raise ConfigError("--detector is for a network on crops: leave it out")
-    return str(find_model(given).resolve())
+    path = find_model(given)
+    if is_crop_network(path):
+        raise ConfigError(f"--detector {given} is a network on crops itself: choose one that finds people")
+    return str(path.resolve())
 
 
 def _train_config(arguments: argparse.Namespace) -> TrainConfig:
@@ -185,8 +190,8 @@ def train(arguments: argparse.Namespace) -> str:
         # The run folder is all that a watcher sees: whatever ends the run must stand there.
         if is_shortage(error):
             error = TrainingError(
-                f"out of memory ({first_sentence(error)}): lower --batch, or begin anew with --accumulate 2 and "
-                "--checkpoint-activations"
+                f"out of memory ({first_sentence(error)}): begin anew with a lower --batch, or with --accumulate 2; "
+                "for a whole network --checkpoint-activations helps, too"
             )
         message = f"{str(error) or type(error).__name__} (a run with steps behind it can be continued with --resume)"
         run.log({"event": "end", "status": "failed", "model": None, "message": message})
@@ -228,7 +233,9 @@ def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace,
         check_judgeable(judge.truth, posed)
     if not arguments.resume:
         if arguments.epochs:
-            steps = training_steps(len(training), arguments.epochs, config.batch_size)
+            crops = isinstance(settings.model_config, CropConfig)
+            samples = len(taught_people(training)) if crops else len(training)
+            steps = training_steps(samples, arguments.epochs, config.batch_size)
             config = replace(config, iterations=steps)
             settings = replace(settings, train=config.to_dict())
         run.write_config(vars(settings))
@@ -244,6 +251,8 @@ def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace,
     lineage = {**lineage_of(record.parent, annotations, config), "start": record.facts, SEEN: seen}
     info = CheckpointInfo(settings.model_config, calibration=record.calibration, lineage=lineage)
     evaluate, held_out = None, len(judge.images) if judge else 0
+    if judge and isinstance(settings.model_config, CropConfig):
+        lineage["detector"] = file_hash(find_model(settings.detector))
     if judge:
         evaluate = judge.recall_of_proposals(info) if config.train == "rpn" else judge.evaluation(info)
     model = start.model.to(device.device.torch)

@@ -115,8 +115,12 @@ class Trainer:
         self._unreadable: set[str] = set()
         model.prepare(config, new, on_proposals=all(image.proposals is not None for image in images))
         self.dataset = self._dataset()
+        if not len(self.dataset):
+            raise TrainingError("nobody has a labelled joint, and a network on crops learns from joints: label some")
         self.parameters = {name: p for name, p in model.named_parameters() if p.requires_grad}
         self.optimizer = self._build_optimizer()
+        norms = [module for module in model.modules() if isinstance(module, nn.BatchNorm2d)]
+        self._statistics = [buffer for norm in norms for buffer in norm.buffers()]
         self.precision = choose_precision(config.precision, next(model.parameters()).device)
         self.average = WeightAverage(self.parameters, config.average)
         self.state = TrainingState(model, self.parameters, self.optimizer, self.average)
@@ -190,7 +194,7 @@ class Trainer:
                 if problem not in self._unreadable:
                     self._unreadable.add(problem)
                     self._warn(problem)
-        if len(self._unreadable) >= len(self.images):
+        if len(self._unreadable) >= self.dataset.photos:
             raise TrainingError("none of the images can be read: see the warnings for the files")
         return [sample for sample in batch if not sample.problem]
 
@@ -201,17 +205,20 @@ class Trainer:
         self.optimizer.zero_grad(set_to_none=True)
         parts = self._parts(batch)
         logged = torch.zeros(0)
+        kept = [buffer.clone() for buffer in self._statistics]
         for number, part in enumerate(parts, start=1):
             with self._alone() if number < len(parts) else nullcontext():
                 means = self._means(part)
                 values = self._over_all_ranks(means)
                 if not self.ranks.all_say(bool(values.isfinite().all()), self.device):
+                    self._leave_out(kept)
                     return None
                 (values.sum() / len(parts)).backward()
             seen = values.detach() / len(parts)
             logged = seen if number == 1 else logged + seen
         norm = nn.utils.clip_grad_norm_(self.parameters.values(), self.config.gradient_clip)
         if not torch.isfinite(norm):
+            self._leave_out(kept)
             return None
         for group in self.optimizer.param_groups:
             group["lr"] = self.config.learning_rate_at(step) * group["rate"]
@@ -219,6 +226,11 @@ class Trainer:
         self.average.update(step)
         shared = self.ranks.total(logged) / self.ranks.world
         return {LOSS_NAMES[name]: value for name, value in zip(means, shared.tolist(), strict=True)}
+
+    def _leave_out(self, kept: list[Tensor]) -> None:
+        """Goes back to the statistics of before a step that is left out."""
+        for buffer, before in zip(self._statistics, kept, strict=True):
+            buffer.copy_(before)
 
     def _parts(self, batch: list[Sample]) -> list[list[Sample]]:
         """A batch, or this rank's share of it, in as many parts as on every other rank; none is empty everywhere."""

@@ -70,7 +70,7 @@ STAGES = [
         3,
         (
             *("--crop", 544, "--sizes", 480, 544, 608, "--mosaic", 0.5, "--pseudo-weight", 0.5, "--average", 0.999),
-            *("--sampling", 1, "--iterations", 3600, "--lr", 5e-4, "--warmup", 200, "--evaluate-every", 1200),
+            *("--sampling", 1, "--iterations", 2900, "--lr", 5e-4, "--warmup", 200, "--evaluate-every", 1450),
             *("--seed", 31),
         ),
     ),
@@ -155,6 +155,8 @@ def main() -> None:
     parser.add_argument("--stages", type=int, choices=range(1, len(STAGES) + 1), default=len(STAGES))
     parser.add_argument("--rehearse", action="store_true")
     options = parser.parse_args()
+    if options.first > options.stages:
+        parser.error(f"--first {options.first} comes after --stages {options.stages}: nothing would be trained")
     recipe = Recipe(options)
     for number in range(options.first, options.stages + 1):
         recipe.train(number)

@@ -103,6 +103,8 @@ def edited_raw(
     moved = after.joints != before.joints
     if after.box != before.box or (moved and not _says(fields.get("bbox"), _box_values(before.box, scale))):
         fields["bbox"] = _raw(_box_values(after.box, scale))
+    if after.box != before.box and "bbox_weight" in fields:
+        fields["bbox_weight"] = _raw(1)
     if after.area != before.area or (after.area is None and after.box != before.box):
         area = after.box.area if after.area is None else after.area
         fields["area"] = _raw(area * scale[0] * scale[1])

@@ -4,6 +4,7 @@ import json
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -277,6 +278,17 @@ def test_a_joint_that_a_person_placed_counts_in_training(project: Project) -> No
     edit(project, "a one.jpg", lambda person: person.with_joint(1, Joint(9, 9, 2, HUMAN)))
     edit(project, "a one.jpg", lambda person: person.with_joint(3, Joint(9, 9, 2, MODEL)))
     assert exported(project)["annotations"][0]["keypoint_weights"] == [0, 1, 0.5, *[0] * 14]
+
+
+def test_a_box_that_a_person_put_right_counts_in_training(project: Project) -> None:
+    content = make_coco()
+    for annotation in content["annotations"][:2]:
+        annotation["bbox_weight"] = 0.3
+    imported(project, content)
+    edit(project, "a one.jpg", lambda person: replace(person, box=Box(1, 2, 30, 40)))
+    first, second = exported(project)["annotations"][:2]
+    assert first["bbox_weight"] == 1 and first["bbox"] == [1, 2, 30, 40]
+    assert second["bbox_weight"] == 0.3
 
 
 def test_filters(project: Project) -> None:

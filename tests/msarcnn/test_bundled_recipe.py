@@ -200,6 +200,25 @@ def test_the_recipe_goes_on_from_the_bundled_weights(monkeypatch, calls, tmp_pat
     assert info.config.second_look and info.config.min_size == preset(DEFAULT_MODEL).min_size
 
 
+def test_a_first_stage_behind_the_last_one_is_refused(monkeypatch, calls, tmp_path, data, shipped):
+    with pytest.raises(SystemExit):
+        run(
+            monkeypatch,
+            train_bundled,
+            "--data",
+            data,
+            "--weights",
+            "w",
+            "--work",
+            tmp_path,
+            "--first",
+            2,
+            "--stages",
+            1,
+        )
+    assert not calls and not shipped.exists()
+
+
 @pytest.mark.parametrize("device", ["cpu", "cuda"])
 def test_the_recipe_starts_from_the_backbone_and_fits_the_machine(
     monkeypatch, calls, tmp_path, data, tiny_model, shipped, device

@@ -294,7 +294,7 @@ def test_a_training_without_memory_says_what_helps_and_keeps_its_checkpoint(
     arguments = train_arguments(people, folder, tiny_checkpoint, "--iterations", 4, "--checkpoint-every", 1)
     status, _, errors = run(capsys, *arguments)
     assert status == 2 and len(errors.strip().splitlines()) == 1
-    assert "out of memory (CUDA out of memory. Tried to allocate 2 GiB): lower --batch" in errors
+    assert "out of memory (CUDA out of memory. Tried to allocate 2 GiB): begin anew with a lower --batch" in errors
     last = json.loads((folder / "log.jsonl").read_text().splitlines()[-1])
     assert last["status"] == "failed" and "--accumulate 2" in last["message"]
     monkeypatch.setattr(MSARCNN, "losses", real)

@@ -28,6 +28,18 @@ def test_boxes_of_one_person_vote_by_their_scores_and_one_of_them_is_looked_at_a
     assert torch.allclose(voted, torch.tensor([[50.0, 0, 60, 10], [0, 0, 10, 10.5]]))
 
 
+def test_short_numbers_elsewhere_do_not_move_the_vote():
+    generator = torch.Generator().manual_seed(0)
+    corners = torch.rand(150, 2, generator=generator) * 600
+    boxes = torch.cat((corners, corners + 20 + 60 * torch.rand(150, 2, generator=generator)), dim=1)
+    boxes = torch.cat((boxes, boxes + torch.rand(150, 4, generator=generator)))
+    scores = torch.rand(300, generator=generator)
+    exact = survivors(boxes, scores)
+    with torch.autocast("cpu", torch.bfloat16):
+        short = survivors(boxes, scores)
+    assert all(torch.equal(*pair) for pair in zip(exact, short, strict=True))
+
+
 def test_people_are_the_mean_of_two_opinions():
     boxes = torch.tensor([[0.0, 0, 10, 10], [0.0, 0, 10, 9], [40.0, 0, 50, 10], [70.0, 0, 80, 10]])
     again = torch.tensor([[0.0, 0, 10, 14], [0.0, 0, 10, 15], [42.0, 0, 54, 10], [70.0, 0, 80, 10]])
