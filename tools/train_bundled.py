@@ -70,7 +70,7 @@ STAGES = [
         3,
         (
             *("--crop", 544, "--sizes", 480, 544, 608, "--mosaic", 0.5, "--pseudo-weight", 0.5, "--average", 0.999),
-            *("--sampling", 1, "--iterations", 2900, "--lr", 5e-4, "--warmup", 200, "--evaluate-every", 1450),
+            *("--sampling", 1, "--iterations", 2300, "--lr", 5e-4, "--warmup", 200, "--evaluate-every", 1150),
             *("--seed", 31),
         ),
     ),

@@ -1,5 +1,6 @@
 """The scene: one item for each person and prediction of the current image, kept in step with the document."""
 
+from collections.abc import Sequence
 from math import inf
 from typing import TYPE_CHECKING
 
@@ -195,13 +196,16 @@ class PoseScene(QGraphicsScene):
     def person_items(self) -> tuple[PersonItem, ...]:
         return tuple(self._people.values())
 
-    def set_heatmap(self, probabilities: "NDArray[np.floating]", box: Box, caption: str) -> None:
-        """Shows a map [S, S] of the joint's probability over `box`, with its peak marked."""
+    def set_heatmap(
+        self, probabilities: "NDArray[np.floating]", box: Box, caption: str, others: Sequence[tuple[float, float]] = ()
+    ) -> None:
+        """Shows a map [S, S] of the joint's probability over `box`, with its peak and other places (pixels) marked."""
         row, column = peak_cell(probabilities)
         rows, columns = probabilities.shape
         peak = QPointF(box.x + (column + 0.5) * box.w / columns, box.y + (row + 0.5) * box.h / rows)
         picture = colored_heatmap(probabilities, self._layers.opacity)
-        self._heatmap.set_map(picture, QRectF(box.x, box.y, box.w, box.h), peak, caption)
+        rings = [QPointF(*place) for place in others]
+        self._heatmap.set_map(picture, QRectF(box.x, box.y, box.w, box.h), peak, caption, rings)
         self._style_items()
 
     def clear_heatmap(self) -> None:

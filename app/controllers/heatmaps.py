@@ -134,7 +134,8 @@ class Heatmaps(QObject):
         self._shown = wanted
         name = self._session.skeleton.keypoints[joint].replace("_", " ")
         caption = f"{name}   {float(result.confidences[0][joint]):.2f}"
-        self._scene.set_heatmap(result.heatmaps[0][joint], result.boxes[0], caption)
+        others = [(place.x, place.y) for place in result.places(0, joint)[1:]]
+        self._scene.set_heatmap(result.heatmaps[0][joint], result.boxes[0], caption, others)
         self._say(f"{name}: confidence {float(result.confidences[0][joint]):.2f}")
 
     def _clear(self) -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 from pytestqt.qtbot import QtBot
 from window_helpers import Opener, WindowMaker, current, people, trigger
 
+from app.canvas.items.heatmap_item import HeatmapItem
 from app.document.records import HUMAN, Box, PredictedJoint, Prediction
 from app.main_window import MainWindow
 from app.workers.payloads import EngineInfo, EstimateResult, ImageFile
@@ -230,6 +231,17 @@ def test_a_joint_goes_from_place_to_place_and_the_model_is_asked_once(
     assert people(window)[0].joints[9] == before
     trigger(window, qtbot, "previous_place")
     assert joint() == pytest.approx(center(person.box, 6, 5)), "from elsewhere back is to the last one"
+
+
+def test_the_overlay_marks_the_places_that_the_key_goes_to(window: MainWindow, questions: Questions) -> None:
+    switch_model(window, OLD)
+    look_at_a_joint(window)
+    box = people(window)[0].box
+    questions[-1].answer(OLD, 0.75, TWO_PLACES)
+    (item,) = [one for one in window.scene.items() if isinstance(one, HeatmapItem)]
+    (second,) = item.others
+    assert (second.x(), second.y()) == pytest.approx(center(box, 6, 5))
+    window.grab()  # it is drawn, too
 
 
 def test_a_joint_without_another_place_stays(window: MainWindow, qtbot: QtBot, questions: Questions) -> None:

@@ -1,5 +1,7 @@
 """The probability map of one joint, drawn translucently into the box that it was computed for."""
 
+from collections.abc import Sequence
+
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
@@ -13,7 +15,10 @@ _SHADE = QColor(0, 0, 0, 115)
 
 
 class HeatmapItem(ScreenSizedItem):
-    """Paints a coloured map and a cross at its peak."""
+    """Paints a coloured map, a cross at its peak, and a numbered ring at every other place that stands out.
+
+    others are these places, in pixels of the photo, the most probable first.
+    """
 
     def __init__(self) -> None:
         super().__init__()
@@ -21,12 +26,13 @@ class HeatmapItem(ScreenSizedItem):
         self._image = QImage()
         self._rect = QRectF()
         self._peak = QPointF()
+        self.others: Sequence[QPointF] = ()
         self._text = ""
         self.setZValue(15)
 
-    def set_map(self, image: QImage, rect: QRectF, peak: QPointF, text: str) -> None:
-        """Shows `image` in `rect` (pixels of the photo), with its peak marked and a caption."""
-        self._image, self._rect, self._peak, self._text = image, rect, peak, text
+    def set_map(self, image: QImage, rect: QRectF, peak: QPointF, text: str, others: Sequence[QPointF] = ()) -> None:
+        """Shows `image` in `rect` (pixels of the photo), with its peak, a caption, and the other places from 2 on."""
+        self._image, self._rect, self._peak, self._text, self.others = image, rect, peak, text, tuple(others)
         self.set_extent(rect)
         self.setVisible(True)
 
@@ -58,5 +64,11 @@ class HeatmapItem(ScreenSizedItem):
         for color, width in ((OUTLINE, 4.0), (SELECTED, 1.8)):
             painter.setPen(pen(painter, color, width))
             painter.drawLines(cross)
+        ring = 5 * self.unit
+        for number, place in enumerate(self.others, start=2):
+            for color, width in ((OUTLINE, 3.2), (SELECTED, 1.4)):
+                painter.setPen(pen(painter, color, width))
+                painter.drawEllipse(place, ring, ring)
+            draw_plate(painter, str(number), place.x() + 8 * self.unit, place.y() + 4 * self.unit, self.unit, TEXT)
         rect = self._rect
         draw_plate(painter, self._text, rect.left() + 6 * self.unit, rect.bottom() - 8 * self.unit, self.unit, TEXT)
