@@ -249,10 +249,10 @@ def _build(settings: RunSettings, run: RunFolder, arguments: argparse.Namespace,
     record = start.record
     seen = sorted(coco_numbers(image.file_name for image in training) | set(record.seen))
     lineage = {**lineage_of(record.parent, annotations, config), "start": record.facts, SEEN: seen}
-    info = CheckpointInfo(settings.model_config, calibration=record.calibration, lineage=lineage)
-    evaluate, held_out = None, len(judge.images) if judge else 0
     if judge and isinstance(settings.model_config, CropConfig):
         lineage["detector"] = file_hash(find_model(settings.detector))
+    info = CheckpointInfo(settings.model_config, calibration=record.calibration, lineage=lineage)
+    evaluate, held_out = None, len(judge.images) if judge else 0
     if judge:
         evaluate = judge.recall_of_proposals(info) if config.train == "rpn" else judge.evaluation(info)
     model = start.model.to(device.device.torch)
