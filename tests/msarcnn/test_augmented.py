@@ -95,7 +95,7 @@ def test_both_commands_look_several_times(tiny_checkpoint, tmp_path, capsys):
     for wrong, text in (
         (["--tta-scales", 1], "--tta-scales needs --tta"),
         (["--tta", "--tta-scales", 0.01], "factors on the test size from 0.1 to 4"),
-        (["--tta", "--ray", "local"], "--tta cannot be shared among a cluster yet"),
+        (["--tta", "--ray", "local"], "--tta, --fast and --detector cannot be shared among a cluster yet"),
     ):
         status, said = run("predict", *data, "--model", tiny_checkpoint, "--output", tmp_path / "x.json", *wrong)
         assert status == 2 and text in said.err

@@ -373,7 +373,7 @@ def test_the_visibility_head_learns_alone(tiny_config, people, tmp_path):
     assert run.train() == "completed"
     moved = {name for name, value in run.model.state_dict().items() if not torch.equal(value, before[name])}
     assert moved and all(name.startswith("roi_heads.visibility_head.") for name in moved)
-    with pytest.raises(TrainingError, match="no visibility head to train: choose --model"):
+    with pytest.raises(ConfigError, match="no visibility head to train: choose --model"):
         trainer(replace(tiny_config, visibility_width=0), known, tmp_path / "other", settings(train="visibility"))
 
 
