@@ -54,6 +54,7 @@ class Prefill(QObject):
         self._all: int | None = None
         self._single: dict[int, int] = {}
         self._until_left: set[int] = set()  # batches of one image that are dropped when another image is opened
+        self._on_the_way: set[int] = set()  # images whose predictions are being written: nobody asks for them again
         self._troubles = Troubles()
         self._selected: tuple[int, ...] = ()
         self._settle = QTimer(self)
@@ -64,6 +65,7 @@ class Prefill(QObject):
         session.selection.image_changed.connect(self._drop_automatic)
         session.closed.connect(self.cancel)
         session.closed.connect(self._troubles.forget)
+        session.closed.connect(self._on_the_way.clear)
         engine.ready.connect(self._ready)
         engine.image_done.connect(self._done)
         engine.image_failed.connect(self._failed)
@@ -220,7 +222,7 @@ class Prefill(QObject):
             record = self._model.record(key)
             fresh = record is not None and record.state is ImageState.UNSEEN and not (record.people or record.model)
             # Nor one that the engine failed on: this would ask for it for ever.
-            barred = self._troubles.set_aside(key) or self._troubles.is_passing(key)
+            barred = key in self._on_the_way or self._troubles.set_aside(key) or self._troubles.is_passing(key)
             if fresh and self._model.damage(key) is None and not barred:
                 batch = self._engine.prefill([self._session.image_file(key)])
                 self._single[batch] = key
@@ -252,6 +254,7 @@ class Prefill(QObject):
         found, tau = result.predictions(1), self._session.tau_of(result.model_hash)
 
         def stored(image: OpenedImage) -> None:
+            self._on_the_way.discard(key)
             record, _, mine = image
             document, shown = self._session.document, self._session.shown_model
             info = self._engine.info
@@ -268,10 +271,15 @@ class Prefill(QObject):
                     self._messages.post(_OTHERS_SHOWN, "info", topic="prefill")
             self.stored.emit(key)
 
+        def failed(error: Exception) -> None:
+            self._on_the_way.discard(key)
+            self._messages.post(f"The predictions are not saved: {error}", "error")
+
+        self._on_the_way.add(key)
         self._session.store.submit(
             lambda project: project.store_predictions(key, result.model_hash, found, result.width, result.height, tau),
             stored,
-            lambda error: self._messages.post(f"The predictions are not saved: {error}", "error"),
+            failed,
         )
 
     def _failed(self, batch: int, key: int, text: str) -> None:

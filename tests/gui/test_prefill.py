@@ -283,6 +283,16 @@ def test_the_next_images_are_prefilled_while_somebody_works(desk: Desk, qtbot: Q
     assert desk.engine.cancelled == [2] and len(desk.engine.batches) == 4, "the third is under way"
 
 
+def test_an_image_ahead_is_asked_for_once_also_while_its_answer_is_being_written(desk: Desk, qtbot: QtBot) -> None:
+    desk.engine.start(MODEL)
+    desk.show(1)
+    qtbot.waitUntil(lambda: len(desk.engine.batches) == 1)
+    for batch, key in ((0, 1), (1, 2), (2, 3)):
+        desk.engine.image_done.emit(batch, key, nobody())
+        desk.engine.batch_finished.emit(batch, COMPLETED)  # the file has not been written yet
+    assert [[image.key for image in batch] for batch in desk.engine.batches] == [[1], [2], [3]]
+
+
 def test_a_damaged_image_ahead_does_not_disturb(desk: Desk, qtbot: QtBot) -> None:
     desk.engine.start(MODEL)
     desk.show(1)
