@@ -6,8 +6,10 @@ import numpy as np
 
 REACH = 2
 """A peak is the most probable cell within so many cells around it; that square's probability is the peak's."""
-FAINTEST = 0.01
+FAINTEST = 0.05
 """Peaks with a smaller share of the best one's probability are none."""
+APART = 1 / 12
+"""Two places are further apart than this share of the map's longer side; the less probable one of two is none."""
 MOST = 9
 
 
@@ -39,10 +41,16 @@ def peaks(probabilities: np.ndarray) -> list[Peak]:
     highest = (values >= flat.max(axis=-1)) & (values > 0) & (flat[..., :centre] < values[..., None]).all(axis=-1)
     rows, columns = np.nonzero(highest)
     mass = flat[rows, columns].sum(axis=-1)
-    order = np.argsort(-mass, kind="stable")[:MOST]
-    found = []
-    for place in order[mass[order] >= FAINTEST * mass.max(initial=0.0)] if len(order) else ():
+    order = np.argsort(-mass, kind="stable")
+    found: list[Peak] = []
+    taken: list[tuple[int, int]] = []
+    for place in order[mass[order] >= FAINTEST * mass.max(initial=0.0)]:
         row, column = int(rows[place]), int(columns[place])
+        if len(found) == MOST or any(
+            max(abs(row - y), abs(column - x)) <= APART * max(height, width) for y, x in taken
+        ):
+            continue
+        taken.append((row, column))
         top, left = max(row - 1, 0), max(column - 1, 0)
         near = values[top : row + 2, left : column + 2]
         ys, xs = np.mgrid[top : top + near.shape[0], left : left + near.shape[1]] + 0.5

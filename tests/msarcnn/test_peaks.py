@@ -27,6 +27,12 @@ def test_what_is_next_to_nothing_is_no_place_and_nine_are_enough():
     assert len(peaks(many)) == MOST
 
 
+def test_of_two_places_close_by_the_less_probable_one_is_none():
+    maps = np.zeros((48, 48))
+    maps[20, 20], maps[20, 24], maps[20, 30] = 0.5, 0.3, 0.2  # four cells are a twelfth of the map
+    assert [one.probability for one in peaks(maps)] == pytest.approx([0.5, 0.2])
+
+
 def test_a_flat_map_has_one_place_and_an_empty_one_none():
     assert len(peaks(np.full((4, 4), 1 / 16))) == 1
     assert peaks(np.zeros((4, 4))) == peaks(np.full((4, 4), np.nan)) == []
