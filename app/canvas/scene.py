@@ -21,9 +21,10 @@ from app.canvas.layers import Layers
 from app.canvas.palette import BACKGROUND, Look
 from app.canvas.proposal_items import ProposalItems
 from app.canvas.proposals import Proposals
+from app.commands.people import with_joints
 from app.commands.predictions import Proposal
 from app.document.document import Document
-from app.document.records import Box, Person
+from app.document.records import Box, Joint, Person
 from app.document.selection import Selection
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ class PoseScene(QGraphicsScene):
 
     person_selected = Signal(object)
     """int | None: key of the selected person, also when it stays the same."""
+    box_previewed = Signal(object)
+    """Person: as somebody would be with the box that is being dragged."""
     proposals_shown = Signal()
     """Other proposals may be shown now, or the same ones otherwise."""
     extent_changed = Signal()
@@ -68,6 +71,10 @@ class PoseScene(QGraphicsScene):
         self._image: int | None = None
         self._people: dict[int, PersonItem] = {}
         self._preview: int | None = None
+        self._dragged: Person | None = None
+        """Somebody whose box is being dragged, as the gesture shows them."""
+        self._followers: Sequence[Joint] | None = None
+        """What the model says of a box that was there a moment ago."""
         self._finished = self._read_only = False
         self._photo, self._heatmap, self._band = PhotoItem(), HeatmapItem(), RubberBandItem()
         for item in (self._photo, self._heatmap, self._band):
@@ -150,6 +157,18 @@ class PoseScene(QGraphicsScene):
             self._preview = person.key
             self._people[person.key].set_person(person)
 
+    def preview_box_of(self, person: Person) -> None:
+        """Shows a person with another box, into which the model's joints follow as soon as they are known."""
+        self._dragged = person
+        self.preview_person(person if self._followers is None else with_joints(person, self._followers))
+        self.box_previewed.emit(person)
+
+    def show_followers(self, key: int, joints: Sequence[Joint]) -> None:
+        """The model's joints for somebody whose box is being dragged; nothing when it is not any more."""
+        if self._dragged is not None and self._dragged.key == key:
+            self._followers = joints
+            self.preview_person(with_joints(self._dragged, joints))
+
     def preview_accepted(self, person: Person) -> None:
         """Shows a proposal as the label that a gesture would make of it; the person's key is the proposal's."""
         if self._proposed.preview(person, self._selection.joint):
@@ -159,6 +178,7 @@ class PoseScene(QGraphicsScene):
         """Shows the document again."""
         if self._proposed.end_preview():
             self._style_items()
+        self._dragged = self._followers = None
         key, self._preview = self._preview, None
         if key is not None and self._image is not None and self._document.has_person(self._image, key):
             self._people[key].set_person(self._document.person(self._image, key))

@@ -63,12 +63,16 @@ def set_joints(
     """
     if not document.has_person(image, key):
         return None
-    person = document.person(image, key)
+    return person_edit(document, image, text, with_joints(document.person(image, key), joints, fill))
+
+
+def with_joints(person: Person, joints: Sequence[Joint], fill: bool = False) -> Person:
+    """A person with the engine's joints, except where a person placed or imported one; see `set_joints`."""
     merged = tuple(
         new if old.from_model or (fill and old.may_be_filled) else old
         for old, new in zip(person.joints, joints, strict=True)
     )
-    return person_edit(document, image, text, replace(person, joints=merged))
+    return replace(person, joints=merged)
 
 
 def toggle_crowd(document: Document, image: int, key: int) -> Edit | None:

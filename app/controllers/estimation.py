@@ -1,18 +1,20 @@
-"""The model's joints for boxes: of a person just drawn, of a box that was changed, or asked for."""
+"""The model's joints for boxes: of a person just drawn, of a box that is or was changed, or asked for."""
 
 from dataclasses import dataclass
 
-from PySide6.QtCore import QObject
+from PySide6.QtCore import QObject, Signal
 
 from app.commands import people, stack
 from app.commands.predictions import estimated_joints
 from app.controllers.messages import Messages
 from app.controllers.session import Session
-from app.document.records import Box
+from app.document.records import Box, Joint, Person
 from app.workers.engine_client import EngineClient
 from app.workers.payloads import EstimateResult
 
 _TOPIC = "estimate"
+_SMALLEST = 2.0
+"""Pixels a side of a box that is asked about while it is dragged."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,20 +29,37 @@ class _Wish:
     fill: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Whose joints an answer tells, and where."""
+
+    image: int
+    key: int
+    box: Box
+
+
 class Estimation(QObject):
     """Asks the engine, and folds the answer into the undo step that caused it.
 
     The newest box of a person counts, and the newest model: who is still waited for when another one is ready is
-    asked for again.
+    asked for again. While a box is dragged the joints follow it: one box is asked about at a time, then the newest one.
+    What is known of it when it is let go is not asked for again.
     """
+
+    followed = Signal(int, object)
+    """Key of a person whose box is being dragged, and the model's joints [K] for it."""
 
     def __init__(self, session: Session, engine: EngineClient, messages: Messages) -> None:
         super().__init__(session)
         self._session, self._engine, self._messages = session, engine, messages
         self._waiting: dict[int, tuple[int, _Wish]] = {}
+        self._following: int | None = None
+        self._wanted: _Place | None = None
+        self._known: tuple[_Place, EstimateResult] | None = None
         session.set_awaited(lambda: frozenset(wish.image for _, wish in self._waiting.values()))
         engine.ready.connect(lambda _: self._ask_again())
         session.closed.connect(self._drop_all)
+        session.selection.image_changed.connect(lambda _: self._stop_following())
 
     def reestimate(self) -> None:
         """The selected person's joints anew, except those that a person placed."""
@@ -70,7 +89,44 @@ class Estimation(QObject):
             self._engine.cancel_request(self._waiting.pop(key)[0])
         self._ask(_Wish(image, key, person.box, text, merge, fill))
 
+    def follow(self, person: Person) -> None:
+        """Asks for the joints in a box that is being dragged, unless somebody placed all of them; see `followed`."""
+        image, box = self._session.selection.current_image, person.box
+        if image is None or person.is_crowd or min(box.w, box.h) < _SMALLEST:
+            return
+        if any(joint.from_model for joint in person.joints):
+            self._wanted = _Place(image, person.key, box)
+            self._follow()
+
+    def _follow(self) -> None:
+        if self._following is not None or self._wanted is None:
+            return
+        place, self._wanted = self._wanted, None
+
+        def done(result: EstimateResult) -> None:
+            self._following = None
+            self._known = place, result
+            self.followed.emit(place.key, _joints(result))
+            self._follow()
+
+        def failed(reason: str) -> None:
+            self._following = None  # it is said when the box is let go, and asked for once more
+
+        file = self._session.image_file(place.image)
+        self._following = self._engine.estimate(file, [place.box], heatmaps=False, done=done, failed=failed)
+
+    def _stop_following(self) -> None:
+        if self._following is not None:
+            self._engine.cancel_request(self._following)
+        self._following = self._wanted = self._known = None
+
     def _ask(self, wish: _Wish) -> None:
+        known = self._known
+        self._stop_following()
+        if known is not None and known[0] == _Place(wish.image, wish.key, wish.box):
+            self._take(wish, known[1])
+            return
+
         def done(result: EstimateResult) -> None:
             self._waiting.pop(wish.key, None)
             self._messages.settle(_TOPIC)
@@ -86,19 +142,23 @@ class Estimation(QObject):
 
     def _take(self, wish: _Wish, result: EstimateResult) -> None:
         document = self._session.document
-        joints = estimated_joints(result.joints(0), result.tau, result.model_hash)
         now = document.person(wish.image, wish.key) if document.has_person(wish.image, wish.key) else None
         if now is not None and now.box == wish.box and not now.is_crowd:
-            edit = people.set_joints(document, wish.image, wish.key, joints, wish.text, wish.fill)
+            edit = people.set_joints(document, wish.image, wish.key, _joints(result), wish.text, wish.fill)
             stack.push(self._session.undo_stack, document, edit, merge=wish.merge)
 
     def _ask_again(self) -> None:
         wishes = [wish for _, wish in self._waiting.values()]
-        self._drop_all()
+        self._drop_all()  # also what is known of a box: another model said it
         for wish in wishes:
             self._ask(wish)
 
     def _drop_all(self) -> None:
+        self._stop_following()
         waiting, self._waiting = self._waiting, {}
         for request, _ in waiting.values():
             self._engine.cancel_request(request)
+
+
+def _joints(result: EstimateResult) -> tuple[Joint, ...]:
+    return estimated_joints(result.joints(0), result.tau, result.model_hash)

@@ -54,6 +54,9 @@ class FakeStage:
     def preview_person(self, person: Person) -> None:
         self.previews.append(person)
 
+    def preview_box_of(self, person: Person) -> None:
+        self.previews.append(person)
+
     def preview_accepted(self, person: Person) -> None:
         self.previews.append(person)
 

@@ -10,12 +10,12 @@ from app.document.records import Box
 
 
 class MoveBox(PersonGesture):
-    """Moves a person's box; the joints stay, until the model estimates its own joints anew in the new box."""
+    """Moves a person's box; the joints stay, but for the model's own, which follow it as the model sees them there."""
 
     cursor = Qt.CursorShape.ClosedHandCursor
 
     def drag(self, event: PointerEvent) -> None:
-        self.stage.preview_person(self.person.with_box(self._box(event)))
+        self.stage.preview_box_of(self.person.with_box(self._box(event)))
 
     def commit(self, event: PointerEvent) -> None:
         self.editor.set_box(self.person.key, self._box(event))

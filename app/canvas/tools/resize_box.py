@@ -31,7 +31,7 @@ class ResizeBox(PersonGesture):
         self.cursor = CURSORS[handle]
 
     def drag(self, event: PointerEvent) -> None:
-        self.stage.preview_person(self.person.with_box(self._box(event)))
+        self.stage.preview_box_of(self.person.with_box(self._box(event)))
 
     def commit(self, event: PointerEvent) -> None:
         self.editor.set_box(self.person.key, self._box(event))

@@ -1,0 +1,156 @@
+"""The model's joints follow a box while it is dragged, with a pretended engine."""
+
+from pathlib import Path
+
+import pytest
+from PySide6.QtCore import Qt
+from PySide6.QtTest import QTest
+from test_asking_the_model import NEW, OLD, Questions, switch_model
+from test_gestures import move, press, release
+from window_helpers import Opener, WindowMaker, people
+
+from app.document.records import HUMAN, Box, Person
+from app.main_window import MainWindow
+
+START = Box(200, 40, 60, 120)
+
+
+@pytest.fixture
+def window(make_window: WindowMaker, open_in: Opener, coco_file: Path) -> MainWindow:
+    window = make_window()
+    open_in(window, coco_file)
+    return window
+
+
+@pytest.fixture
+def questions(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> Questions:
+    """A person was drawn, whose joints the model has placed in the middle of the box; nothing is asked any more."""
+    questions = Questions()
+    monkeypatch.setattr(window.engine, "estimate", questions.estimate)
+    monkeypatch.setattr(window.engine, "cancel_request", questions.cancel_request)
+    window.editing.add_person(START)
+    questions[0].answer(OLD, 0.9)
+    questions.clear()
+    window.session.undo_stack.clear()
+    assert window.session.selection.person == people(window)[1].key
+    return questions
+
+
+def drawn(window: MainWindow) -> Person:
+    return people(window)[1]
+
+
+def shown(window: MainWindow) -> Person:
+    return window.scene.person(drawn(window).key)
+
+
+def middle(person: Person) -> tuple[float, float]:
+    """Where the joints have to be: the pretended engine puts all of them there."""
+    return person.box.x + person.box.w / 2, person.box.y + person.box.h / 2
+
+
+def at(person: Person, joint: int = 0) -> tuple[float, float]:
+    return person.joints[joint].x, person.joints[joint].y
+
+
+def drag_right_side(window: MainWindow, to: float) -> None:
+    press(window, START.right, 100)
+    move(window, to, 100)
+
+
+def test_joints_follow_the_box_before_it_is_let_go(window: MainWindow, questions: Questions) -> None:
+    drag_right_side(window, 280)
+    assert [asked.boxes for asked in questions] == [[shown(window).box]] and not questions[0].heatmaps
+    assert at(shown(window)) == middle(drawn(window)), "nothing is known of the new box yet"
+    questions[0].answer(OLD, 0.9)
+    assert at(shown(window)) == pytest.approx(middle(shown(window)))
+    assert at(drawn(window)) == middle(drawn(window)) and drawn(window).box == START, "only shown"
+    release(window, 280, 100)
+    assert len(questions) == 1, "what is known is not asked for again"
+    assert drawn(window).box.right == pytest.approx(280, abs=1) and at(drawn(window)) == pytest.approx(
+        middle(drawn(window))
+    )
+    assert window.session.undo_stack.count() == 1, "box and joints are one step"
+    window.session.undo_stack.undo()
+    assert drawn(window).box == START and at(drawn(window)) == middle(drawn(window))
+
+
+def test_one_box_is_asked_about_at_a_time_and_then_the_newest(window: MainWindow, questions: Questions) -> None:
+    drag_right_side(window, 270)
+    for x in (275, 280, 290):
+        move(window, x, 100)
+    assert len(questions) == 1
+    questions[0].answer(OLD, 0.9)
+    assert len(questions) == 2 and questions[1].boxes == [shown(window).box]
+    assert at(shown(window))[0] == pytest.approx(235, abs=1), "of the box of a moment ago, while the newest is asked"
+    questions[1].answer(OLD, 0.9)
+    assert at(shown(window)) == pytest.approx(middle(shown(window))) and len(questions) == 2
+
+
+def test_a_box_let_go_before_the_answer_is_asked_about_once_more(window: MainWindow, questions: Questions) -> None:
+    drag_right_side(window, 280)
+    release(window, 290, 100)
+    assert [asked.cancelled for asked in questions] == [True, False]
+    assert questions[1].boxes == [drawn(window).box]
+    questions[1].answer(OLD, 0.9)
+    assert at(drawn(window)) == pytest.approx(middle(drawn(window)))
+    assert window.session.undo_stack.count() == 1
+
+
+def test_escape_brings_box_and_joints_back(window: MainWindow, questions: Questions) -> None:
+    drag_right_side(window, 280)
+    questions[0].answer(OLD, 0.9)
+    move(window, 290, 100)
+    QTest.keyClick(window.canvas, Qt.Key.Key_Escape)
+    assert shown(window) == drawn(window) and drawn(window).box == START
+    questions[1].answer(OLD, 0.9)
+    assert shown(window) == drawn(window), "an answer that comes too late shows nothing"
+    assert window.session.undo_stack.count() == 0
+
+
+def test_joints_that_a_person_placed_stay_where_they_are(window: MainWindow, questions: Questions) -> None:
+    key = drawn(window).key
+    window.editing.move_joint(key, 5, 210, 150)
+    drag_right_side(window, 280)
+    questions[0].answer(OLD, 0.9)
+    assert at(shown(window), 5) == (210, 150) and at(shown(window)) == pytest.approx(middle(shown(window)))
+    release(window, 280, 100)
+    assert at(drawn(window), 5) == (210, 150) and drawn(window).joints[5].origin == HUMAN
+
+
+def test_imported_joints_ask_nothing(window: MainWindow, questions: Questions) -> None:
+    imported = people(window)[0]
+    window.session.selection.person = imported.key
+    press(window, imported.box.right, imported.box.y + imported.box.h / 2)
+    move(window, imported.box.right + 20, imported.box.y + imported.box.h / 2)
+    release(window, imported.box.right + 20, imported.box.y + imported.box.h / 2)
+    assert people(window)[0].box != imported.box and questions == []
+
+
+def test_moving_the_whole_pose_asks_nothing(window: MainWindow, questions: Questions) -> None:
+    x, y = at(drawn(window))
+    window.editing.move_joint(drawn(window).key, 0, x, y + 40)  # or the joints lie on one another
+    window.session.undo_stack.clear()
+    window.editing.move_person(drawn(window).key, 5, 5)
+    assert questions == []
+
+
+def test_a_model_that_fails_while_dragging_is_asked_once_more_and_then_says_so(
+    window: MainWindow, questions: Questions
+) -> None:
+    drag_right_side(window, 280)
+    questions[0].failed("no memory")
+    assert window.message_bar.text == ""
+    release(window, 280, 100)
+    questions[1].failed("no memory")
+    assert "could not be estimated: no memory" in window.message_bar.text
+    assert drawn(window).box.right == pytest.approx(280, abs=1), "the box is changed all the same"
+
+
+def test_what_another_model_said_of_the_box_is_forgotten(window: MainWindow, questions: Questions) -> None:
+    drag_right_side(window, 280)
+    questions[0].answer(OLD, 0.9)
+    switch_model(window)
+    release(window, 280, 100)
+    questions[1].answer(NEW, 0.9)
+    assert {joint.origin for joint in drawn(window).joints} == {NEW}
