@@ -10,8 +10,9 @@ from torchvision.ops import nms
 
 from msarcnn.config import ConfigError, ModelConfig
 from msarcnn.model import Features
+from msarcnn.people_scores import posed_people
 from msarcnn.pose_model import Checkpoint, Heatmaps, People, PosedPeople, PoseModel, Poses, go_on
-from msarcnn.predictor import Predictor, rank_poses
+from msarcnn.predictor import Predictor
 from msarcnn.presets import ALL_SCALES
 from msarcnn.skeleton import Skeleton
 
@@ -136,8 +137,8 @@ class AugmentedModel:
         """The people of an encoded image with their joints, ranked."""
         people = self.detect(features, proposals, checkpoint)
         poses = self.decode(self.heatmaps(features, people.boxes, checkpoint), people.boxes)
-        ranks = rank_poses(people.scores, poses.confidences, self.predictor.info.whole.pose_score)
-        return PosedPeople(people.boxes, people.scores, poses.keypoints, poses.confidences, poses.visibility, ranks)
+        info = self.predictor.info
+        return posed_people(people, poses, info.calibration, info.whole.pose_score)
 
     def predict(self, images: Sequence[np.ndarray], checkpoint: Checkpoint = go_on) -> list[PosedPeople]:
         """`encode` and `find`, one image after the other: the looks of one are many."""

@@ -21,7 +21,6 @@ from msarcnn.crop_config import CROP_PRESETS, CropConfig
 from msarcnn.crops import Frame, crops_of
 from msarcnn.devices import Device
 from msarcnn.fast_path import FAST_PROPOSALS, look_at_fewer, short_numbers
-from msarcnn.keypoints import decode_keypoints
 from msarcnn.model import MSARCNN, build_model
 from msarcnn.precision import has_bf16, inference_dtypes
 from msarcnn.presets import preset
@@ -133,7 +132,7 @@ class _Timed:
         """Milliseconds of every part, once."""
         taken, network = self.find(), self.network
         maps, taken["keypoints"] = self._clocked(lambda: network.heatmaps(self.features, [self.boxes]))
-        _, taken["decode"] = self._clocked(lambda: decode_keypoints(maps.logits, self.boxes, network.config.decoding))
+        _, taken["decode"] = self._clocked(lambda: network.decode(maps.logits, self.boxes))
         return taken
 
     def find(self) -> dict[str, float]:

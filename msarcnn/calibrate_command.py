@@ -1,4 +1,4 @@
-"""`python -m msarcnn calibrate`: what a model's peaks are worth as confidences, fitted on somebody's labels."""
+"""`python -m msarcnn calibrate`: what a model's numbers are worth as chances, fitted on somebody's labels."""
 
 import os
 import time
@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from msarcnn.checkpoint import Calibration, CheckpointInfo, read_checkpoint, write_checkpoint
+from msarcnn.calibrating import LEAST_JOINTS, fit_joints, fit_people, joint_outcomes, person_outcomes
+from msarcnn.calibration import Calibration
+from msarcnn.checkpoint import CheckpointInfo, read_checkpoint, write_checkpoint
 from msarcnn.coco import Reading, read_coco
 from msarcnn.dataset import DataError, ground_truth, labelled_images
-from msarcnn.evaluation import LEAST_JOINTS, fit_calibration, joint_outcomes, predict_images
+from msarcnn.evaluation import predict_images
 from msarcnn.model_files import CALIBRATED, file_hash
 from msarcnn.model_library import find_model
 from msarcnn.predictor import Predictor
@@ -28,8 +30,8 @@ BINS = 10
 class Reliability:
     """How far confidences are from what happens, both 0 at best.
 
-    brier is the mean squared difference between a joint's confidence and its outcome (0 or 1); ece, the expected
-    calibration error, the mean distance between confidence and share of right joints in ten bins of equal width.
+    brier is the mean squared difference between a confidence and what happened (0 or 1); ece, the expected calibration
+    error, the mean distance between confidence and share of what happened in ten bins of equal width.
     """
 
     brier: float
@@ -38,23 +40,34 @@ class Reliability:
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What was fitted on how many joints, right the share of them that is right; problems are sentences."""
+    """What was fitted on how many joints and boxes, right and people the share of them that is; problems are sentences.
+
+    before and after are about the joints' confidences, people_before and people_after about the people's scores.
+    """
 
     calibration: Calibration
     joints: int
     right: float
     before: Reliability
     after: Reliability
+    boxes: int
+    people: float
+    people_before: Reliability
+    people_after: Reliability
     problems: list[str]
 
     def text(self) -> str:
-        """Two lines for people."""
-        fitted, before, after = self.calibration, self.before, self.after
+        """Four lines for people."""
+        fitted = self.calibration
+        slope, weight, intercept = fitted.person
+        unchanged = "" if fitted.person != Calibration().person else " (too few to fit: box scores as they are)"
         return (
-            f"slope {fitted.slope:.3f}, intercept {fitted.intercept:.3f}, tau {fitted.threshold:.2f}, "
+            f"joints: slope {fitted.slope:.3f}, intercept {fitted.intercept:.3f}, tau {fitted.threshold:.2f}, "
             f"fitted on {self.joints} joints, {self.right:.0%} of them right\n"
-            f"Brier score {before.brier:.3f} before, {after.brier:.3f} after; "
-            f"expected calibration error {before.ece:.3f} before, {after.ece:.3f} after (on the same joints)"
+            f"{_better(self.before, self.after)} (on the same joints)\n"
+            f"people: slope {slope:.3f}, {weight:.3f} times the pose's certainty, intercept {intercept:.3f}, "
+            f"fitted on {self.boxes} boxes, {self.people:.0%} of them people{unchanged}\n"
+            f"{_better(self.people_before, self.people_after)} (on the same boxes)"
         )
 
     def figures(self) -> dict[str, Any]:
@@ -94,24 +107,33 @@ def calibrate_model(
     truth, chosen = ground_truth(data), labelled_images(data, images)
     problems = [str(note) for note in reading_notes(data)]
     predictor = Predictor.load_for(path, device, problems.append)
+    info = predictor.info
+    predictor.info = replace(info, calibration=Calibration())
     unreadable: list[str] = []
     results, started = [], time.monotonic()
     for result in predict_images(predictor, chosen, lambda error: unreadable.append(str(error))):
         results.append(result)
         seen = len(results) + len(unreadable)
         report(seen, len(chosen), (time.monotonic() - started) / seen * (len(chosen) - seen))
-    old = predictor.info.calibration
-    logits, right = joint_outcomes(truth, results, old, predictor.skeleton.sigmas)
-    new = fit_calibration(logits, right)
-    if new is None:
+    old = info.calibration
+    logits, right = joint_outcomes(truth, results, predictor.skeleton.sigmas)
+    joints = fit_joints(logits, right)
+    if joints is None:
         raise DataError(f"{annotations}: {_why_not(logits, right)}; nothing was written")
+    scores, certainty, people = person_outcomes(truth, results, joints)
+    new = fit_people(joints, scores, certainty, people, use_poses=info.config.pose_score == "joints")
     new = replace(new, fitted_on=f"{annotations.name}, {len(logits)} joints")
+    peaks = torch.from_numpy(logits).sigmoid()
     calibrated = Calibrated(
         new,
         len(logits),
         round(float(right.mean()), 4),
-        reliability(old, logits, right),
-        reliability(new, logits, right),
+        reliability(old.confidence(peaks).numpy(), right),
+        reliability(new.confidence(peaks).numpy(), right),
+        len(people),
+        round(float(people.mean()), 4) if len(people) else 0.0,
+        reliability(old.person_score(scores, certainty), people),
+        reliability(new.person_score(scores, certainty), people),
         problems + unreadable,
     )
     fitted(calibrated)
@@ -133,13 +155,21 @@ def _check_output(output: Path, model: Path) -> None:
         raise DataError(f"{output}: its folder cannot be written to: name another")
 
 
-def reliability(calibration: Calibration, logits: np.ndarray, right: np.ndarray) -> Reliability:
-    """Judges confidences by outcomes: logits of the peaks [n], and whether each joint is right [n] bool."""
-    confidences = calibration.confidence(torch.from_numpy(logits).sigmoid()).numpy()
+def reliability(confidences: np.ndarray, right: np.ndarray) -> Reliability:
+    """Judges confidences [n] by what happened [n] bool."""
+    if not len(right):
+        return Reliability(0.0, 0.0)
     bins = np.minimum((confidences * BINS).astype(int), BINS - 1)
     off = np.bincount(bins, confidences - right, minlength=BINS)
     brier, ece = np.mean((confidences - right) ** 2), np.abs(off).sum() / len(right)
     return Reliability(round(float(brier), 4), round(float(ece), 4))
+
+
+def _better(before: Reliability, after: Reliability) -> str:
+    return (
+        f"  Brier score {before.brier:.3f} before, {after.brier:.3f} after; "
+        f"expected calibration error {before.ece:.3f} before, {after.ece:.3f} after"
+    )
 
 
 def _why_not(logits: np.ndarray, right: np.ndarray) -> str:

@@ -4,16 +4,16 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Any, TypeVar
 
 import msgspec
-import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
 from msarcnn.atomic_files import atomic_writer
-from msarcnn.checked_fields import ConfigError, check_fields, check_value, from_plain, within
+from msarcnn.calibration import Calibration
+from msarcnn.checked_fields import ConfigError, check_fields, check_value, from_plain
 from msarcnn.checkpoint_error import CheckpointError, first_line
 from msarcnn.config import ModelConfig, NetworkConfig
 from msarcnn.cpn import CPN
@@ -25,7 +25,6 @@ from msarcnn.torch_files import read_torch_file
 from msarcnn.torchvision_weights import keypoint_rcnn
 
 __all__ = [
-    "Calibration",
     "CheckpointError",
     "CheckpointInfo",
     "built",
@@ -43,43 +42,13 @@ _Network = TypeVar("_Network", MSARCNN, CPN)
 
 
 @dataclass(frozen=True)
-class Calibration:
-    """Turns the peak of a heatmap into a confidence: sigmoid(slope * logit(peak) + intercept).
-
-    threshold is tau: a prediction's joint becomes a visible label from this confidence on. fitted_on says what the
-    numbers were fitted on; it is empty where nothing was fitted, and in files of before this was noted.
-    """
-
-    slope: Annotated[float, within(0, 1e6, above=True)] = 1.0
-    intercept: Annotated[float, within(-1e6, 1e6)] = 0.0
-    threshold: Annotated[float, within(0, 1)] = 0.3
-    fitted_on: str = ""
-
-    def __post_init__(self) -> None:
-        check_fields(self)
-
-    @property
-    def origin(self) -> str:
-        """A phrase for people: where the numbers come from."""
-        if self.fitted_on:
-            return f"fitted on {self.fitted_on}"
-        if self == Calibration():
-            return "default, fitted on nothing (`calibrate` fits it to labels)"
-        return "fitted"
-
-    def confidence(self, peaks: Tensor) -> Tensor:
-        """Peaks in 0..1, any shape -> confidences in 0..1, the same shape."""
-        return torch.sigmoid(self.slope * torch.logit(peaks, eps=1e-6) + self.intercept)
-
-
-@dataclass(frozen=True)
 class CheckpointInfo:
     """What a model file says about itself.
 
     Attributes:
         config: The network's configuration, a whole one's or one on crops.
         skeleton: The joints that it finds, in heatmap order.
-        calibration: From peak to confidence.
+        calibration: What its numbers are worth.
         lineage: Where the weights come from: parent's hash, data hash, settings, step (plain data).
         metrics: Figures at the time of saving (plain data).
         title: What people call it, where that is not the configuration's name.
@@ -87,7 +56,7 @@ class CheckpointInfo:
 
     config: NetworkConfig
     skeleton: Skeleton = field(default_factory=coco17)
-    calibration: Calibration = Calibration()
+    calibration: Calibration = field(default_factory=Calibration)
     lineage: dict[str, Any] = field(default_factory=dict)
     metrics: dict[str, Any] = field(default_factory=dict)
     title: str = ""
@@ -211,7 +180,7 @@ def built(path: Path, state: Mapping[str, Tensor], info: CheckpointInfo, skeleto
     """The network of a file that was read, on the CPU. Raises CheckpointError; see `load_checkpoint`."""
     _check_keypoints(path, info.keypoint_names, (skeleton or coco17()).keypoints)
     try:
-        model = build_model(info.whole)
+        model = build_model(info.whole, info.skeleton.sigmas)
     except ConfigError as error:
         raise CheckpointError(path, str(error), "Choose another") from error
     return _filled(path, model, state, info)

@@ -52,7 +52,7 @@ def _add_predict(commands: Commands) -> None:
     predict.add_argument("--images", type=Path)
     predict.add_argument("--output", type=Path, required=True)
     predict.add_argument("--format", choices=["coco", "results"], default="coco")
-    predict.add_argument("--threshold", type=float, help="lowest score kept (default: 0.3 for coco, 0.05 for results)")
+    predict.add_argument("--threshold", type=float, help="lowest score kept (default: 0.3 for coco, all for results)")
     predict.add_argument("--model", help=f"name or file (default {DEFAULT_MODEL})")
     predict.add_argument("--device", default="auto", help=DEVICE_HELP)
     predict.add_argument("--ray", metavar="ADDRESS", help="share the work among a Ray cluster; `local` starts one here")
@@ -243,7 +243,7 @@ def _predict(arguments: argparse.Namespace) -> int:
     if not arguments.paths and not (arguments.annotations and arguments.images):
         raise ValueError("name images or folders, or --annotations with --images")
     as_results = arguments.format == "results"
-    threshold = arguments.threshold if arguments.threshold is not None else (0.05 if as_results else 0.3)
+    threshold = arguments.threshold if arguments.threshold is not None else (0.0 if as_results else 0.3)
     if arguments.ray is not None and (scales or arguments.detector or arguments.fast):
         raise ValueError("--tta, --fast and --detector cannot be shared among a cluster yet: leave out --ray, or them")
     if arguments.ray is not None:

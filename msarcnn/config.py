@@ -27,6 +27,7 @@ Share = Annotated[float, within(0, 1)]
 Decay = Annotated[float, within(0, 1, below=True)]
 Factor = Annotated[float, within(0, 1000, above=True)]
 
+Decoding = Literal["top2", "argmax", "expected_oks"]
 BackboneName = Literal["resnet50", "resnet101", "resnext101_32x8d", "resnext101_64x4d", "mobilenet_v2", "convnext_tiny"]
 
 
@@ -60,7 +61,8 @@ class ModelConfig(NetworkConfig):
         keypoint_width: Channels of the keypoint head's convolutions.
         keypoint_output: "deconv_conv" (deconvolution, ReLU, 1x1 convolution) or "deconv" straight to K maps.
         visibility_width: Hidden units a joint of the visibility head, an extra of ours; 0: there is none (paper).
-        decoding: "top2" averages the two most probable cells; "argmax" is the baseline's.
+        decoding: "top2" averages the two most probable cells (paper); "argmax" is the baseline's; "expected_oks", an
+            extra of ours, looks for the place with the highest expected OKS.
         keypoints: K, the number of heatmaps.
         min_size, max_size: Test size in pixels: shortest side, and limit of the longest.
         image_mean, image_std: Normalisation of RGB in 0..1.
@@ -90,7 +92,7 @@ class ModelConfig(NetworkConfig):
     keypoint_width: Channels = 512
     keypoint_output: Literal["deconv_conv", "deconv"] = "deconv_conv"
     visibility_width: Annotated[int, within(0, 16_384)] = 0
-    decoding: Literal["top2", "argmax"] = "top2"
+    decoding: Decoding = "top2"
     keypoints: Annotated[int, within(1, 1000)] = 17
     min_size: Pixels = 800
     max_size: Pixels = 1333

@@ -1,4 +1,4 @@
-"""COCO keypoint and person box AP by pycocotools, and the calibration of confidences."""
+"""COCO keypoint and person box AP by pycocotools."""
 
 import contextlib
 import io
@@ -7,18 +7,13 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-import torch
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
-from msarcnn.checkpoint import Calibration
 from msarcnn.dataset import PERSON_CATEGORY, LabelledImage
 from msarcnn.images import ImageError
-from msarcnn.oks import box_overlaps, oks_terms
 from msarcnn.pose_model import PosedPeople, PoseModel
-from msarcnn.predictor import rank_poses
 from msarcnn.read_ahead import Readers, outcome, read_ahead
-from msarcnn.skeleton import coco17
 from msarcnn.visibility import probable_v
 
 KEYPOINT_FIGURES = ("AP", "AP50", "AP75", "APm", "APl", "AR", "AR50", "AR75", "ARm", "ARl")
@@ -130,8 +125,8 @@ def _groups(
 def to_coco_results(results: Iterable[ImageResult]) -> list[dict[str, Any]]:
     """COCO's results format: an entry a person, all K coordinates kept (v = 1).
 
-    `score` ranks the poses; `box_score` and `keypoint_scores` stand beside it, and `keypoint_visibility`, the most
-    useful v of every joint, where the model tells them apart.
+    `score` ranks the poses; `box_score`, the person's, and `keypoint_scores` stand beside it, and
+    `keypoint_visibility`, the most useful v of every joint, where the model tells them apart.
     """
     entries: list[dict[str, Any]] = []
     for result in results:
@@ -211,100 +206,3 @@ def _run(
 def is_judged(annotation: dict[str, Any], kind: str) -> bool:
     """Whether somebody has to be found: crowds, and for keypoints people without any, are ignored."""
     return not annotation.get("iscrowd") and (kind != "keypoints" or annotation["num_keypoints"] > 0)
-
-
-def calibrate(
-    ground_truth: dict[str, Any],
-    results: Sequence[ImageResult],
-    peaks: Calibration,
-    sigmas: Sequence[float] | None = None,
-) -> Calibration:
-    """Fits confidence = P(the joint is labelled, and rightly placed | its peak) on validation people.
-
-    A detection is matched to the person with keypoints it overlaps most (IoU >= 0.5); a joint is right when
-    its own OKS term exp(-d^2 / (2 s^2 k^2)) is at least 0.5. Logistic regression on the peak's logit.
-
-    Args:
-        ground_truth: COCO keypoint dataset.
-        results: The model's, with confidences made by `peaks`.
-        peaks: The calibration that made them; its inverse gives the peaks back.
-        sigmas: The skeleton's, K of them; COCO's by default.
-
-    Returns:
-        The fitted calibration with tau = 0.5 (more likely right than wrong); `peaks` itself when fewer than
-        fifty joints can be matched.
-    """
-    return fit_calibration(*joint_outcomes(ground_truth, results, peaks, sigmas)) or peaks
-
-
-LEAST_JOINTS = 50
-"""Joints below which two numbers are not fitted."""
-
-
-def fit_calibration(logits: np.ndarray, right: np.ndarray) -> Calibration | None:
-    """Fits a calibration with tau = 0.5 to the outcomes of joints.
-
-    Args:
-        logits: [n] logits of their peaks.
-        right: [n] bool, whether each is labelled and rightly placed.
-
-    Returns:
-        None for fewer than LEAST_JOINTS, for outcomes all alike, and where joints of higher peaks are less often right.
-    """
-    if len(logits) < LEAST_JOINTS or right.min() == right.max():
-        return None
-    inputs = torch.tensor(logits, dtype=torch.float64)
-    wanted = torch.tensor(right, dtype=torch.float64)
-    weights = torch.tensor([1.0, 0.0], dtype=torch.float64, requires_grad=True)
-    optimizer = torch.optim.LBFGS([weights], max_iter=100, line_search_fn="strong_wolfe")
-
-    def closure() -> torch.Tensor:
-        optimizer.zero_grad()
-        loss = torch.nn.functional.binary_cross_entropy_with_logits(weights[0] * inputs + weights[1], wanted)
-        loss = loss + 1e-3 * (weights[0] - 1) ** 2
-        loss.backward()
-        return loss
-
-    optimizer.step(closure)
-    slope, intercept = (float(value) for value in weights.detach())
-    return Calibration(slope, intercept, 0.5, f"{len(logits)} joints") if slope > 0 else None
-
-
-def recalibrated(result: ImageResult, old: Calibration, new: Calibration, pose_score: str) -> ImageResult:
-    """The result with the confidences (and what is ranked by them) that another calibration gives."""
-    peaks = torch.sigmoid(torch.from_numpy(_peak_logits(result.confidences, old)))
-    confidences = new.confidence(peaks).numpy()
-    ranks = rank_poses(result.scores, confidences, pose_score)
-    return replace(result, confidences=confidences, pose_scores=ranks)
-
-
-def _peak_logits(confidences: np.ndarray, calibration: Calibration) -> np.ndarray:
-    clipped = np.clip(confidences.astype(float), 1e-6, 1 - 1e-6)
-    logits: np.ndarray = (np.log(clipped / (1 - clipped)) - calibration.intercept) / calibration.slope
-    return logits
-
-
-def joint_outcomes(
-    ground_truth: dict[str, Any],
-    results: Sequence[ImageResult],
-    peaks: Calibration,
-    sigmas: Sequence[float] | None = None,
-) -> tuple[np.ndarray, np.ndarray]:
-    """Logits of the peaks [n] of the joints that can be compared, and whether each is right [n] (see `calibrate`)."""
-    sigmas = sigmas or coco17().sigmas
-    people: dict[int, list[dict[str, Any]]] = {}
-    for annotation in ground_truth["annotations"]:
-        if annotation.get("num_keypoints") and not annotation.get("iscrowd"):
-            people.setdefault(annotation["image_id"], []).append(annotation)
-    logits, right = [np.zeros(0)], [np.zeros(0, dtype=bool)]
-    for result in results:
-        for person in people.get(result.image_id, []):
-            overlaps = box_overlaps(result.boxes, person["bbox"])
-            if not len(overlaps) or overlaps.max() < 0.5:
-                continue
-            best = int(overlaps.argmax())
-            truth = np.array(person["keypoints"], dtype=float).reshape(-1, 3)
-            term = oks_terms(result.keypoints[best], truth, person["area"], sigmas)
-            logits.append(_peak_logits(result.confidences[best], peaks))
-            right.append((term >= 0.5) & (truth[:, 2] > 0))
-    return np.concatenate(logits), np.concatenate(right)

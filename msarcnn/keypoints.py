@@ -1,10 +1,12 @@
 """Between keypoints and heatmaps: targets, loss, decoding. Pure functions over tensors, no network."""
 
-from typing import Literal
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 from torch.nn import functional
+
+from msarcnn.config import Decoding
 
 
 def keypoints_in_cells(keypoints: Tensor, weights: Tensor, rois: Tensor, heatmap_size: int) -> tuple[Tensor, Tensor]:
@@ -77,7 +79,7 @@ def heatmap_probabilities(logits: Tensor) -> Tensor:
 
 
 def decode_keypoints(
-    logits: Tensor, boxes: Tensor, method: Literal["top2", "argmax"] = "top2"
+    logits: Tensor, boxes: Tensor, method: Decoding = "top2", sigmas: Sequence[float] = ()
 ) -> tuple[Tensor, Tensor]:
     """Turns heatmaps into points (paper sections 7 and 8.2).
 
@@ -86,11 +88,15 @@ def decode_keypoints(
         boxes: [N, 4] xyxy, in whatever frame the points are wanted in.
         method: "top2": the two most probable cells, averaged with their probabilities as weights, before any
             resizing. "argmax": the map resized to the box (bicubic), its highest cell; cell centres are at + 0.5.
+            "expected_oks": the place whose expected OKS term is highest, see `expected_oks`.
+        sigmas: K OKS constants, for "expected_oks".
 
     Returns:
         points: [N, K, 2] x, y in the boxes' frame.
-        peaks: [N, K] probability of the most probable cell, in 0..1 (not yet a confidence).
+        peaks: [N, K] probability of the most probable cell, or the expected OKS term; in 0..1 (not yet a confidence).
     """
+    if method == "expected_oks":
+        return expected_oks(logits, boxes, sigmas)
     size = logits.shape[-1]
     probabilities = logits.flatten(2).softmax(dim=-1)
     peaks, cells = probabilities.topk(2, dim=-1)
@@ -101,6 +107,57 @@ def decode_keypoints(
     points = (centres * share[..., None]).sum(dim=-2)
     scale = (boxes[:, 2:] - boxes[:, :2]) / size
     return boxes[:, None, :2] + points * scale[:, None], peaks[..., 0]
+
+
+PERSON_SHARE = 0.5
+"""How much of its box a person covers, about: COCO's area, which OKS is measured by, is the person's."""
+_CLIMBS = 4
+"""Steps from the best cell to the place between cells: each brings it several times nearer, the narrower the map."""
+
+
+def expected_oks(logits: Tensor, boxes: Tensor, sigmas: Sequence[float]) -> tuple[Tensor, Tensor]:
+    """The places that are best on average, where the joints are as the heatmaps say.
+
+    OKS forgives a joint an error d with exp(-d^2 / (2 s^2 k^2)), s^2 the person's area and k = 2 sigma. Its mean over
+    the map's cells is the map blurred by a Gaussian of that width: in the box's shape, as maps span boxes. From the
+    highest cell it is climbed by mean shift (Comaniciu and Meer, 2002), which for a Gaussian ends at the maximum.
+
+    Args:
+        logits: [N, K, S, S].
+        boxes: [N, 4] xyxy.
+        sigmas: K OKS constants.
+
+    Returns:
+        points [N, K, 2] x, y in the boxes' frame, and the expected OKS term there [N, K], in 0..1.
+    """
+    size = logits.shape[-1]
+    probabilities = logits.float().flatten(2).softmax(dim=-1).view_as(logits)
+    extent = (boxes[:, 2:] - boxes[:, :2]).float()
+    reach = 2 * extent.new_tensor(sigmas) * (PERSON_SHARE * extent.prod(dim=-1, keepdim=True)).sqrt()
+    widths = reach[..., None] * size / extent[:, None]  # [N, K, 2] in cells, x and y
+    cells = torch.arange(size, device=logits.device, dtype=torch.float32)
+    with torch.autocast(logits.device.type, enabled=False):  # in bfloat16 other cells would be best
+        blur = _falloff(cells - cells[:, None], widths[..., None])
+        best = (blur[:, :, 1] @ probabilities @ blur[:, :, 0]).flatten(2).argmax(dim=-1)
+        points = torch.stack((best % size, best // size), dim=-1).float()
+        for _ in range(_CLIMBS):
+            near = _near(probabilities, cells, points, widths)
+            points = (near * cells).sum(dim=-1) / near.sum(dim=-1).clamp(min=1e-12)
+        terms = _near(probabilities, cells, points, widths)[:, :, 0].sum(dim=-1).clamp(max=1)
+    return boxes[:, None, :2] + (points + 0.5) * (extent / size)[:, None], terms
+
+
+def _near(probabilities: Tensor, cells: Tensor, points: Tensor, widths: Tensor) -> Tensor:
+    """Maps [N, K, S, S], cells counted by their OKS term around points [N, K, 2], as sums by x and y [N, K, 2, S]."""
+    columns, rows = _falloff(cells - points[..., None], widths).unbind(dim=2)
+    by_x = (rows[..., None, :] @ probabilities)[..., 0, :] * columns
+    by_y = (probabilities @ columns[..., :, None])[..., 0] * rows
+    return torch.stack((by_x, by_y), dim=2)
+
+
+def _falloff(offsets: Tensor, widths: Tensor) -> Tensor:
+    """exp(-d^2 / (2 w^2)) of offsets d [N, K, 2, S] for widths w [N, K, 2]; [S, S] for [N, K, 2, 1]."""
+    return (-0.5 * (offsets / widths[..., None]) ** 2).exp()
 
 
 MAX_RESIZED = 1024

@@ -1,6 +1,6 @@
 """MSA R-CNN, put together from its parts (Moon, Chang, Lee; CVPRW 2019, figure 2)."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import torch
@@ -21,6 +21,7 @@ from msarcnn.roi_align import LevelRoIAlign
 from msarcnn.roi_heads import PoseRoIHeads
 from msarcnn.rpn import Anchors, PersonRPN
 from msarcnn.sampling import Mean
+from msarcnn.skeleton import bare_sigmas, coco17
 from msarcnn.targets import Target
 from msarcnn.visibility_head import VisibilityHead
 
@@ -75,6 +76,7 @@ class MSARCNN(nn.Module):
 
     Attributes:
         proposes_only: The RPN and what is below it learn alone (paper section 7), a setting of the training.
+        sigmas: OKS constants of the K joints, for "expected_oks" decoding.
     """
 
     def __init__(
@@ -84,9 +86,11 @@ class MSARCNN(nn.Module):
         backbone: Backbone,
         rpn: PersonRPN,
         roi_heads: PoseRoIHeads,
+        sigmas: Sequence[float],
     ) -> None:
         super().__init__()
         self.config = config
+        self.sigmas = tuple(sigmas)
         self.transform = transform
         self.backbone = backbone
         self.rpn = rpn
@@ -150,12 +154,16 @@ class MSARCNN(nn.Module):
         checkpoint()
         results = []
         for box, score, logits in zip(boxes, scores, maps.logits.split(counts), strict=True):
-            points, peaks = decode_keypoints(logits, box, self.config.decoding)
+            points, peaks = self.decode(logits, box)
             results.append({"boxes": box, "scores": score, "keypoints": points, "peaks": peaks})
         if maps.visibility is not None:
             for result, some in zip(results, maps.visibility.softmax(dim=-1).split(counts), strict=True):
                 result["visibility"] = some
         return results
+
+    def decode(self, logits: Tensor, boxes: Tensor) -> tuple[Tensor, Tensor]:
+        """Joints from heatmaps [N, K, S, S] that span boxes [N, 4]: see `decode_keypoints`."""
+        return decode_keypoints(logits, boxes, self.config.decoding, self.sigmas)
 
     def propose(self, features: Features, count: int | None = None) -> list[Tensor]:
         """Where somebody may be: B tensors [N, 4] xyxy, the most probable first.
@@ -288,8 +296,14 @@ def resize_boxes(boxes: Tensor, size: tuple[int, int], new_size: tuple[int, int]
     return boxes * boxes.new_tensor([ratio_x, ratio_y, ratio_x, ratio_y])
 
 
-def build_model(config: ModelConfig) -> MSARCNN:
-    """Builds a network with random weights; the only place that reads the configuration."""
+def build_model(config: ModelConfig, sigmas: Sequence[float] | None = None) -> MSARCNN:
+    """Builds a network with random weights; the only place that reads the configuration.
+
+    sigmas: K OKS constants, of the joints' skeleton; COCO's where it may be that.
+    """
+    if sigmas is None:
+        known = coco17().sigmas
+        sigmas = known if config.keypoints == len(known) else bare_sigmas(config.keypoints)
     backbone = build_backbone(config)
     transform = ImageTransform(config)
     anchors = Anchors(tuple((size,) for size in config.anchor_sizes), ((0.5, 1.0, 2.0),) * len(config.anchor_sizes))
@@ -304,7 +318,7 @@ def build_model(config: ModelConfig) -> MSARCNN:
         post_nms_top_n={"training": config.rpn_post_nms_train, "testing": config.rpn_post_nms_test},
         nms_thresh=0.7,
     )
-    return MSARCNN(config, transform, backbone, rpn, _build_roi_heads(config))
+    return MSARCNN(config, transform, backbone, rpn, _build_roi_heads(config), sigmas)
 
 
 def _build_roi_heads(config: ModelConfig) -> PoseRoIHeads:

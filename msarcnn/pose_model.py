@@ -81,6 +81,7 @@ class PosedPeople(People):
         keypoints: [N, K, 2] float32.
         confidences: [N, K] float32, calibrated, 0..1.
         visibility: [N, K, 3] float32, probabilities of v = 0, 1, 2, or None (msarcnn.visibility).
+        scores: [N] float32: the chance of being a person, by the box score and the pose (`Calibration`), falling.
         ranks: [N] float32: what orders them when poses are judged (ModelConfig.pose_score); scores order boxes.
     """
 

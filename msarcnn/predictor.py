@@ -13,10 +13,10 @@ from msarcnn.backbone import fold_frozen_batchnorm
 from msarcnn.checkpoint import CheckpointInfo, load_checkpoint
 from msarcnn.checkpoint_error import CheckpointError
 from msarcnn.devices import CPU, Choice, Device, choose_device, first_sentence, is_gpu_shortage
-from msarcnn.keypoints import decode_keypoints
 from msarcnn.model import MSARCNN, Features
 from msarcnn.model_files import file_hash
 from msarcnn.model_library import find_model
+from msarcnn.people_scores import posed_people
 from msarcnn.placed_network import PlacedNetwork
 from msarcnn.pose_model import Checkpoint, Heatmaps, People, PosedPeople, Poses, go_on
 from msarcnn.precision import inference_dtypes
@@ -165,14 +165,14 @@ class Predictor:
     @torch.inference_mode()
     def decode(self, maps: Heatmaps, boxes: np.ndarray) -> Poses:
         """Joints from heatmaps, in the pixels of the boxes [N, 4]; confidences are calibrated."""
-        decoding, wanted = self.info.whole.decoding, _boxes(boxes)
+        network, wanted = self.placed.network, _boxes(boxes)
         visibility = None if maps.visibility is None else maps.visibility.softmax(dim=-1)
         try:
-            return self._poses(*decode_keypoints(maps.logits, wanted.to(maps.logits.device), decoding), visibility)
+            return self._poses(*network.decode(maps.logits, wanted.to(maps.logits.device)), visibility)
         except RuntimeError as error:
             if not is_gpu_shortage(error):
                 raise
-        return self._poses(*decode_keypoints(maps.logits.cpu(), wanted, decoding), visibility)
+        return self._poses(*network.decode(maps.logits.cpu(), wanted), visibility)
 
     def estimate(self, features: Features, boxes: np.ndarray) -> Poses:
         """The joints of any boxes: `heatmaps`, then `decode`."""
@@ -218,22 +218,12 @@ class Predictor:
 
     def _posed(self, result: dict[str, Tensor]) -> PosedPeople:
         poses = self._poses(result["keypoints"], result["peaks"], result.get("visibility"))
-        boxes, scores = _array(result["boxes"]), _array(result["scores"])
-        ranks = rank_poses(scores, poses.confidences, self.info.whole.pose_score)
-        return PosedPeople(boxes, scores, poses.keypoints, poses.confidences, poses.visibility, ranks)
+        people = People(_array(result["boxes"]), _array(result["scores"]))
+        return posed_people(people, poses, self.info.calibration, self.info.whole.pose_score)
 
     def _poses(self, points: Tensor, peaks: Tensor, visibility: Tensor | None) -> Poses:
         confidences = _array(self.info.calibration.confidence(peaks))
         return Poses(_array(points), confidences, None if visibility is None else _array(visibility))
-
-
-def rank_poses(scores: np.ndarray, confidences: np.ndarray, pose_score: str) -> np.ndarray:
-    """What orders people as poses [N] (ModelConfig.pose_score).
-
-    A box score [N] is high where somebody stands; times the mean confidence of the joints [N, K] it judges a pose.
-    """
-    ranks: np.ndarray = scores * confidences.mean(axis=1) if pose_score == "joints" else scores
-    return ranks
 
 
 @torch.inference_mode()

@@ -88,6 +88,7 @@ _LIGHT = ModelConfig(
     keypoint_batch_per_person=2,
     anchor_sizes=(24, 48, 96, 192, 384),
     pose_score="joints",
+    decoding="expected_oks",
     second_look=True,
 )
 """What runs on a CPU, several images a second."""

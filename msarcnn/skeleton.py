@@ -63,7 +63,12 @@ class Skeleton(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def bare_skeleton(keypoints: tuple[str, ...]) -> Skeleton:
     """A skeleton of which nothing is known but its joints' names."""
     count = len(keypoints)
-    return Skeleton("", keypoints, (), (), (0.1,) * count, "c" * count, {}, tuple(range(count)))
+    return Skeleton("", keypoints, (), (), bare_sigmas(count), "c" * count, {}, tuple(range(count)))
+
+
+def bare_sigmas(count: int) -> tuple[float, ...]:
+    """OKS constants of joints of which nothing is known: nearly those of COCO's hips."""
+    return (0.1,) * count
 
 
 def load_skeleton(path: Path) -> Skeleton:

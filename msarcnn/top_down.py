@@ -20,9 +20,10 @@ from msarcnn.fast_path import short_numbers
 from msarcnn.model import Features
 from msarcnn.model_files import file_hash
 from msarcnn.model_library import find_model
+from msarcnn.people_scores import posed_people
 from msarcnn.pose_model import Checkpoint, Heatmaps, People, PosedPeople, Poses, go_on
 from msarcnn.precision import inference_dtypes
-from msarcnn.predictor import Predictor, rank_poses
+from msarcnn.predictor import Predictor
 from msarcnn.skeleton import Skeleton
 
 CROPS_PER_PASS = 16
@@ -170,8 +171,7 @@ class TopDown:
         people = self.detect(features, proposals)
         checkpoint()
         poses = self.decode(self.heatmaps(features, people.boxes), people.boxes)
-        ranks = rank_poses(people.scores, poses.confidences, self.config.pose_score)
-        return PosedPeople(people.boxes, people.scores, poses.keypoints, poses.confidences, None, ranks)
+        return posed_people(people, poses, self.info.calibration, self.config.pose_score)
 
     def predict(self, images: Sequence[np.ndarray], checkpoint: Checkpoint = go_on) -> list[PosedPeople]:
         """`encode` and `find`, an image each."""

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 
 import torch
 
+from msarcnn.calibrating import calibrate, calibrated
+from msarcnn.calibration import Calibration
 from msarcnn.checked_fields import ConfigError, check_fields, check_value, from_plain, within
 from msarcnn.checkpoint import CheckpointInfo, is_crop_network
 from msarcnn.coco import Reading, read_coco
@@ -29,12 +31,10 @@ from msarcnn.dataset import (
 )
 from msarcnn.devices import choose_device, first_sentence, is_shortage
 from msarcnn.evaluation import (
-    calibrate,
     encoded_results,
     evaluate_results,
     is_judged,
     predict_images,
-    recalibrated,
     to_coco_results,
 )
 from msarcnn.model import MSARCNN
@@ -376,13 +376,14 @@ class _Judge:
         """The function that judges a model described by `info`."""
 
         def evaluate(model: MSARCNN | CPN) -> tuple[dict[str, dict[str, float]], CheckpointInfo]:
-            predictor = self._asked(model, info)
+            predictor = self._asked(model, replace(info, calibration=Calibration()))
             if all(image.proposals is not None for image in self.images):
                 results = [result for result, _ in encoded_results(predictor, self.images, self._warn)]
             else:
                 results = list(predict_images(predictor, self.images, self._warn))
-            fitted = calibrate(self.truth, results, info.calibration, info.skeleton.sigmas)
-            results = [recalibrated(one, info.calibration, fitted, info.config.pose_score) for one in results]
+            score = info.config.pose_score
+            fitted = calibrate(self.truth, results, info.calibration, score, info.skeleton.sigmas)
+            results = [calibrated(one, fitted, score) for one in results]
             figures = evaluate_results(self.truth, to_coco_results(results), sigmas=info.skeleton.sigmas)
             return figures, replace(info, calibration=fitted)
 

@@ -13,8 +13,9 @@ from typing import Any
 from torch import Tensor
 
 from msarcnn.backbone import mobilenet_body_state, resnet_body_state
+from msarcnn.calibration import Calibration
 from msarcnn.checked_fields import check_fields, from_plain
-from msarcnn.checkpoint import Calibration, CheckpointInfo, built, load_checkpoint, read_checkpoint, read_tensors
+from msarcnn.checkpoint import CheckpointInfo, built, load_checkpoint, read_checkpoint, read_tensors
 from msarcnn.checkpoint_error import CheckpointError
 from msarcnn.config import IMAGENET_MEAN, IMAGENET_STD, ConfigError, ModelConfig
 from msarcnn.cpn import CPN
@@ -218,7 +219,8 @@ def _transfer(path: Path, state: Mapping[str, Tensor], info: CheckpointInfo, con
     if _like(source, config, config.visibility_width) == config:
         kept = {name: value for name, value in state.items() if shapes.get(name) == value.shape}
         unused = tuple(name for name in state if name not in kept)
-        return Transfer(path, info.name, config, kept, unused, info.calibration, _seen(info))
+        calibration = info.calibration if config.decoding == source.decoding else Calibration()
+        return Transfer(path, info.name, config, kept, unused, calibration, _seen(info))
     weights: dict[str, Tensor] = {}
     for part in PARTS:
         entries = {name: value for name, value in state.items() if name.startswith(part)}
@@ -236,8 +238,9 @@ def _transfer(path: Path, state: Mapping[str, Tensor], info: CheckpointInfo, con
 
 
 def _like(config: ModelConfig, wanted: ModelConfig, visibility_width: int) -> ModelConfig:
-    """A network with what may be another's while its weights stay: how it looks at a photo, and the extra head."""
-    looks = {name: getattr(wanted, name) for name in ("min_size", "max_size", "second_look")}
+    """A network with what may be another's while its weights stay: how it looks at a photo and reads its heatmaps,
+    and the extra head."""
+    looks = {name: getattr(wanted, name) for name in ("min_size", "max_size", "second_look", "decoding")}
     return replace(config, **looks, visibility_width=visibility_width)
 
 

@@ -10,7 +10,8 @@ from torchvision.models.detection import keypointrcnn_resnet50_fpn
 
 from msarcnn import calibrate_command
 from msarcnn.calibrate_command import Reliability, reliability
-from msarcnn.checkpoint import Calibration, read_checkpoint
+from msarcnn.calibration import Calibration
+from msarcnn.checkpoint import read_checkpoint
 from msarcnn.command_line import main
 from msarcnn.evaluation import ImageResult
 from msarcnn.model_files import file_hash
@@ -60,7 +61,7 @@ def test_the_bundled_model_gets_confidences_that_fit_the_labels(capsys, people, 
 
 def test_what_it_says_is_for_people_unless_asked_otherwise(capsys, people, tmp_path):
     status, out, err = calibrate(capsys, people, DEFAULT_MODEL, tmp_path / "fitted.safetensors")
-    assert status == 0 and "tau 0.50, fitted on" in out and "Brier score" in out
+    assert status == 0 and "tau 0.50, fitted on" in out and out.count("Brier score") == 2
     assert str(tmp_path / "fitted.safetensors") in out and "4/4 images" in err
 
 
@@ -154,11 +155,9 @@ def test_outcomes_that_fit_nothing_are_said(capsys, people, tiny_checkpoint, tmp
 
 def test_reliability_is_what_can_be_computed_by_hand():
     right = np.array([True, False, False, False])
-    halves = np.zeros(4)
-    assert reliability(Calibration(), halves, right) == Reliability(brier=0.25, ece=0.25)
-    sure = np.array([8.0, -8.0, -8.0, -8.0])
-    assert reliability(Calibration(2.0), sure, right) == Reliability(0.0, 0.0)
-    assert reliability(Calibration(2.0), -sure, right) == Reliability(1.0, 1.0)
+    assert reliability(np.full(4, 0.5), right) == Reliability(brier=0.25, ece=0.25)
+    assert reliability(right.astype(float), right) == Reliability(0.0, 0.0)
+    assert reliability(1 - right, right) == Reliability(1.0, 1.0)
 
 
 def test_where_the_numbers_of_a_calibration_come_from_is_said():

@@ -12,8 +12,8 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
+from msarcnn.calibration import Calibration
 from msarcnn.checkpoint import (
-    Calibration,
     CheckpointError,
     CheckpointInfo,
     load_checkpoint,

@@ -1,11 +1,11 @@
-"""AP by pycocotools on cases whose figures are known, and the calibration of confidences."""
+"""AP by pycocotools on cases whose figures are known."""
 
 import json
 
 import numpy as np
 import pytest
 
-from msarcnn.checkpoint import Calibration
+from msarcnn.calibrating import joint_outcomes
 from msarcnn.coco import read_coco
 from msarcnn.dataset import ground_truth
 from msarcnn.effort import Effort, Shown
@@ -14,9 +14,7 @@ from msarcnn.evaluation import (
     BOX_FIGURES,
     KEYPOINT_FIGURES,
     ImageResult,
-    calibrate,
     evaluate_results,
-    recalibrated,
     to_coco_results,
 )
 from msarcnn.skeleton import coco17
@@ -97,25 +95,6 @@ def test_results_keep_all_coordinates():
     assert entry["bbox"][2:] == [100, 150]
 
 
-def test_calibration_learns_that_confident_joints_are_right():
-    ground = truth(40, images=40)
-    results = [
-        result_of(a, shift=0 if key % 2 else 200, confidence=0.3 if key % 2 else 0.05)
-        for key, a in enumerate(ground["annotations"])
-    ]
-    fitted = calibrate(ground, results, Calibration())
-    assert fitted.threshold == 0.5
-    high, low = (float(1 / (1 + np.exp(-(fitted.slope * np.log(p / (1 - p)) + fitted.intercept)))) for p in (0.3, 0.05))
-    assert high > 0.9
-    assert low < 0.1
-
-
-def test_calibration_needs_evidence():
-    ground = truth(1)
-    unchanged = Calibration(1.5, 0.2, 0.3)
-    assert calibrate(ground, [result_of(ground["annotations"][0])], unchanged) is unchanged
-
-
 def test_keypoints_are_ranked_by_the_pose_score_and_boxes_by_their_own():
     """A wrong pose with a sure box first, a right one after it: AP 0.5 as ranked by boxes, 1 as ranked by poses."""
     ground = truth(1)
@@ -126,19 +105,6 @@ def test_keypoints_are_ranked_by_the_pose_score_and_boxes_by_their_own():
     assert evaluate_results(ground, [right, wrong])["keypoints"]["AP"] == pytest.approx(1.0)
     by_boxes = [{**entry, "score": entry["box_score"]} for entry in (right, wrong)]
     assert evaluate_results(ground, by_boxes)["keypoints"]["AP"] == pytest.approx(0.5)
-
-
-def test_another_calibration_gives_other_confidences_for_the_same_peaks():
-    result = result_of(truth(1)["annotations"][0], confidence=0.5)
-    old, new = Calibration(2.0, -1.0), Calibration(1.0, 0.0)
-    again = recalibrated(result, old, new, "joints")
-    # confidence 0.5 was made from the peak with 2 * logit(peak) - 1 = 0.
-    peak = 1 / (1 + np.exp(-0.5))
-    assert again.confidences == pytest.approx(np.full((1, 17), peak))
-    assert again.pose_scores == pytest.approx(np.array([0.9 * peak]))
-    assert recalibrated(result, old, new, "box").pose_scores == pytest.approx(np.array([0.9]))
-    back = recalibrated(again, new, old, "joints")
-    assert back.confidences == pytest.approx(result.confidences)
 
 
 def test_results_in_another_order_of_joints_are_sorted_by_their_names(tmp_path):
@@ -230,7 +196,8 @@ def test_the_annotator_deletes_nobody_in_an_ignored_region_and_confidences_are_n
     scores, confidences = np.array([0.8, 0.9]), np.tile(np.linspace(0.1, 0.9, 17), (2, 1))
     results = [ImageResult(1, (1000, 400), boxes, scores, joints, confidences, scores) for _ in range(10)]
     without = ground_truth(read_coco(file_with(tmp_path, [LEFT])))
-    assert calibrate(truth, results, Calibration()) == calibrate(without, results, Calibration())
+    (logits, right), (same, alike) = (joint_outcomes(some, results) for some in (truth, without))
+    assert len(logits) == 10 * 17 and (logits == same).all() and (right == alike).all()
 
 
 def test_nothing_found_of_people_without_keypoints_says_nothing_about_keypoints(tmp_path):

@@ -107,13 +107,88 @@ def test_argmax_resizes_to_the_box_first():
     assert points[0, 0, 1].item() in (4.5, 5.5)
 
 
+SQUARE = torch.tensor([[0.0, 0.0, 8.0, 8.0]])
+
+
+def spots(*cells):
+    """Logits [1, 1, 8, 8] of a map with these probabilities by (row, column)."""
+    logits = torch.full((1, 1, 8, 8), -60.0)
+    for row, column, probability in cells:
+        logits[0, 0, row, column] = math.log(probability)
+    return logits
+
+
+def test_where_the_map_is_sure_the_expected_oks_is_one():
+    points, terms = decode_keypoints(spots((2, 5, 1.0)), SQUARE * 10, "expected_oks", (0.1,))
+    assert points[0, 0].tolist() == pytest.approx([55.0, 25.0], abs=1e-2)
+    assert terms[0, 0].item() == pytest.approx(1.0, abs=1e-4)
+
+
+def test_two_cells_near_each_other_are_best_answered_between_them():
+    """Kernel width 2 * 0.1 * sqrt(0.5 * 64) = 1.131 cells: to cells a half away exp(-0.5 * (0.5 / 1.131)^2) = 0.907."""
+    points, terms = decode_keypoints(spots((3, 3, 0.5), (3, 4, 0.5)), SQUARE, "expected_oks", (0.1,))
+    assert points[0, 0].tolist() == pytest.approx([4.0, 3.5], abs=1e-2)
+    assert terms[0, 0].item() == pytest.approx(0.907, abs=1e-3)
+
+
+def test_of_two_places_far_apart_the_one_with_more_around_it_is_taken():
+    """The single best cell is at the left, three cells with more of the probability are at the right."""
+    logits = spots((1, 0, 0.4), (6, 6, 0.2), (6, 7, 0.2), (5, 6, 0.2))
+    assert decode_keypoints(logits, SQUARE, "argmax")[0][0, 0, 0] < 1
+    points, terms = decode_keypoints(logits, SQUARE, "expected_oks", (0.1,))
+    assert 6.4 < points[0, 0, 0] < 7 and 5.9 < points[0, 0, 1] < 6.5
+    assert 0.45 < terms[0, 0] < 0.6
+
+
+def test_the_joint_of_an_upright_person_may_be_off_by_the_same_pixels_both_ways():
+    """In a box of 8 x 16 px a cell is 1 x 2 px: a cell to the side is nearer than one below."""
+    tall = torch.tensor([[0.0, 0.0, 8.0, 16.0]])
+    _, beside = decode_keypoints(spots((3, 3, 0.5), (3, 4, 0.5)), tall, "expected_oks", (0.1,))
+    _, below = decode_keypoints(spots((3, 3, 0.5), (4, 3, 0.5)), tall, "expected_oks", (0.1,))
+    # Width 2 * 0.1 * sqrt(0.5 * 128) = 1.6 px, half a pixel and a whole one away.
+    assert beside[0, 0].item() == pytest.approx(math.exp(-0.5 * (0.5 / 1.6) ** 2), abs=1e-3)
+    assert below[0, 0].item() == pytest.approx(math.exp(-0.5 * (1 / 1.6) ** 2), abs=1e-3)
+
+
+@given(st.integers(0, 10_000), st.floats(20, 400), st.floats(20, 400), st.floats(0.025, 0.11))
+def test_no_other_place_has_a_higher_expected_oks(seed, width, height, sigma):
+    logits = 3 * torch.randn(1, 1, 8, 8, generator=torch.Generator().manual_seed(seed))
+    points, terms = decode_keypoints(
+        logits, torch.tensor([[5.0, 9.0, 5 + width, 9 + height]]), "expected_oks", (sigma,)
+    )
+    centres = torch.arange(8) + 0.5
+    probabilities = logits.flatten().softmax(0).view(8, 8).double()
+
+    def expected(x, y):
+        far = ((centres * width / 8 - x) ** 2)[None] + ((centres * height / 8 - y) ** 2)[:, None]
+        return (probabilities * torch.exp(-far / (2 * (2 * sigma) ** 2 * 0.5 * width * height))).sum().item()
+
+    x, y = points[0, 0, 0].item() - 5, points[0, 0, 1].item() - 9
+    assert terms[0, 0].item() == pytest.approx(expected(x, y), abs=1e-4)
+    grid = [expected(width * i / 32, height * j / 32) for i in range(33) for j in range(33)]
+    assert terms[0, 0].item() >= max(grid) - 0.02
+
+
+def test_the_expected_oks_is_the_same_under_autocast():
+    """In bfloat16 the sums over cells would be off by pixels."""
+    logits = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(5))
+    boxes = torch.tensor([[0.0, 0.0, 300.0, 500.0], [10.0, 20.0, 90.0, 60.0]])
+    sigmas = (0.05, 0.08, 0.1)
+    points, terms = decode_keypoints(logits, boxes, "expected_oks", sigmas)
+    with torch.autocast("cpu", torch.bfloat16):
+        again, same = decode_keypoints(logits, boxes, "expected_oks", sigmas)
+    torch.testing.assert_close(again, points, atol=1e-3, rtol=0)
+    torch.testing.assert_close(same, terms, atol=1e-5, rtol=0)
+
+
 def test_maps_are_probabilities():
     maps = heatmap_probabilities(torch.randn(2, 3, 8, 8))
     torch.testing.assert_close(maps.sum(dim=(2, 3)), torch.ones(2, 3))
 
 
-def test_no_people_decode_to_no_points():
-    points, peaks = decode_keypoints(torch.zeros(0, 17, S, S), torch.zeros(0, 4))
+@pytest.mark.parametrize("method", ["top2", "argmax", "expected_oks"])
+def test_no_people_decode_to_no_points(method):
+    points, peaks = decode_keypoints(torch.zeros(0, 17, S, S), torch.zeros(0, 4), method, (0.1,) * 17)
     assert points.shape == (0, 17, 2)
     assert peaks.shape == (0, 17)
 

@@ -18,8 +18,9 @@ from torchvision.models.feature_extraction import create_feature_extractor
 from torchvision.ops import FrozenBatchNorm2d
 
 from msarcnn import warm_start
+from msarcnn.calibration import Calibration
 from msarcnn.checked_fields import ConfigError, from_plain
-from msarcnn.checkpoint import Calibration, CheckpointError, CheckpointInfo, load_checkpoint, save_checkpoint
+from msarcnn.checkpoint import CheckpointError, CheckpointInfo, load_checkpoint, save_checkpoint
 from msarcnn.command_line import main
 from msarcnn.config import IMAGENET_MEAN, IMAGENET_STD, TrainConfig
 from msarcnn.model import build_model
