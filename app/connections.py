@@ -4,8 +4,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from app.canvas.adjustments import Adjustments
+from app.canvas.heatmap_image import HeatmapLook
 
 if TYPE_CHECKING:
+    from app.canvas.map_grid import MapGrid
+    from app.controllers.maps import Maps
+    from app.dialogs.maps import MapsWindow
     from app.main_window import MainWindow
 
 
@@ -36,7 +40,10 @@ def connect_panels(window: "MainWindow") -> None:
     )
     window.proposals.counted.connect(lambda now: _show_proposed(window, len(now.accepted)))
     window.heatmap_panel.shown_changed.connect(lambda on: layers.switch("heatmap", on))
-    window.heatmap_panel.opacity_changed.connect(layers.set_opacity)
+    window.heatmap_panel.look_changed.connect(lambda *values: layers.set_heatmap(HeatmapLook(*values)))
+    window.heatmap_panel.grid_wanted.connect(window.show_maps)
+    canvas.hovered.connect(window.heatmaps.hover)
+    canvas.pointer_moved.connect(window.heatmaps.point)
     window.heatmaps.status_changed.connect(window.heatmap_panel.show_status)
     layers.switched.connect(lambda layer, on: window.docks.show_heatmap(on) if layer == "heatmap" else None)
     window.view_panel.adjusted.connect(lambda *values: layers.set_adjustments(Adjustments(*values)))
@@ -58,6 +65,17 @@ def connect_panels(window: "MainWindow") -> None:
     window.empty.recent_chosen.connect(lambda path: window.opening.open_paths([Path(path)]))
     starts = {"folder": "open_folder", "images": "open_images", "coco": "open_coco", "sample": "open_sample"}
     window.empty.chosen.connect(lambda name: window.actions_by_id[starts[name]].trigger())
+
+
+def connect_maps(maps: "Maps", window: "MapsWindow", grid: "MapGrid") -> None:
+    """The window with many heatmaps with what fills it."""
+    window.opened.connect(maps.set_open)
+    window.compare_changed.connect(maps.compare)
+    window.save_wanted.connect(lambda: maps.save(grid.picture()))
+    grid.joint_chosen.connect(maps.choose)
+    maps.filled.connect(grid.show_tiles)
+    maps.noted.connect(grid.show_note)
+    maps.titled.connect(window.show_title)
 
 
 def connect_background_work(window: "MainWindow") -> None:

@@ -3,6 +3,7 @@
 from PySide6.QtCore import QEvent, QObject, QRect, Qt, QTimer
 from PySide6.QtWidgets import QApplication, QDockWidget, QMainWindow, QStyle, QWidget
 
+from app.canvas.heatmap_image import COLOR_MAPS
 from app.canvas.scene import PoseScene
 from app.controllers.session import Session
 from app.panels.heatmap import HeatmapPanel
@@ -33,7 +34,7 @@ class Docks:
         names, colors = session.skeleton.keypoints, scene.look.colors
         self.joints = JointsPanel(document, selection, session.tau_of, names, colors, window)
         self.predictions = PredictionsPanel(window)
-        self.heatmap = HeatmapPanel(window)
+        self.heatmap = HeatmapPanel(COLOR_MAPS, window)
         self.view = ViewPanel(window)
         self.training = TrainingPanel(window)
         left, right = Qt.DockWidgetArea.LeftDockWidgetArea, Qt.DockWidgetArea.RightDockWidgetArea

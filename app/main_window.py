@@ -9,11 +9,12 @@ from PySide6.QtWidgets import QMainWindow, QStackedWidget, QVBoxLayout, QWidget
 
 from app import actions as action_table
 from app.canvas.layers import Layers
+from app.canvas.map_grid import MapGrid
 from app.canvas.palette import Look
 from app.canvas.proposals import Proposals
 from app.canvas.scene import PoseScene
 from app.canvas.view import CanvasView
-from app.connections import connect_background_work, connect_panels
+from app.connections import connect_background_work, connect_maps, connect_panels
 from app.controllers import places
 from app.controllers.backups import Backups
 from app.controllers.clipboard import Clipboard
@@ -30,6 +31,7 @@ from app.controllers.fine_tuning import FineTuning
 from app.controllers.heatmaps import Heatmaps
 from app.controllers.import_reports import REPORT, ImportReports
 from app.controllers.listing import Listing
+from app.controllers.maps import Maps
 from app.controllers.merging import Merging
 from app.controllers.messages import Message, Messages
 from app.controllers.models import Models
@@ -45,6 +47,7 @@ from app.controllers.videos import Videos
 from app.controllers.view_state import ViewState
 from app.dialogs.ask import FileAsker
 from app.dialogs.help import Help
+from app.dialogs.maps import MapsWindow
 from app.docks import Docks
 from app.keys import Keys
 from app.menus import add_choices, add_panel_switches, add_recent_projects, fill_menus, make_tool_bar
@@ -82,6 +85,7 @@ class MainWindow(QMainWindow):
         self.setAcceptDrops(True)
         self.resize(1440, 900)
         self.settings = settings
+        self.maps_window: MapsWindow | None = None
         self._make_controllers(automatic_prefill)
         self._make_central()
         self._make_docks()
@@ -122,6 +126,7 @@ class MainWindow(QMainWindow):
         self.clipboard = Clipboard(session, self.editing, self.navigation, self.messages)
         self.heatmaps = Heatmaps(session, self.engine, self.scene, self.layers)
         self.peaks = Peaks(session, self.editing, self.heatmaps, self.messages)
+        self.maps = Maps(session, self.engine, self.scene, self.layers, self.heatmaps, self.messages, asker)
         self.shown_model = ShownModel(session, self.engine)
         self.prefill = Prefill(session, self.engine, self.model, self.messages, settings, automatic_prefill)
         self.import_reports = ImportReports(session, self.messages, asker)
@@ -312,11 +317,22 @@ class MainWindow(QMainWindow):
         """Puts the cursor into the note on the current image."""
         self.header.edit_note()
 
+    def show_maps(self) -> None:
+        """Opens the window with all maps of the selected person."""
+        if self.maps_window is None:
+            grid = MapGrid()
+            self.maps_window = MapsWindow(grid, self)
+            connect_maps(self.maps, self.maps_window, grid)
+        self.maps_window.show()
+        self.maps_window.raise_()
+
     def show_layers(self) -> None:
         self.predictions.set_threshold(self.layers.threshold)
-        self.heatmap_panel.show_state(self.layers.shows("heatmap"), self.layers.opacity)
-        shown = self.layers.adjustments
-        self.view_panel.show_adjustments(shown.brightness, shown.contrast, shown.gamma)
+        look = self.layers.heatmap
+        shown = self.layers.shows("heatmap")
+        self.heatmap_panel.show_state(shown, look.everything, look.logarithmic, look.colors, look.opacity)
+        photo = self.layers.adjustments
+        self.view_panel.show_adjustments(photo.brightness, photo.contrast, photo.gamma)
 
     def _show_message(self, message: Message) -> None:
         self.message_bar.show_message(

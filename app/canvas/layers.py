@@ -5,6 +5,7 @@ from dataclasses import replace
 from PySide6.QtCore import QObject, Signal
 
 from app.canvas.adjustments import Adjustments
+from app.canvas.heatmap_image import HeatmapLook
 
 SWITCHES = ("boxes", "skeleton", "names", "predictions", "heatmap", "fade")
 
@@ -14,7 +15,7 @@ class Layers(QObject):
 
     Attributes:
         threshold: Open predictions with a lower score are not shown; 0..1.
-        opacity: Of the heatmap overlay; 0..1.
+        heatmap: How the heatmap overlay is drawn.
         adjustments: Of the photo's brightness, contrast and gamma; not remembered from day to day.
     """
 
@@ -26,7 +27,7 @@ class Layers(QObject):
         super().__init__(parent)
         self._on = {name: name in ("boxes", "skeleton", "predictions") for name in SWITCHES}
         self.threshold = 0.5
-        self.opacity = 0.65
+        self.heatmap = HeatmapLook()
         self.adjustments = Adjustments()
 
     def shows(self, layer: str) -> bool:
@@ -67,7 +68,7 @@ class Layers(QObject):
         """Shows the photo as it is."""
         self.set_adjustments(Adjustments())
 
-    def set_opacity(self, opacity: float) -> None:
-        if opacity != self.opacity:
-            self.opacity = opacity
+    def set_heatmap(self, look: HeatmapLook) -> None:
+        if look != self.heatmap:
+            self.heatmap = look
             self.changed.emit()

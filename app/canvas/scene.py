@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from math import inf
-from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, QPointF, QRectF, Signal
+from PySide6.QtCore import QObject, QRectF, Signal
 from PySide6.QtGui import QImage
 from PySide6.QtWidgets import QGraphicsScene
 
 from app.canvas.adjustments import AdjustedPhoto
-from app.canvas.heatmap_image import colored_heatmap, peak_cell
 from app.canvas.hit_test import Visible
-from app.canvas.items.heatmap_item import HeatmapItem
+from app.canvas.items.heatmap_item import HeatmapItem, Marks
 from app.canvas.items.painting import FADED
 from app.canvas.items.person_item import PersonItem
 from app.canvas.items.photo_item import PhotoItem
@@ -26,10 +24,6 @@ from app.commands.predictions import Proposal
 from app.document.document import Document
 from app.document.records import Box, Joint, Person
 from app.document.selection import Selection
-
-if TYPE_CHECKING:
-    import numpy as np
-    from numpy.typing import NDArray
 
 _MOST_NAMED = 3
 """Joint names are shown on everybody only up to so many people."""
@@ -216,16 +210,9 @@ class PoseScene(QGraphicsScene):
     def person_items(self) -> tuple[PersonItem, ...]:
         return tuple(self._people.values())
 
-    def set_heatmap(
-        self, probabilities: "NDArray[np.floating]", box: Box, caption: str, others: Sequence[tuple[float, float]] = ()
-    ) -> None:
-        """Shows a map [S, S] of the joint's probability over `box`, with its peak and other places (pixels) marked."""
-        row, column = peak_cell(probabilities)
-        rows, columns = probabilities.shape
-        peak = QPointF(box.x + (column + 0.5) * box.w / columns, box.y + (row + 0.5) * box.h / rows)
-        picture = colored_heatmap(probabilities, self._layers.opacity)
-        rings = [QPointF(*place) for place in others]
-        self._heatmap.set_map(picture, QRectF(box.x, box.y, box.w, box.h), peak, caption, rings)
+    def set_heatmap(self, picture: QImage, box: Box, caption: str, marks: Marks) -> None:
+        """Shows a coloured map over `box`."""
+        self._heatmap.set_map(picture, QRectF(box.x, box.y, box.w, box.h), caption, marks)
         self._style_items()
 
     def clear_heatmap(self) -> None:

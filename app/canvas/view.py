@@ -33,6 +33,8 @@ class CanvasView(QGraphicsView):
     pointer_moved = Signal(float, float)
     """Position in pixels of the upright image."""
     pointer_left = Signal()
+    hovered = Signal(object)
+    """Hit: what lies under the pointer now, where that is something else than before; no button is held."""
     hint_changed = Signal(str)
     """One line about what the current tool does."""
     tool_changed = Signal()
@@ -50,6 +52,7 @@ class CanvasView(QGraphicsView):
         self._pan_from: QPoint | None = None
         self._pan_button = Qt.MouseButton.NoButton
         self._space = self._space_panned = False
+        self._hit = Hit()
         self.setRenderHint(QPainter.RenderHint.Antialiasing)
         self.setTransformationAnchor(QGraphicsView.ViewportAnchor.NoAnchor)
         self.setViewportUpdateMode(QGraphicsView.ViewportUpdateMode.MinimalViewportUpdate)
@@ -243,6 +246,7 @@ class CanvasView(QGraphicsView):
             hit = hit_test(pointer.x, pointer.y, pointer.scale, self.pose_scene.visible())
         if not self._space:
             self.viewport().setCursor(self._tool.cursor(pointer, hit))
+        self._hover(hit)
         self.pointer_moved.emit(pointer.x, pointer.y)
 
     def mouseReleaseEvent(self, event: QMouseEvent) -> None:
@@ -292,7 +296,13 @@ class CanvasView(QGraphicsView):
     def focusNextPrevChild(self, next: bool) -> bool:
         return False  # Tab goes from joint to joint
 
+    def _hover(self, hit: Hit) -> None:
+        if hit != self._hit:
+            self._hit = hit
+            self.hovered.emit(hit)
+
     def leaveEvent(self, event: QEvent) -> None:
+        self._hover(Hit())
         self.pointer_left.emit()
         super().leaveEvent(event)
 

@@ -1,10 +1,15 @@
-"""The heatmap overlay of the selected joint, of a person or of a proposal."""
+"""The heatmap overlay of a joint, or of all joints, of a person or of a proposal."""
 
+from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QPointF, QRectF, QTimer, Signal
 
+from app.canvas.heatmap_image import best_cells, colored_heatmap, strongest
+from app.canvas.hit_test import Hit
+from app.canvas.items.heatmap_item import Marks
 from app.canvas.layers import Layers
 from app.canvas.scene import PoseScene
 from app.controllers.session import Session
@@ -12,8 +17,16 @@ from app.document.records import Box
 from app.workers.engine_client import EngineClient
 from app.workers.payloads import EstimateResult
 
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
 _Place = tuple[int, Box]
 """Image and box: what a model's maps depend on."""
+_MOST_KEPT = 8
+"""Boxes whose maps are kept: 140 KB each."""
+_LINGER_MS = 300
+"""The pointer stays over a joint for so long before its map is shown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +49,7 @@ class Target:
 
 
 class Heatmaps(QObject):
-    """Keeps the maps of one box until another one is selected, or another model answers.
+    """Shows the maps of the joint that is selected or, with the overlay on, pointed at.
 
     While new maps of somebody are computed the old ones stay: an overlay that blinks tells less than one that is a
     moment old. Of another person, or another model, nothing stays: that would be wrong, not old.
@@ -47,12 +60,19 @@ class Heatmaps(QObject):
     def __init__(self, session: Session, engine: EngineClient, scene: PoseScene, layers: Layers) -> None:
         super().__init__(session)
         self._session, self._engine, self._scene, self._layers = session, engine, scene, layers
-        self._place: _Place | None = None
-        self._result: EstimateResult | None = None
+        self._results: OrderedDict[_Place, EstimateResult] = OrderedDict()
         self._asked: tuple[_Place, int] | None = None
-        self._shown: tuple[object, int, float] | None = None
+        self._shown: tuple[object, ...] | None = None
         self._target: Target | None = None
         """Whose maps the overlay shows, or waits for."""
+        self._maps: tuple[NDArray[np.floating], Box] | None = None
+        """What is shown: [1, S, S] of a joint, [K, S, S] of all."""
+        self._text = ""
+        self._pointed, self._lingers = Hit(), QTimer(self)
+        self._hovered: tuple[Target, int] | None = None
+        self._lingers.setSingleShot(True)
+        self._lingers.setInterval(_LINGER_MS)
+        self._lingers.timeout.connect(self._linger)
         session.selection.changed.connect(self.refresh)
         session.document.people_changed.connect(lambda *_: self.refresh())
         session.document.predictions_changed.connect(lambda _: self.refresh())
@@ -63,14 +83,16 @@ class Heatmaps(QObject):
 
     def refresh(self) -> None:
         """Shows the overlay that fits the selection; asks the engine when its maps are not there."""
-        target, joint = self._wanted(), self._session.selection.joint
-        if target is None or joint is None:
+        wanted = self._wanted()
+        if wanted is None:
             self._clear()
             self._say("Select a joint to see where the model looks for it." if self._layers.shows("heatmap") else "")
             return
-        if target.place == self._place and self._result is not None:
+        target, joint = wanted
+        result = self._results.get(target.place)
+        if result is not None:
             self._target = target
-            self._show(self._result, joint)
+            self._show(result, joint)
             return
         if not target.same_person(self._target):
             self._clear()
@@ -79,31 +101,81 @@ class Heatmaps(QObject):
 
     def ask_for(self, target: Target, then: Callable[[EstimateResult], object], failed: Callable[[str], None]) -> None:
         """Gets the maps of somebody, shown or not; they are kept, so that who asks again has them at once."""
-        if target.place == self._place and self._result is not None:
-            then(self._result)
+        if target.place in self._results:
+            then(self._results[target.place])
             return
 
         def done(result: EstimateResult) -> None:
-            self._place, self._result = target.place, result
+            self._keep(target.place, result)
             then(result)
 
         file = self._session.image_file(target.image)
         self._engine.estimate(file, [target.box], heatmaps=True, done=done, failed=failed)
 
-    def _wanted(self) -> Target | None:
-        return self.selected() if self._layers.shows("heatmap") else None
-
     def selected(self) -> Target | None:
         """The person or the proposal whose maps are looked at; None without one."""
-        selection, document = self._session.selection, self._session.document
-        image, person, prediction = selection.current_image, selection.person, selection.prediction
+        selection = self._session.selection
+        return self._target_of(selection.person, selection.prediction)
+
+    def hover(self, hit: Hit) -> None:
+        """The pointer is over something else: over a joint that is there after a moment, its map is shown."""
+        self._pointed = hit
+        if hit.joint is not None and self._layers.shows("heatmap"):
+            self._lingers.start()
+            return
+        self._lingers.stop()
+        if self._hovered is not None:
+            self._hovered = None
+            self.refresh()
+
+    def point(self, x: float, y: float) -> None:
+        """Says what the map is at a place in pixels of the photo, if it is shown there."""
+        if self._maps is None:
+            return
+        maps, box = self._maps
+        rows, columns = maps.shape[1:]
+        column, row = int((x - box.x) / box.w * columns // 1), int((y - box.y) / box.h * rows // 1)
+        if not (0 <= column < columns and 0 <= row < rows):
+            self._say(self._text)
+            return
+        here = maps[:, row, column].astype(float)
+        if len(maps) == 1:
+            self._say(f"{self._text}\nhere {_percent(here[0])} of it")
+        else:
+            shares = here / maps.max(axis=(1, 2)).astype(float).clip(1e-12)
+            self._say(f"{self._text}\nhere most of all the {self._name(int(shares.argmax()))}")
+
+    def _wanted(self) -> tuple[Target, int | None] | None:
+        """Whose map is to be shown, and of which joint: None is all of them."""
+        if not self._layers.shows("heatmap"):
+            return None
+        if self._hovered is not None:
+            return self._hovered
+        target, joint = self.selected(), self._session.selection.joint
+        if target is None or (joint is None and not self._layers.heatmap.everything):
+            return None
+        return target, None if self._layers.heatmap.everything else joint
+
+    def _target_of(self, person: int | None, prediction: int | None) -> Target | None:
+        document, image = self._session.document, self._session.selection.current_image
         if image is None or not document.is_open(image):
             return None
         if person is not None and document.has_person(image, person):
             return Target(image, person, None, document.person(image, person).box)
-        if prediction is not None:
+        if prediction is not None and any(one.key == prediction for one in document.predictions(image)):
             return Target(image, None, prediction, document.prediction(image, prediction).box)
         return None
+
+    def _linger(self) -> None:
+        target, joint = self._target_of(self._pointed.person, self._pointed.prediction), self._pointed.joint
+        if target is not None and joint is not None:
+            self._hovered = target, joint
+            self.refresh()
+
+    def _keep(self, place: _Place, result: EstimateResult) -> None:
+        self._results[place] = result
+        while len(self._results) > _MOST_KEPT:
+            self._results.popitem(last=False)
 
     def _ask(self, place: _Place) -> None:
         if self._asked is not None:
@@ -113,7 +185,7 @@ class Heatmaps(QObject):
 
         def done(result: EstimateResult) -> None:
             self._asked = None
-            self._place, self._result = place, result
+            self._keep(place, result)
             self.refresh()
 
         def failed(reason: str) -> None:
@@ -125,30 +197,54 @@ class Heatmaps(QObject):
         request = self._engine.estimate(self._session.image_file(image), [box], heatmaps=True, done=done, failed=failed)
         self._asked = place, request
 
-    def _show(self, result: EstimateResult, joint: int) -> None:
-        if result.heatmaps is None:
+    def _show(self, result: EstimateResult, joint: int | None) -> None:
+        look = self._layers.heatmap
+        if result.heatmaps is None or self._shown == (result, joint, look):
             return
-        wanted = (result, joint, self._layers.opacity)
-        if wanted == self._shown:
-            return
-        self._shown = wanted
-        name = self._session.skeleton.keypoints[joint].replace("_", " ")
-        caption = f"{name}   {float(result.confidences[0][joint]):.2f}"
-        others = [(place.x, place.y) for place in result.places(0, joint)[1:]]
-        self._scene.set_heatmap(result.heatmaps[0][joint], result.boxes[0], caption, others)
-        self._say(f"{name}: confidence {float(result.confidences[0][joint]):.2f}")
+        self._shown = result, joint, look
+        maps, box = result.heatmaps[0], result.boxes[0]
+        self._maps = (maps if joint is None else maps[joint : joint + 1]), box
+        if joint is None:
+            picture, caption, marks = colored_heatmap(strongest(maps), look), "all joints", Marks()
+            self._text = "All joints, each by its own peak"
+        else:
+            name, confidence = self._name(joint), float(result.confidences[0][joint])
+            picture, marks = colored_heatmap(maps[joint], look), marks_of(result, joint)
+            caption, self._text = f"{name}   {confidence:.2f}", f"{name}: confidence {confidence:.2f}"
+        self._scene.set_heatmap(picture, box, caption, marks)
+        self._say(self._text)
+
+    def _name(self, joint: int) -> str:
+        return self._session.skeleton.keypoints[joint].replace("_", " ")
 
     def _clear(self) -> None:
         self._scene.clear_heatmap()
-        self._shown = self._target = None
+        self._shown = self._target = self._maps = None
 
     def _forget(self) -> None:
         """Another model answers now, or another project is open: what was or is being computed is not about it."""
         if self._asked is not None:
             self._engine.cancel_request(self._asked[1])
-        self._asked = self._place = self._result = None
+        self._asked = self._hovered = None
+        self._results.clear()
         self._clear()
         self.refresh()
 
     def _say(self, text: str) -> None:
         self.status_changed.emit(text)
+
+
+def marks_of(result: EstimateResult, joint: int) -> Marks:
+    """What is marked on the map of a joint of the first box."""
+    assert result.heatmaps is not None
+    probabilities, box = result.heatmaps[0][joint], result.boxes[0]
+    rows, columns = probabilities.shape
+    w, h = box.w / columns, box.h / rows
+    cells = [QRectF(box.x + column * w, box.y + row * h, w, h) for row, column in best_cells(probabilities, 2)]
+    answer = QPointF(*result.keypoints[0][joint].tolist())
+    others = [QPointF(place.x, place.y) for place in result.places(0, joint)[1:]]
+    return Marks(tuple(cells), answer, tuple(others))
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}" if share >= 0.001 else "less than 0.1%"

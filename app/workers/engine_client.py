@@ -86,6 +86,7 @@ class EngineClient(QObject):
         self._batches = BatchQueue()
         self._ahead: ImageFile | None = None
         self._ahead_request: int | None = None
+        self._models: tuple[EngineInfo | None, EngineInfo | None] = None, None
         self._link = EngineLink(device, policy or RestartPolicy(), hang_seconds, self)
         self._link.ready.connect(self._ready)
         self._link.refused.connect(self.refused)
@@ -101,6 +102,11 @@ class EngineClient(QObject):
     def info(self) -> EngineInfo | None:
         """The model that answers; None while none does (starting, restarting, given up)."""
         return self._link.info
+
+    @property
+    def before(self) -> EngineInfo | None:
+        """The model that answered before this one, and can be asked still; None: there is none."""
+        return self._models[0]
 
     @property
     def pid(self) -> int | None:
@@ -137,6 +143,7 @@ class EngineClient(QObject):
         heatmaps: bool,
         done: Callable[[EstimateResult], None],
         failed: Callable[[str], None],
+        model: str | None = None,
     ) -> int:
         """Asks for the joints in any boxes of an image (it is encoded first unless it still is).
 
@@ -150,13 +157,15 @@ class EngineClient(QObject):
             heatmaps: Whether the result carries the maps (17 x 64 x 64 a person).
             done: Gets the result.
             failed: Gets a sentence for the user.
+            model: Hash of the model to ask, which has to be there still (`before`); None: the one that answers.
 
         Returns:
             The request, for `cancel_request`.
         """
         request = self._link.new_request()
         corners = [[box.x, box.y, box.right, box.bottom] for box in boxes]
-        message = {"type": "estimate", "request": request, "boxes": corners, "heatmaps": heatmaps}
+        asked = {} if model is None else {"model": model}
+        message = {"type": "estimate", "request": request, "boxes": corners, "heatmaps": heatmaps} | asked
         self._estimates[request] = _Estimate(message | image.to_message(), tuple(boxes), done, failed)
         if reason := self._link.problem:
             QTimer.singleShot(0, self, lambda: self._fail(request, reason))
@@ -219,7 +228,7 @@ class EngineClient(QObject):
         model = self._link.info.hash
         for estimate in self._estimates.values():
             if not estimate.sent:
-                self._link.ask(estimate.message | {"model": model})
+                self._link.ask({"model": model} | estimate.message)
                 estimate.sent = True
         if self._ahead and self._ahead_request is None:
             self._ahead_request = self._link.new_request()
@@ -330,12 +339,19 @@ class EngineClient(QObject):
     def _ready(self, info: EngineInfo) -> None:
         self._batches.set_at_a_time(info.batch)
         self._ahead_request = None  # another model, or another process: the image on screen is not encoded there
+        before, last = self._models
+        if last is None or last.device != info.device:
+            before = None
+        elif last.hash != info.hash:
+            before = last
+        self._models = before, info
         self.ready.emit(info)
         self._pump()
 
     @Slot(str)
     def _lost(self, text: str) -> None:
         self._ahead_request = None
+        self._models = None, None
         self.failed.emit(f"{text} Your labels are not affected.")
         for request, estimate in list(self._estimates.items()):
             if estimate.sent:

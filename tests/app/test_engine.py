@@ -107,9 +107,16 @@ class BatchLog:
         return found[0][0] if found else None
 
 
-def ask(qtbot: QtBot, engine: EngineClient, image: ImageFile, boxes: list[Box], heatmaps: bool = False) -> Answers:
+def ask(
+    qtbot: QtBot,
+    engine: EngineClient,
+    image: ImageFile,
+    boxes: list[Box],
+    heatmaps: bool = False,
+    model: str | None = None,
+) -> Answers:
     answers = Answers()
-    engine.estimate(image, boxes, heatmaps, answers.done.append, answers.failed.append)
+    engine.estimate(image, boxes, heatmaps, answers.done.append, answers.failed.append, model)
     qtbot.waitUntil(lambda: answers.count == 1, timeout=TIMEOUT)
     return answers
 
@@ -440,8 +447,14 @@ def test_switching_models(qtbot: QtBot, engine: EngineClient, photos: Path, mode
     after = ask(qtbot, engine, image, BOXES).done[0]
     assert after.model_hash == second.hash
     assert not np.allclose(after.keypoints, before.keypoints)
+    assert engine.before == first, "the model before can be asked still"
+    again = ask(qtbot, engine, image, BOXES, model=first.hash).done[0]
+    assert again.model_hash == first.hash
+    np.testing.assert_allclose(again.keypoints, before.keypoints, atol=1e-3)
     with qtbot.waitSignal(engine.ready, timeout=TIMEOUT):
         kill(engine)
+    assert engine.before is None, "of the restarted engine nobody knows another one"
+    assert "not loaded any more" in ask(qtbot, engine, image, BOXES, model=first.hash).failed[0]
     assert engine.info == second  # the restarted engine has the model that was in use
     with qtbot.waitSignal(engine.ready, timeout=TIMEOUT):
         engine.load(models[0])

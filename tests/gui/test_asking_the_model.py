@@ -26,6 +26,7 @@ class Asked:
     heatmaps: bool
     done: Callable[[EstimateResult], None]
     failed: Callable[[str], None]
+    model: str | None = None
     cancelled: bool = False
 
     def answer(self, model: str, confidence: float, places: Sequence[tuple[int, int, float]] = ()) -> None:
@@ -51,8 +52,9 @@ class Questions(list[Asked]):
         heatmaps: bool,
         done: Callable[[EstimateResult], None],
         failed: Callable[[str], None],
+        model: str | None = None,
     ) -> int:
-        self.append(Asked(boxes, heatmaps, done, failed))
+        self.append(Asked(boxes, heatmaps, done, failed, model))
         return len(self) - 1
 
     def cancel_request(self, request: int) -> None:
@@ -239,7 +241,7 @@ def test_the_overlay_marks_the_places_that_the_key_goes_to(window: MainWindow, q
     box = people(window)[0].box
     questions[-1].answer(OLD, 0.75, TWO_PLACES)
     (item,) = [one for one in window.scene.items() if isinstance(one, HeatmapItem)]
-    (second,) = item.others
+    (second,) = item.marks.others
     assert (second.x(), second.y()) == pytest.approx(center(box, 6, 5))
     window.grab()  # it is drawn, too
 

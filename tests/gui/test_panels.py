@@ -11,7 +11,7 @@ from PySide6.QtWidgets import QApplication, QLineEdit, QWidget
 from pytestqt.qtbot import QtBot
 
 from app import headless
-from app.canvas.heatmap_image import colored_heatmap
+from app.canvas.heatmap_image import HeatmapLook, colored_heatmap
 from app.canvas.layers import Layers
 from app.main_window import MainWindow
 from msarcnn.effort import SHOWN_SCORE
@@ -239,7 +239,7 @@ def test_the_window_fits_a_small_screen_while_training(make_window: WindowMaker,
 def test_a_weak_second_peak_is_seen_in_the_heatmap() -> None:
     probabilities = np.full((8, 8), 1e-6)
     probabilities[1, 1], probabilities[6, 6] = 0.9, 0.01
-    picture = colored_heatmap(probabilities, 1.0)
+    picture = colored_heatmap(probabilities, HeatmapLook(opacity=1.0))
     assert picture.pixelColor(0, 7).alpha() == 0
     assert picture.pixelColor(6, 6).alpha() > 100
     assert picture.pixelColor(1, 1).alpha() == 255

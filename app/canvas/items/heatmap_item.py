@@ -1,6 +1,6 @@
-"""The probability map of one joint, drawn translucently into the box that it was computed for."""
+"""Probability maps, drawn translucently into the box that they were computed for."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 
 from PySide6.QtCore import QLineF, QPointF, QRectF, Qt
 from PySide6.QtGui import QColor, QImage, QPainter
@@ -10,29 +10,42 @@ from app.canvas.items.base import ScreenSizedItem
 from app.canvas.items.painting import draw_plate, pen
 from app.canvas.palette import OUTLINE, SELECTED, TEXT
 
+_LEAST_CELL = 8.0
+"""Screen pixels from which a cell is framed: smaller ones would only be a blot."""
 _SHADE = QColor(0, 0, 0, 115)
 """Laid over the box: on a bright photo even a strong map would hardly be seen."""
 
 
-class HeatmapItem(ScreenSizedItem):
-    """Paints a coloured map, a cross at its peak, and a numbered ring at every other place that stands out.
+@dataclass(frozen=True)
+class Marks:
+    """What is marked on a joint's map, in pixels of the photo.
 
-    others are these places, in pixels of the photo, the most probable first.
+    Attributes:
+        cells: The most probable cells, the best first: a cross at it, a frame around each.
+        answer: Where the model puts the joint: a diamond.
+        others: The other places that stand out, the most probable first: rings with numbers from 2 on.
     """
+
+    cells: tuple[QRectF, ...] = ()
+    answer: QPointF | None = None
+    others: tuple[QPointF, ...] = ()
+
+
+class HeatmapItem(ScreenSizedItem):
+    """Paints a coloured map, its marks and a caption."""
 
     def __init__(self) -> None:
         super().__init__()
         self.set_texts(True)
         self._image = QImage()
         self._rect = QRectF()
-        self._peak = QPointF()
-        self.others: Sequence[QPointF] = ()
+        self.marks = Marks()
         self._text = ""
         self.setZValue(15)
 
-    def set_map(self, image: QImage, rect: QRectF, peak: QPointF, text: str, others: Sequence[QPointF] = ()) -> None:
-        """Shows `image` in `rect` (pixels of the photo), with its peak, a caption, and the other places from 2 on."""
-        self._image, self._rect, self._peak, self._text, self.others = image, rect, peak, text, tuple(others)
+    def set_map(self, image: QImage, rect: QRectF, text: str, marks: Marks) -> None:
+        """Shows `image` in `rect` (pixels of the photo), with marks and a caption."""
+        self._image, self._rect, self._text, self.marks = image, rect, text, marks
         self.set_extent(rect)
         self.setVisible(True)
 
@@ -52,23 +65,32 @@ class HeatmapItem(ScreenSizedItem):
         painter.drawImage(self._rect, self._image)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
         painter.setOpacity(1.0)
-        arm, gap = 11 * self.unit, 4 * self.unit
-        x, y = self._peak.x(), self._peak.y()
-        cross = [
-            QLineF(x - arm, y, x - gap, y),
-            QLineF(x + gap, y, x + arm, y),
-            QLineF(x, y - arm, x, y - gap),
-            QLineF(x, y + gap, x, y + arm),
-        ]
         painter.setBrush(Qt.BrushStyle.NoBrush)
-        for color, width in ((OUTLINE, 4.0), (SELECTED, 1.8)):
+        for color, width in ((OUTLINE, 3.4), (SELECTED, 1.5)):
             painter.setPen(pen(painter, color, width))
-            painter.drawLines(cross)
-        ring = 5 * self.unit
-        for number, place in enumerate(self.others, start=2):
-            for color, width in ((OUTLINE, 3.2), (SELECTED, 1.4)):
-                painter.setPen(pen(painter, color, width))
-                painter.drawEllipse(place, ring, ring)
+            self._draw_marks(painter)
+        for number, place in enumerate(self.marks.others, start=2):
             draw_plate(painter, str(number), place.x() + 8 * self.unit, place.y() + 4 * self.unit, self.unit, TEXT)
         rect = self._rect
         draw_plate(painter, self._text, rect.left() + 6 * self.unit, rect.bottom() - 8 * self.unit, self.unit, TEXT)
+
+    def _draw_marks(self, painter: QPainter) -> None:
+        if self.marks.cells and self.marks.cells[0].width() >= _LEAST_CELL * self.unit:
+            painter.drawRects(self.marks.cells)
+        if self.marks.cells:
+            arm, gap, peak = 11 * self.unit, 4 * self.unit, self.marks.cells[0].center()
+            x, y = peak.x(), peak.y()
+            painter.drawLines(
+                [
+                    QLineF(x - arm, y, x - gap, y),
+                    QLineF(x + gap, y, x + arm, y),
+                    QLineF(x, y - arm, x, y - gap),
+                    QLineF(x, y + gap, x, y + arm),
+                ]
+            )
+        if self.marks.answer is not None:
+            side, at = 6 * self.unit, self.marks.answer
+            corners = QPointF(0, -side), QPointF(side, 0), QPointF(0, side), QPointF(-side, 0)
+            painter.drawPolygon([at + corner for corner in corners])
+        for place in self.marks.others:
+            painter.drawEllipse(place, 5 * self.unit, 5 * self.unit)

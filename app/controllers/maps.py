@@ -1,0 +1,203 @@
+"""The window with all maps of the selected person or proposal, and with two models' maps of it."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+from PySide6.QtCore import QObject, QRect, Signal
+from PySide6.QtGui import QImage
+
+from app.canvas.heatmap_image import Tile, colored_difference, colored_heatmap, strongest
+from app.canvas.layers import Layers
+from app.canvas.scene import PoseScene
+from app.controllers.asker import Asker
+from app.controllers.heatmaps import Heatmaps, Target
+from app.controllers.messages import Messages
+from app.controllers.session import Session
+from app.document.records import Box
+from app.workers.engine_client import EngineClient
+from app.workers.payloads import EngineInfo, EstimateResult
+
+_TOPIC = "maps"
+
+
+class Maps(QObject):
+    """Fills the window, and saves what it shows as a picture."""
+
+    filled = Signal(object, float, object, object)
+    """The part of the photo, its width through its height, tiles, the selected joint or None."""
+    noted = Signal(str)
+    """Why there is nothing to see."""
+    titled = Signal(str)
+    """What is shown; empty when that is nothing."""
+
+    def __init__(
+        self,
+        session: Session,
+        engine: EngineClient,
+        scene: PoseScene,
+        layers: Layers,
+        heatmaps: Heatmaps,
+        messages: Messages,
+        asker: Asker,
+    ) -> None:
+        super().__init__(session)
+        self._session, self._engine, self._scene, self._layers = session, engine, scene, layers
+        self._heatmaps, self._messages, self._asker = heatmaps, messages, asker
+        self._open = self._compares = False
+        self._asked: tuple[Target, str] | None = None
+        self._other: tuple[Target, EstimateResult] | None = None
+        """What the model before says of somebody."""
+        session.selection.changed.connect(self.refresh)
+        session.document.people_changed.connect(lambda *_: self.refresh())
+        session.document.predictions_changed.connect(lambda _: self.refresh())
+        session.document.image_opened.connect(lambda _: self.refresh())
+        layers.changed.connect(self.refresh)
+        engine.ready.connect(lambda _: self._forget())
+        session.closed.connect(self._forget)
+
+    def set_open(self, is_open: bool) -> None:
+        """Nothing is asked for a window that is closed."""
+        self._open = is_open
+        self.refresh()
+
+    def compare(self, two_models: bool) -> None:
+        """Shows two models' maps of a joint, instead of all joints' by one."""
+        self._compares = two_models
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Shows the maps of whoever is selected now."""
+        if not self._open:
+            return
+        target = self._heatmaps.selected()
+        if target is None:
+            self._note("Select a person or a proposal to see where the model looks for the joints.")
+        elif self._compares:
+            self._two_models(target)
+        else:
+            self._ask(target, lambda result: self._show_all(target, result))
+
+    def save(self, picture: QImage) -> None:
+        """Asks where to, and writes the picture."""
+        record = self._session.current_record()
+        if record is None:
+            return
+        start = Path.home() / f"{Path(record.path).stem} heatmaps.png"
+        place = self._asker.save("Save the heatmaps", start, "PNG (*.png)")
+        if place is None:
+            return
+        if picture.save(str(place)):
+            self._messages.post(f"Saved: {place}", topic=_TOPIC)
+        else:
+            text = f"{place} could not be written: choose another folder, or make room there."
+            self._messages.post(text, "error", topic=_TOPIC)
+
+    def _ask(self, target: Target, then: Callable[[EstimateResult], None]) -> None:
+        def found(result: EstimateResult) -> None:
+            if self._open and self._heatmaps.selected() == target:
+                then(result)
+
+        def failed(reason: str) -> None:
+            if self._open and self._heatmaps.selected() == target:
+                self._note(reason)
+
+        self._heatmaps.ask_for(target, found, failed)
+
+    def _show_all(self, target: Target, result: EstimateResult) -> None:
+        assert result.heatmaps is not None
+        look, tiles = self._layers.heatmap, []
+        for joint in range(len(result.heatmaps[0])):
+            name, confidence = self._name(joint), float(result.confidences[0][joint])
+            picture = colored_heatmap(result.heatmaps[0][joint], look)
+            about = f"{name}: confidence {confidence:.2f}. Click to select it."
+            tiles.append(Tile(f"{name} {confidence:.2f}", picture, _answer(result, joint), joint, about))
+        info = self._engine.info
+        self._fill(target, tiles, f"all joints · {info.name}" if info else "all joints")
+
+    def _two_models(self, target: Target) -> None:
+        now, before = self._engine.info, self._engine.before
+        if now is None or before is None:
+            self._note(
+                "Two models are compared that have answered one after the other: choose another one under Model, "
+                "Model library. The one before it stays ready."
+            )
+            return
+        if self._other is not None and self._other[0] == target:
+            other = self._other[1]
+            self._ask(target, lambda result: self._show_two(target, (now, result), (before, other)))
+            return
+        if self._asked == (target, before.hash):
+            return
+        self._asked = target, before.hash
+
+        def done(result: EstimateResult) -> None:
+            self._asked, self._other = None, (target, result)
+            self.refresh()
+
+        def failed(reason: str) -> None:
+            self._asked = None
+            if self._open and self._heatmaps.selected() == target:
+                self._note(f"{before.name}: {reason}")
+
+        file = self._session.image_file(target.image)
+        self._engine.estimate(file, [target.box], heatmaps=True, done=done, failed=failed, model=before.hash)
+
+    def _show_two(
+        self, target: Target, first: tuple[EngineInfo, EstimateResult], second: tuple[EngineInfo, EstimateResult]
+    ) -> None:
+        look, joint = self._layers.heatmap, self._session.selection.joint
+        tiles: list[Tile] = []
+        maps = []
+        for info, result in (first, second):
+            assert result.heatmaps is not None
+            one = strongest(result.heatmaps[0]) if joint is None else result.heatmaps[0][joint]
+            maps.append(one)
+            said = "" if joint is None else f" {float(result.confidences[0][joint]):.2f}"
+            answer = None if joint is None else _answer(result, joint)
+            tiles.append(Tile(f"{info.name}{said}", colored_heatmap(one, look), answer, about=info.name))
+        difference = colored_difference(maps[0], maps[1], look.opacity)
+        about = f"Red: more of its peak by {first[0].name}; blue: by {second[0].name}"
+        tiles.append(Tile("difference", difference, about=about))
+        self._fill(target, tiles, "all joints" if joint is None else self._name(joint))
+
+    def _fill(self, target: Target, tiles: list[Tile], title: str) -> None:
+        box = target.box
+        photo = crop(self._scene.shown_pixels(), box, self._scene.image_extent())
+        self.filled.emit(photo, box.w / box.h, tiles, self._session.selection.joint)
+        self.titled.emit(title)
+
+    def _note(self, text: str) -> None:
+        self.noted.emit(text)
+        self.titled.emit("")
+
+    def choose(self, joint: int) -> None:
+        """Selects a joint of the person whose maps are shown."""
+        target, selection = self._heatmaps.selected(), self._session.selection
+        if target is not None and target.person is not None:
+            selection.select_joint(target.person, joint)
+        elif target is not None and target.prediction is not None:
+            selection.select_proposed_joint(target.prediction, joint)
+
+    def _forget(self) -> None:
+        self._asked = self._other = None
+        self.refresh()
+
+    def _name(self, joint: int) -> str:
+        return self._session.skeleton.keypoints[joint].replace("_", " ")
+
+
+def crop(photo: QImage, box: Box, extent: tuple[int, int]) -> QImage:
+    """The part of a photo in a box, black where that reaches beyond it.
+
+    extent: Width and height in pixels that the box is measured in; the picture may be smaller.
+    """
+    if photo.isNull() or not extent[0]:
+        return QImage()
+    across, down = photo.width() / extent[0], photo.height() / extent[1]
+    left, top = round(box.x * across), round(box.y * down)
+    return photo.copy(QRect(left, top, max(round(box.w * across), 1), max(round(box.h * down), 1)))
+
+
+def _answer(result: EstimateResult, joint: int) -> tuple[float, float]:
+    box, (x, y) = result.boxes[0], result.keypoints[0][joint].tolist()
+    return (x - box.x) / box.w, (y - box.y) / box.h
