@@ -37,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_benchmark(commands)
     _add_reading(add_tables_command(commands))
     _add_check(commands)
+    _add_audit(commands)
     add_models_command(commands)
     halve = commands.add_parser("halve", help="write a model file in half precision, half the size")
     halve.add_argument("model", help="name or file")
@@ -123,6 +124,18 @@ def _add_check(commands: Commands) -> None:
     check.add_argument("--json", action="store_true")
     _add_reading(check)
     check.set_defaults(function=_check)
+
+
+def _add_audit(commands: Commands) -> None:
+    audit = commands.add_parser("audit", help="labels that may be wrong, the most suspicious first")
+    audit.add_argument("--annotations", type=Path, required=True)
+    audit.add_argument("--images", type=Path, action="append", required=True, help="image folder; repeat for more")
+    audit.add_argument("--model", help=f"name or file (default {DEFAULT_MODEL})")
+    audit.add_argument("--most", type=int, default=50, metavar="N", help="lines to print (default 50; --json has all)")
+    audit.add_argument("--device", default="auto", help=DEVICE_HELP)
+    audit.add_argument("--json", action="store_true")
+    _add_reading(audit)
+    audit.set_defaults(function=_audit)
 
 
 def _add_reading(command: argparse.ArgumentParser) -> None:
@@ -387,6 +400,23 @@ def _calibrate(arguments: argparse.Namespace) -> int:
     )
     if not arguments.json:
         print(f"-> {arguments.output}")
+    return 0
+
+
+def _audit(arguments: argparse.Namespace) -> int:
+    from msarcnn.audit_command import audit_labels
+
+    found = audit_labels(
+        arguments.annotations,
+        arguments.images,
+        arguments.model,
+        arguments.device,
+        _show_progress,
+        _reading(arguments),
+    )
+    for problem in found.problems:
+        print(problem, file=sys.stderr)
+    _show(found.figures(), arguments.json, found.text(max(arguments.most, 0)))
     return 0
 
 

@@ -133,8 +133,7 @@ def expected_oks(logits: Tensor, boxes: Tensor, sigmas: Sequence[float]) -> tupl
     size = logits.shape[-1]
     probabilities = logits.float().flatten(2).softmax(dim=-1).view_as(logits)
     extent = (boxes[:, 2:] - boxes[:, :2]).float()
-    reach = 2 * extent.new_tensor(sigmas) * (PERSON_SHARE * extent.prod(dim=-1, keepdim=True)).sqrt()
-    widths = reach[..., None] * size / extent[:, None]  # [N, K, 2] in cells, x and y
+    widths = _widths(extent, sigmas, size)
     cells = torch.arange(size, device=logits.device, dtype=torch.float32)
     with torch.autocast(logits.device.type, enabled=False):  # in bfloat16 other cells would be best
         blur = _falloff(cells - cells[:, None], widths[..., None])
@@ -147,6 +146,35 @@ def expected_oks(logits: Tensor, boxes: Tensor, sigmas: Sequence[float]) -> tupl
     return boxes[:, None, :2] + (points + 0.5) * (extent / size)[:, None], terms
 
 
+def expected_terms(logits: Tensor, boxes: Tensor, points: Tensor, sigmas: Sequence[float]) -> Tensor:
+    """What the OKS terms of given points are on average, where the joints are as the heatmaps say.
+
+    Args:
+        logits: [N, K, S, S].
+        boxes: [N, 4] xyxy.
+        points: [N, M, 2] x, y in the boxes' frame.
+        sigmas: K OKS constants.
+
+    Returns:
+        [N, K, M]: of each point under each joint's map, in 0..1.
+    """
+    size = logits.shape[-1]
+    probabilities = logits.float().flatten(2).softmax(dim=-1).view_as(logits)
+    extent = (boxes[:, 2:] - boxes[:, :2]).float()
+    widths = _widths(extent, sigmas, size)
+    places = (points - boxes[:, None, :2]) * size / extent[:, None] - 0.5  # [N, M, 2] in cells
+    cells = torch.arange(size, device=logits.device, dtype=torch.float32)
+    offsets = cells - places[:, None, :, :, None]  # [N, 1, M, 2, S]
+    columns, rows = _falloff(offsets, widths[:, :, None]).unbind(dim=3)
+    return torch.einsum("nkyx,nkmy,nkmx->nkm", probabilities, rows, columns).clamp(max=1)
+
+
+def _widths(extent: Tensor, sigmas: Sequence[float], size: int) -> Tensor:
+    """How far off a joint may be, in cells by x and y [N, K, 2], of people in boxes of a size [N, 2] in pixels."""
+    reach = 2 * extent.new_tensor(sigmas) * (PERSON_SHARE * extent.prod(dim=-1, keepdim=True)).sqrt()
+    return reach[..., None] * size / extent[:, None]
+
+
 def _near(probabilities: Tensor, cells: Tensor, points: Tensor, widths: Tensor) -> Tensor:
     """Maps [N, K, S, S], cells counted by their OKS term around points [N, K, 2], as sums by x and y [N, K, 2, S]."""
     columns, rows = _falloff(cells - points[..., None], widths).unbind(dim=2)
@@ -156,7 +184,7 @@ def _near(probabilities: Tensor, cells: Tensor, points: Tensor, widths: Tensor) 
 
 
 def _falloff(offsets: Tensor, widths: Tensor) -> Tensor:
-    """exp(-d^2 / (2 w^2)) of offsets d [N, K, 2, S] for widths w [N, K, 2]; [S, S] for [N, K, 2, 1]."""
+    """exp(-d^2 / (2 w^2)) of offsets d [..., S] for widths w [...]."""
     return (-0.5 * (offsets / widths[..., None]) ** 2).exp()
 
 
