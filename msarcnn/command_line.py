@@ -12,6 +12,7 @@ import msgspec
 from msarcnn.coco import CocoError, Reading, read_coco
 from msarcnn.config import DEVICE_HELP
 from msarcnn.crop_config import CROP_PRESETS
+from msarcnn.heatmaps_command import add_heatmaps_command
 from msarcnn.images import ImageError
 from msarcnn.models_command import add_models_command
 from msarcnn.presets import ALL_SCALES, DEFAULT_MODEL, PRESETS, preset
@@ -36,6 +37,7 @@ def build_parser() -> argparse.ArgumentParser:
     _add_summary(commands)
     _add_benchmark(commands)
     _add_reading(add_tables_command(commands))
+    _add_reading(add_heatmaps_command(commands))
     _add_check(commands)
     _add_audit(commands)
     add_models_command(commands)

@@ -1,7 +1,6 @@
 """Probability maps -> translucent pictures."""
 
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING
 
 from PySide6.QtGui import QImage
@@ -10,11 +9,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_DECADES = 3
-"""On the logarithmic scale what is a thousand times less probable than the peak is not drawn."""
 COLOR_MAPS = ("inferno", "viridis", "cividis", "gray")
-"""Perceptually even ones, by their common names; cividis for eyes that tell red from green badly."""
-_DIFFERENCE = "coolwarm"
+"""What the user may choose from (msarcnn.heatmap_colors, which needs numpy: a tenth of the start-up time)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,82 +49,41 @@ class Tile:
     about: str = ""
 
 
-def strongest(maps: "NDArray[np.floating]") -> "NDArray[np.floating]":
-    """Maps [K, S, S] in one: at each place the largest share that it has of a map's peak, [S, S] in 0..1."""
-    import numpy as np
-
-    values = np.nan_to_num(maps.astype(np.float32))
-    shares: NDArray[np.floating] = values / np.maximum(values.max(axis=(1, 2), keepdims=True), 1e-12)
-    return shares.max(axis=0)
-
-
 def colored_heatmap(probabilities: "NDArray[np.floating]", look: HeatmapLook) -> QImage:
-    """Colours a probability map: nothing where improbable, the colour map's end at the peak.
+    """Colours a map [S, S], row 0 at the top; the picture's alpha is premultiplied."""
+    from app.workers.map_colors import colored
 
-    Args:
-        probabilities: [S, S], non-negative; row 0 is the top. Scaled by its maximum.
-        look: Its `everything` is not about a single map.
+    return _picture(*colored(probabilities, look.colors, look.logarithmic), look.opacity)
 
-    Returns:
-        An S x S picture with premultiplied alpha.
-    """
-    # Only needed once somebody looks at a heatmap: numpy would cost a tenth of the start-up time.
-    import numpy as np
 
-    values = np.nan_to_num(probabilities.astype(np.float32))
-    level = values / max(float(values.max(initial=0.0)), 1e-12)
-    if look.logarithmic:
-        # A softmax over thousands of cells is a needle, and the weak second peaks, which are what an annotator looks
-        # for, would be invisible beside it.
-        level = np.clip(1.0 + np.log10(np.maximum(level, 1e-12)) / _DECADES, 0.0, 1.0)
-    alpha = np.clip(level * 1.5, 0.0, 1.0)[..., None] * look.opacity
-    return _picture(_colors(look.colors)[(level * 255).astype(np.uint8)], alpha)
+def colored_joints(maps: "NDArray[np.floating]", look: HeatmapLook) -> QImage:
+    """All joints' maps [K, S, S] in one picture: at each place the one that has most of its peak there."""
+    from app.workers.map_colors import strongest
+
+    return colored_heatmap(strongest(maps), look)
 
 
 def colored_difference(first: "NDArray[np.floating]", second: "NDArray[np.floating]", opacity: float) -> QImage:
-    """What one map has of its peak and another has not: red where the first has more, blue where the second has.
+    """Two maps [S, S], or [K, S, S] of all joints: red where the first has more of its peak, blue where the second."""
+    from app.workers import map_colors
 
-    Args:
-        first, second: [S, S] probabilities.
-        opacity: Of the largest difference, 0..1.
-    """
-    import numpy as np
-
-    more, less = (strongest(one[None]) for one in (first, second))
-    signed = more - less
-    alpha = np.clip(np.abs(signed) * 1.5, 0.0, 1.0)[..., None] * opacity
-    return _picture(_colors(_DIFFERENCE)[((signed + 1) * 127.5).astype(np.uint8)], alpha)
-
-
-def peak_cell(probabilities: "NDArray[np.floating]") -> tuple[int, int]:
-    """Returns row and column of the most probable cell."""
-    return best_cells(probabilities, 1)[0]
+    both = [map_colors.strongest(one) if one.ndim == 3 else one for one in (first, second)]
+    return _picture(*map_colors.colored_difference(both[0], both[1]), opacity)
 
 
 def best_cells(probabilities: "NDArray[np.floating]", count: int) -> list[tuple[int, int]]:
     """Returns rows and columns of the most probable cells, falling."""
+    from app.workers import map_colors
+
+    return map_colors.best_cells(probabilities, count)
+
+
+def _picture(colors: "NDArray[np.floating]", cover: "NDArray[np.floating]", opacity: float) -> QImage:
     import numpy as np
 
-    order = np.argsort(-probabilities, axis=None, kind="stable")[:count]
-    return [divmod(int(cell), probabilities.shape[1]) for cell in order]
-
-
-def _picture(colors: "NDArray[np.floating]", alpha: "NDArray[np.floating]") -> QImage:
-    import numpy as np
-
-    height, width = alpha.shape[:2]
+    height, width = cover.shape
+    alpha = cover[..., None] * opacity
     pixels = np.empty((height, width, 4), np.uint8)
     pixels[..., :3] = colors[..., ::-1] * alpha
     pixels[..., 3:] = 255 * alpha
     return QImage(pixels.tobytes(), width, height, 4 * width, QImage.Format.Format_ARGB32_Premultiplied).copy()
-
-
-@cache
-def _colors(name: str) -> "NDArray[np.float32]":
-    """Returns 256 RGB colours, 0..255."""
-    import cmap
-    import numpy as np
-
-    # The darkest colours would not be seen on the darkened photo.
-    first = 0.0 if name == _DIFFERENCE else 0.12
-    return (cmap.Colormap(name)(np.linspace(first, 1, 256))[:, :3] * 255).astype(np.float32)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QPointF, QRectF, QTimer, Signal
 
-from app.canvas.heatmap_image import best_cells, colored_heatmap, strongest
+from app.canvas.heatmap_image import best_cells, colored_heatmap, colored_joints
 from app.canvas.hit_test import Hit
 from app.canvas.items.heatmap_item import Marks
 from app.canvas.layers import Layers
@@ -205,7 +205,7 @@ class Heatmaps(QObject):
         maps, box = result.heatmaps[0], result.boxes[0]
         self._maps = (maps if joint is None else maps[joint : joint + 1]), box
         if joint is None:
-            picture, caption, marks = colored_heatmap(strongest(maps), look), "all joints", Marks()
+            picture, caption, marks = colored_joints(maps, look), "all joints", Marks()
             self._text = "All joints, each by its own peak"
         else:
             name, confidence = self._name(joint), float(result.confidences[0][joint])

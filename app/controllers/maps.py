@@ -6,7 +6,7 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QRect, Signal
 from PySide6.QtGui import QImage
 
-from app.canvas.heatmap_image import Tile, colored_difference, colored_heatmap, strongest
+from app.canvas.heatmap_image import Tile, colored_difference, colored_heatmap, colored_joints
 from app.canvas.layers import Layers
 from app.canvas.scene import PoseScene
 from app.controllers.asker import Asker
@@ -150,11 +150,11 @@ class Maps(QObject):
         maps = []
         for info, result in (first, second):
             assert result.heatmaps is not None
-            one = strongest(result.heatmaps[0]) if joint is None else result.heatmaps[0][joint]
-            maps.append(one)
+            maps.append(result.heatmaps[0] if joint is None else result.heatmaps[0][joint])
+            picture = colored_joints(maps[-1], look) if joint is None else colored_heatmap(maps[-1], look)
             said = "" if joint is None else f" {float(result.confidences[0][joint]):.2f}"
             answer = None if joint is None else _answer(result, joint)
-            tiles.append(Tile(f"{info.name}{said}", colored_heatmap(one, look), answer, about=info.name))
+            tiles.append(Tile(f"{info.name}{said}", picture, answer, about=info.name))
         difference = colored_difference(maps[0], maps[1], look.opacity)
         about = f"Red: more of its peak by {first[0].name}; blue: by {second[0].name}"
         tiles.append(Tile("difference", difference, about=about))

@@ -16,10 +16,8 @@ from window_helpers import Opener, WindowMaker, people, trigger
 from app.canvas.heatmap_image import (
     COLOR_MAPS,
     HeatmapLook,
-    best_cells,
     colored_difference,
     colored_heatmap,
-    strongest,
 )
 from app.canvas.items.heatmap_item import HeatmapItem
 from app.canvas.map_grid import MapGrid
@@ -27,6 +25,8 @@ from app.controllers.maps import crop
 from app.document.records import Box
 from app.main_window import MainWindow
 from app.workers.payloads import EngineInfo
+from msarcnn import heatmap_colors
+from msarcnn.heatmap_colors import best_cells, strongest
 
 
 @pytest.fixture
@@ -78,6 +78,10 @@ def test_colours_become_lighter_towards_the_peak(colors: str) -> None:
     picture = colored_heatmap(ramp, HeatmapLook(logarithmic=False, colors=colors, opacity=1.0))
     light = [qGray(picture.pixelColor(x, y).rgb()) for y in range(4, 8) for x in range(8)]
     assert light == sorted(light) and light[-1] > 180
+
+
+def test_the_window_offers_the_librarys_colours() -> None:
+    assert COLOR_MAPS == heatmap_colors.COLOR_MAPS
 
 
 def test_of_all_maps_each_counts_by_its_own_peak() -> None:
