@@ -70,7 +70,7 @@ def connect_panels(window: "MainWindow") -> None:
 def connect_maps(maps: "Maps", window: "MapsWindow", grid: "MapGrid") -> None:
     """The window with many heatmaps with what fills it."""
     window.opened.connect(maps.set_open)
-    window.compare_changed.connect(maps.compare)
+    window.view_changed.connect(maps.set_view)
     window.save_wanted.connect(lambda: maps.save(grid.picture()))
     grid.joint_chosen.connect(maps.choose)
     maps.filled.connect(grid.show_tiles)

@@ -48,11 +48,19 @@ class MSRoIAlign(nn.Module):
             [sum N_i, C or 4C, 2^(n+3), 2^(n+3)].
         """
         del image_shapes
+        return self.aggregated(self.by_level(features, boxes))
+
+    def by_level(self, features: dict[str, Tensor], boxes: list[Tensor]) -> list[Tensor]:
+        """What each level gives of boxes: 4 tensors [sum N_i, C, 2^(n+3), 2^(n+3)]; see `forward`."""
         pooled = []
         for index, (level, size, conv) in enumerate(zip(LEVELS, self.sizes, self.convs, strict=True)):
             rois = roi_align(features[level], boxes, size, 2 ** (index + 2))
             value = functional.relu(conv(rois))
             pooled.append(functional.interpolate(value, size=self.sizes[0], mode="nearest"))
+        return pooled
+
+    def aggregated(self, pooled: list[Tensor]) -> Tensor:
+        """The levels in one: their sum, or one after the other along the channels."""
         if self.aggregation == "concat":
             return torch.cat(pooled, dim=1)
         return sum(pooled[1:], start=pooled[0])

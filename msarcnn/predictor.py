@@ -13,6 +13,7 @@ from msarcnn.backbone import fold_frozen_batchnorm
 from msarcnn.checkpoint import CheckpointInfo, load_checkpoint
 from msarcnn.checkpoint_error import CheckpointError
 from msarcnn.devices import CPU, Choice, Device, choose_device, first_sentence, is_gpu_shortage
+from msarcnn.level_shares import level_contributions
 from msarcnn.model import MSARCNN, Features
 from msarcnn.model_files import file_hash
 from msarcnn.model_library import find_model
@@ -177,6 +178,16 @@ class Predictor:
     def estimate(self, features: Features, boxes: np.ndarray) -> Poses:
         """The joints of any boxes: `heatmaps`, then `decode`."""
         return self.decode(self.heatmaps(features, boxes), boxes)
+
+    def levels(self, features: Features, box: np.ndarray, joint: int) -> np.ndarray | None:
+        """How much each level of the pyramid speaks for a joint's place [4, s, s]; see `level_contributions`."""
+        wanted = _boxes(np.asarray(box)[None])[0]
+
+        def ask(network: MSARCNN, kept: Features) -> Tensor | None:
+            return level_contributions(network, kept, wanted.to(kept.device), joint)
+
+        parts = self.placed.on_features(features, ask)
+        return None if parts is None else _array(parts)
 
     @torch.inference_mode()
     def find(

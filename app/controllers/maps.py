@@ -1,6 +1,7 @@
-"""The window with all maps of the selected person or proposal, and with two models' maps of it."""
+"""The window with all maps of the selected person or proposal, two models' maps of it, or a joint's levels."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QRect, Signal
@@ -18,6 +19,10 @@ from app.workers.engine_client import EngineClient
 from app.workers.payloads import EngineInfo, EstimateResult
 
 _TOPIC = "maps"
+ALL_JOINTS, TWO_MODELS, LEVELS = range(3)
+"""What the window shows."""
+_FINEST = 2
+"""The first level of the pyramid is P2."""
 
 
 class Maps(QObject):
@@ -43,7 +48,9 @@ class Maps(QObject):
         super().__init__(session)
         self._session, self._engine, self._scene, self._layers = session, engine, scene, layers
         self._heatmaps, self._messages, self._asker = heatmaps, messages, asker
-        self._open = self._compares = False
+        self._open = False
+        self._view = ALL_JOINTS
+        self._leveled: tuple[Target, int, EstimateResult] | None = None
         self._asked: tuple[Target, str] | None = None
         self._other: tuple[Target, EstimateResult] | None = None
         """What the model before says of somebody."""
@@ -60,9 +67,9 @@ class Maps(QObject):
         self._open = is_open
         self.refresh()
 
-    def compare(self, two_models: bool) -> None:
-        """Shows two models' maps of a joint, instead of all joints' by one."""
-        self._compares = two_models
+    def set_view(self, view: int) -> None:
+        """Shows all joints' maps, two models' maps of a joint, or the levels of the pyramid that a joint comes from."""
+        self._view = view
         self.refresh()
 
     def refresh(self) -> None:
@@ -72,8 +79,10 @@ class Maps(QObject):
         target = self._heatmaps.selected()
         if target is None:
             self._note("Select a person or a proposal to see where the model looks for the joints.")
-        elif self._compares:
+        elif self._view == TWO_MODELS:
             self._two_models(target)
+        elif self._view == LEVELS:
+            self._levels(target)
         else:
             self._ask(target, lambda result: self._show_all(target, result))
 
@@ -160,6 +169,53 @@ class Maps(QObject):
         tiles.append(Tile("difference", difference, about=about))
         self._fill(target, tiles, "all joints" if joint is None else self._name(joint))
 
+    def _levels(self, target: Target) -> None:
+        joint = self._session.selection.joint
+        if joint is None:
+            self._note("Select a joint to see which levels of the feature pyramid its place comes from.")
+            return
+        if self._leveled is not None and self._leveled[:2] == (target, joint):
+            self._show_levels(target, joint, self._leveled[2])
+            return
+        if self._asked == (target, f"levels {joint}"):
+            return
+        self._asked = target, f"levels {joint}"
+
+        def done(result: EstimateResult) -> None:
+            self._asked, self._leveled = None, (target, joint, result)
+            self.refresh()
+
+        def failed(reason: str) -> None:
+            self._asked = None
+            if self._open and self._heatmaps.selected() == target:
+                self._note(reason)
+
+        file = self._session.image_file(target.image)
+        self._engine.estimate(file, [target.box], heatmaps=True, done=done, failed=failed, levels_of=joint)
+
+    def _show_levels(self, target: Target, joint: int, result: EstimateResult) -> None:
+        assert result.heatmaps is not None
+        if result.levels is None:
+            self._note("This model looks at one level of the pyramid a box: there is nothing to tell apart.")
+            return
+        look, for_it = self._layers.heatmap, result.levels.clip(0)
+        total = max(float(for_it.sum()), 1e-12)
+        name, answer = self._name(joint), _answer(result, joint)
+        tiles = [
+            Tile(
+                f"{name} {float(result.confidences[0][joint]):.2f}",
+                colored_heatmap(result.heatmaps[0][joint], look),
+                answer,
+            )
+        ]
+        for number, part in enumerate(for_it, _FINEST):
+            share = float(part.sum()) / total
+            strength = float(part.max()) / max(float(for_it.max()), 1e-12)
+            picture = colored_heatmap(part, replace(look, logarithmic=False, opacity=look.opacity * strength**0.5))
+            about = f"P{number}, one cell is {2**number} pixels of the photo as the model sees it"
+            tiles.append(Tile(f"P{number} {share:.0%}", picture, answer, about=about))
+        self._fill(target, tiles, f"{name}: what speaks for its most probable cell, by level of the feature pyramid")
+
     def _fill(self, target: Target, tiles: list[Tile], title: str) -> None:
         box = target.box
         photo = crop(self._scene.shown_pixels(), box, self._scene.image_extent())
@@ -179,7 +235,7 @@ class Maps(QObject):
             selection.select_proposed_joint(target.prediction, joint)
 
     def _forget(self) -> None:
-        self._asked = self._other = None
+        self._asked = self._other = self._leveled = None
         self.refresh()
 
     def _name(self, joint: int) -> str:

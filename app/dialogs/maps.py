@@ -1,17 +1,17 @@
-"""A window beside the main one: all maps of a person, or what two models make of it."""
+"""A window beside the main one: all maps of a person, what two models make of it, which levels they come from."""
 
 from PySide6.QtCore import Signal
 from PySide6.QtGui import QHideEvent, QShowEvent
 from PySide6.QtWidgets import QComboBox, QDialog, QHBoxLayout, QLabel, QPushButton, QVBoxLayout, QWidget
 
-VIEWS = ("All joints", "Two models")
+VIEWS = ("All joints", "Two models", "Feature levels")
 
 
 class MapsWindow(QDialog):
     """The frame around the maps; stays open while labels are made."""
 
-    compare_changed = Signal(bool)
-    """Whether two models are compared."""
+    view_changed = Signal(int)
+    """An index of VIEWS."""
     opened = Signal(bool)
     save_wanted = Signal()
 
@@ -27,7 +27,7 @@ class MapsWindow(QDialog):
         self.title.setProperty("muted", True)
         self.save = QPushButton("Save picture…", self)
         self.save.setAutoDefault(False)
-        self.view.currentIndexChanged.connect(lambda index: self.compare_changed.emit(index == 1))
+        self.view.currentIndexChanged.connect(self.view_changed)
         self.save.clicked.connect(self.save_wanted)
         top = QHBoxLayout()
         top.addWidget(self.view)

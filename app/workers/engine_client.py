@@ -144,6 +144,7 @@ class EngineClient(QObject):
         done: Callable[[EstimateResult], None],
         failed: Callable[[str], None],
         model: str | None = None,
+        levels_of: int | None = None,
     ) -> int:
         """Asks for the joints in any boxes of an image (it is encoded first unless it still is).
 
@@ -157,6 +158,7 @@ class EngineClient(QObject):
             heatmaps: Whether the result carries the maps (17 x 64 x 64 a person).
             done: Gets the result.
             failed: Gets a sentence for the user.
+            levels_of: A joint of the first box, for which the result tells the pyramid's levels apart.
             model: Hash of the model to ask, which has to be there still (`before`); None: the one that answers.
 
         Returns:
@@ -165,7 +167,8 @@ class EngineClient(QObject):
         request = self._link.new_request()
         corners = [[box.x, box.y, box.right, box.bottom] for box in boxes]
         asked = {} if model is None else {"model": model}
-        message = {"type": "estimate", "request": request, "boxes": corners, "heatmaps": heatmaps} | asked
+        wish = {"boxes": corners, "heatmaps": heatmaps, "levels_of": levels_of}
+        message = {"type": "estimate", "request": request} | wish | asked
         self._estimates[request] = _Estimate(message | image.to_message(), tuple(boxes), done, failed)
         if reason := self._link.problem:
             QTimer.singleShot(0, self, lambda: self._fail(request, reason))

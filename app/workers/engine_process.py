@@ -312,8 +312,11 @@ class Engine:
         poses = model.decode(answer, boxes)
         maps = heatmap_probabilities(answer.logits.cpu()).half().numpy() if request.message["heatmaps"] else None
         self._check(request)
+        joint = request.message["levels_of"]
+        levels = None if joint is None else model.levels(features, boxes[0], joint)
         return {
             "type": "estimated",
+            "levels": levels,
             "keypoints": poses.keypoints,
             "confidences": poses.confidences,
             "visibility": poses.visibility,

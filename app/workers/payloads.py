@@ -145,6 +145,8 @@ class EstimateResult:
         heatmaps: float16 [N, K, S, S], probabilities that sum to 1 a map (row = y); None unless asked for.
         model_hash: Which model it was.
         tau: That model's keypoint threshold: a joint below it is a hint, not a label, unless the model says more.
+        levels: float32 [4, s, s], how much P2 to P5 speak for one joint of the first box; None where that was not
+            asked, or the model looks at one level only.
     """
 
     width: int
@@ -156,6 +158,7 @@ class EstimateResult:
     heatmaps: np.ndarray | None
     model_hash: str
     tau: float
+    levels: np.ndarray | None = None
 
     @classmethod
     def from_message(cls, message: Message, boxes: tuple[Box, ...]) -> "EstimateResult":
@@ -170,6 +173,7 @@ class EstimateResult:
             heatmaps=message["heatmaps"],
             model_hash=message["model_hash"],
             tau=message["tau"],
+            levels=message["levels"],
         )
 
     def joints(self, index: int) -> tuple[PredictedJoint, ...]:

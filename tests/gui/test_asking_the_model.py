@@ -27,6 +27,7 @@ class Asked:
     done: Callable[[EstimateResult], None]
     failed: Callable[[str], None]
     model: str | None = None
+    levels_of: int | None = None
     cancelled: bool = False
 
     def answer(self, model: str, confidence: float, places: Sequence[tuple[int, int, float]] = ()) -> None:
@@ -39,7 +40,11 @@ class Asked:
             assert maps is not None
             maps[..., row, column] = probability
         confidences = np.full((1, 17), confidence, np.float32)
-        self.done(EstimateResult(320, 240, tuple(self.boxes), joints, confidences, None, maps, model, 0.5))
+        levels = None
+        if self.levels_of is not None:
+            levels = np.zeros((4, 4, 4), np.float32)
+            levels[:, 1, 1] = 1, 6, -2, 3
+        self.done(EstimateResult(320, 240, tuple(self.boxes), joints, confidences, None, maps, model, 0.5, levels))
 
 
 class Questions(list[Asked]):
@@ -53,8 +58,9 @@ class Questions(list[Asked]):
         done: Callable[[EstimateResult], None],
         failed: Callable[[str], None],
         model: str | None = None,
+        levels_of: int | None = None,
     ) -> int:
-        self.append(Asked(boxes, heatmaps, done, failed, model))
+        self.append(Asked(boxes, heatmaps, done, failed, model, levels_of))
         return len(self) - 1
 
     def cancel_request(self, request: int) -> None:

@@ -317,6 +317,23 @@ def test_what_the_model_cannot_do_is_said_in_the_window(
     grid.grab()
 
 
+def test_the_levels_of_the_pyramid_are_told_apart(window: MainWindow, questions: Questions, grid: MapGrid) -> None:
+    assert window.maps_window is not None
+    notes: list[str] = []
+    window.maps.noted.connect(notes.append)
+    window.maps_window.view.setCurrentIndex(2)
+    window.session.selection.person = people(window)[0].key
+    assert "Select a joint" in notes[-1] and questions == []
+    window.session.selection.joint = 9
+    assert questions[0].levels_of == 9
+    questions[0].answer(OLD, 0.75, TWO_PLACES)
+    assert [tile.caption for tile in grid.tiles] == ["left wrist 0.75", "P2 10%", "P3 60%", "P4 0%", "P5 30%"]
+    covers = [tile.map.pixelColor(1, 1).alpha() for tile in grid.tiles[1:]]
+    assert covers[1] == max(covers) and covers[2] == 0, "the strongest level is the brightest"
+    window.session.selection.joint = 10
+    assert questions[1].levels_of == 10
+
+
 @pytest.mark.parametrize("there", [True, False])
 def test_the_maps_are_saved_as_a_picture(
     window: MainWindow,
