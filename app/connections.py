@@ -52,6 +52,7 @@ def connect_panels(window: "MainWindow") -> None:
     window.show_layers()
     window.editing.set_cancel(canvas.cancel, canvas.let_go)
     window.editing.set_awaited(lambda: window.prefill.awaited)
+    window.scene.set_places(window.heatmaps.place_near)
     window.scene.box_previewed.connect(window.estimation.follow)
     window.estimation.followed.connect(window.scene.show_followers)
     canvas.pointer_moved.connect(window.status.show_pointer)

@@ -1,6 +1,6 @@
 """The scene: one item for each person and prediction of the current image, kept in step with the document."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from math import inf
 
 from PySide6.QtCore import QObject, QRectF, Signal
@@ -70,6 +70,7 @@ class PoseScene(QGraphicsScene):
         self._followers: Sequence[Joint] | None = None
         """What the model says of a box that was there a moment ago."""
         self._finished = self._read_only = False
+        self._place_near: Callable[[float, float], tuple[float, float] | None] = lambda x, y: None
         self._photo, self._heatmap, self._band = PhotoItem(), HeatmapItem(), RubberBandItem()
         for item in (self._photo, self._heatmap, self._band):
             self.addItem(item)
@@ -162,6 +163,14 @@ class PoseScene(QGraphicsScene):
         if self._dragged is not None and self._dragged.key == key:
             self._followers = joints
             self.preview_person(with_joints(self._dragged, joints))
+
+    def set_places(self, place_near: Callable[[float, float], tuple[float, float] | None]) -> None:
+        """Says where the selected joint may snap to; None where there is nothing near a place."""
+        self._place_near = place_near
+
+    def snapped(self, x: float, y: float) -> tuple[float, float]:
+        """The place nearby that stands out in the selected joint's heatmap, else the place itself."""
+        return self._place_near(x, y) or (x, y)
 
     def preview_accepted(self, person: Person) -> None:
         """Shows a proposal as the label that a gesture would make of it; the person's key is the proposal's."""

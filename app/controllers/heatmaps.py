@@ -3,6 +3,7 @@
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import hypot
 from typing import TYPE_CHECKING
 
 from PySide6.QtCore import QObject, QPointF, QRectF, QTimer, Signal
@@ -25,6 +26,8 @@ _Place = tuple[int, Box]
 """Image and box: what a model's maps depend on."""
 _MOST_KEPT = 8
 """Boxes whose maps are kept: 140 KB each."""
+_SNAP = 1 / 8
+"""A dragged joint snaps over this share of the box's longer side."""
 _LINGER_MS = 300
 """The pointer stays over a joint for so long before its map is shown."""
 
@@ -68,6 +71,8 @@ class Heatmaps(QObject):
         self._maps: tuple[NDArray[np.floating], Box] | None = None
         """What is shown: [1, S, S] of a joint, [K, S, S] of all."""
         self._text = ""
+        self._fetched: _Place | None = None
+        """Whose maps a drag has asked for."""
         self._pointed, self._lingers = Hit(), QTimer(self)
         self._hovered: tuple[Target, int] | None = None
         self._lingers.setSingleShot(True)
@@ -116,6 +121,25 @@ class Heatmaps(QObject):
         """The person or the proposal whose maps are looked at; None without one."""
         selection = self._session.selection
         return self._target_of(selection.person, selection.prediction)
+
+    def place_near(self, x: float, y: float) -> tuple[float, float] | None:
+        """The place nearest to x, y in pixels that stands out in the selected joint's map; None when none is near.
+
+        Also while the maps are not there yet: they are asked for then.
+        """
+        target, joint = self.selected(), self._session.selection.joint
+        if target is None or joint is None:
+            return None
+        result = self._results.get(target.place)
+        if result is None:
+            if self._fetched != target.place:
+                self._fetched = target.place
+                self.ask_for(target, lambda _: None, lambda _: None)
+            return None
+        reach = _SNAP * max(target.box.w, target.box.h)
+        places = [(place.x, place.y) for place in result.places(0, joint)]
+        best = min(places, key=lambda place: hypot(place[0] - x, place[1] - y), default=None)
+        return best if best is not None and hypot(best[0] - x, best[1] - y) <= reach else None
 
     def hover(self, hit: Hit) -> None:
         """The pointer is over something else: over a joint that is there after a moment, its map is shown."""
@@ -225,7 +249,7 @@ class Heatmaps(QObject):
         """Another model answers now, or another project is open: what was or is being computed is not about it."""
         if self._asked is not None:
             self._engine.cancel_request(self._asked[1])
-        self._asked = self._hovered = None
+        self._asked = self._hovered = self._fetched = None
         self._results.clear()
         self._clear()
         self.refresh()

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PySide6.QtCore import QPoint, Qt
-from PySide6.QtGui import QImage, qGray
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QImage, QMouseEvent, qGray
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 from test_asking_the_model import NEW, OLD, TWO_PLACES, Questions, center
-from test_gestures import NONE, move
+from test_gestures import LEFT, NONE, move, press
 from window_helpers import Opener, WindowMaker, people, trigger
 
 from app.canvas.heatmap_image import (
@@ -22,7 +23,7 @@ from app.canvas.heatmap_image import (
 from app.canvas.items.heatmap_item import HeatmapItem
 from app.canvas.map_grid import MapGrid
 from app.controllers.maps import crop
-from app.document.records import Box
+from app.document.records import HUMAN, Box
 from app.main_window import MainWindow
 from app.workers.payloads import EngineInfo
 from msarcnn import heatmap_colors
@@ -227,6 +228,36 @@ def test_of_many_boxes_the_last_ones_maps_are_kept(window: MainWindow, questions
     for _ in range(9):
         window.session.undo_stack.undo()
     assert len(questions) > 13
+
+
+def drag(window: MainWindow, joint: int, to: tuple[float, float], shift: bool) -> None:
+    """Drags a joint of the first person, and lets it go."""
+    place, viewport = people(window)[0].joints[joint], window.canvas.viewport()
+    modifier = Qt.KeyboardModifier.ShiftModifier if shift else Qt.KeyboardModifier.NoModifier
+    press(window, place.x, place.y)
+    for x, y in ((place.x + 9, place.y + 9), to):
+        at = QPointF(window.canvas.mapFromScene(x, y))
+        event = QMouseEvent(QEvent.Type.MouseMove, at, viewport.mapToGlobal(at), NONE, LEFT, modifier)
+        QApplication.sendEvent(viewport, event)
+    QTest.mouseRelease(viewport, LEFT, modifier, window.canvas.mapFromScene(*to))
+
+
+def test_a_joint_dragged_with_shift_snaps_to_a_place_nearby(window: MainWindow, questions: Questions) -> None:
+    person = people(window)[0]
+    x, y = center(person.box, 6, 5)
+    drag(window, 9, (x + 6, y + 4), shift=True)
+    moved = people(window)[0].joints[9]
+    assert (moved.x, moved.y) == pytest.approx((x + 6, y + 4), abs=1.5), "nothing is known yet: it goes where it is put"
+    assert len(questions) == 1 and questions[0].heatmaps
+    questions[0].answer(OLD, 0.75, TWO_PLACES)
+    drag(window, 9, (x + 8, y - 5), shift=True)
+    snapped = people(window)[0].joints[9]
+    assert (snapped.x, snapped.y) == pytest.approx((x, y)) and snapped.origin == HUMAN
+    drag(window, 9, (x + 8, y - 5), shift=False)
+    assert people(window)[0].joints[9].x == pytest.approx(x + 8, abs=1.5), "only with Shift"
+    drag(window, 9, (x - 60, y - 50), shift=True)
+    assert people(window)[0].joints[9].x == pytest.approx(x - 60, abs=1.5), "nothing stands out near there"
+    assert len(questions) == 1
 
 
 # The window with all maps

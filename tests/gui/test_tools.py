@@ -57,6 +57,9 @@ class FakeStage:
     def preview_box_of(self, person: Person) -> None:
         self.previews.append(person)
 
+    def snapped(self, x: float, y: float) -> tuple[float, float]:
+        return round(x, -1), round(y, -1)
+
     def preview_accepted(self, person: Person) -> None:
         self.previews.append(person)
 

@@ -9,7 +9,10 @@ from app.document.records import HUMAN, Joint
 
 
 class DragJoint(PersonGesture):
-    """Moves a joint by the pointer's way since the press, so that grabbing it off-centre does not make it jump."""
+    """Moves a joint by the pointer's way since the press, so that grabbing it off-centre does not make it jump.
+
+    With Shift it goes to the place nearby that stands out in its heatmap.
+    """
 
     cursor = Qt.CursorShape.BlankCursor
 
@@ -28,4 +31,6 @@ class DragJoint(PersonGesture):
     def _place(self, event: PointerEvent) -> tuple[float, float]:
         joint = self.person.joints[self.joint]
         x, y = joint.x + event.x - self.start.x, joint.y + event.y - self.start.y
+        if event.shift:
+            x, y = self.stage.snapped(x, y)
         return nearest_on_image(x, y, self.stage.image_extent())

@@ -32,4 +32,6 @@ class DragProposedJoint(Gesture):
     def _place(self, event: PointerEvent) -> tuple[float, float]:
         joint = self.proposal.person.joints[self.joint]
         x, y = joint.x + event.x - self.start.x, joint.y + event.y - self.start.y
+        if event.shift:
+            x, y = self.stage.snapped(x, y)
         return nearest_on_image(x, y, self.stage.image_extent())

@@ -31,7 +31,7 @@ class SelectTool(Tool):
     """
 
     hint = (
-        "Drag joints, handles, the box; drag a bone to move the whole pose · right-click: visibility"
+        "Drag joints (Shift snaps), handles, the box; drag a bone to move the whole pose · right-click: visibility"
         " · {new_person}: new person"
     )
 
