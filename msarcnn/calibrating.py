@@ -112,8 +112,8 @@ def person_outcomes(
 
 def _are_people(result: ImageResult, people: Sequence[Sequence[float]]) -> np.ndarray:
     """Which boxes [N] are labelled people (x, y, w, h): the surest box has the first choice."""
-    overlaps = np.array([box_overlaps(result.boxes, person) for person in people]).reshape(len(people), -1)
     found = np.zeros(len(result.boxes), dtype=bool)
+    overlaps = np.array([box_overlaps(result.boxes, person) for person in people]).reshape(len(people), len(found))
     for box in np.argsort(-result.scores, kind="stable") if people else ():
         person = int(overlaps[:, box].argmax())
         if overlaps[person, box] >= SAME_PERSON:

@@ -10,6 +10,9 @@ move        a labelled joint whose own OKS term is below 0.5, to its place
 visibility  a step of V on a joint that is right in place (not labelled -> visible -> occluded -> not labelled), or
             deleting a joint that has no label
 
+`evaluate` also counts the actions of annotators who do without parts of it: without joints for boxes that are drawn
+or adjusted, without the model's v (a threshold decides), and without both.
+
 From nothing, a person costs 18 actions: a box, and for every of the 17 joints a click or the skip key. A person whose
 joints nobody labelled costs 1, the box, and only the box is judged.
 """

@@ -38,7 +38,7 @@ Report = Callable[[int, int, float], None]
 
 @dataclass(frozen=True)
 class Judged:
-    """The figures by kind ("keypoints", "bbox", and "effort" where it was asked for).
+    """The figures by kind ("keypoints", "bbox"; "effort" and "effort_without" where it was asked for).
 
     problems are sentences: what was repaired, left out or not judged, and which images could not be read.
     """
@@ -90,7 +90,7 @@ def evaluate_model(
     asked = looking(loaded, scales)
     problems: list[str] = []
     started, results = time.monotonic(), []
-    effort, people = Effort(data.skeleton.sigmas), _people_by_image(truth)
+    annotators, people = _Annotators(data.skeleton.sigmas), _people_by_image(truth)
     chosen = labelled_images(data, [images])
     if proposals is not None:
         chosen = read_proposals(proposals).given_to(chosen)
@@ -109,8 +109,7 @@ def evaluate_model(
     else:
         for result, features in encoded_results(asked, chosen, failed):
             if shown_score is not None:
-                shown = _shown(result, shown_score, asked.tau)
-                effort.add(people[result.image_id], shown, _estimate(asked, features))
+                annotators.add(people[result.image_id], result.only(result.scores >= shown_score), asked, features)
             take(result)
     if problems and not results:
         raise DataError(f"none of the {len(chosen)} images could be read; the first: {problems[0]}")
@@ -118,8 +117,34 @@ def evaluate_model(
         evaluate_results(truth, to_coco_results(results), sigmas=data.skeleton.sigmas)
     )
     if shown_score is not None:
-        figures["effort"] = effort.figures()
+        figures |= annotators.figures()
     return Judged(figures, notes + problems)
+
+
+class _Annotators:
+    """Simulated ones on the same images: one with all that the app has, others without parts of it."""
+
+    WITHOUT = ("estimates", "visibility", "both")
+    """No joints for boxes that are drawn or changed; v by the threshold on the confidence alone; neither."""
+
+    def __init__(self, sigmas: Sequence[float]) -> None:
+        self._complete = Effort(sigmas)
+        self._without = {name: Effort(sigmas) for name in self.WITHOUT}
+
+    def add(self, people: list[dict[str, Any]], shown: ImageResult, model: PoseModel, features: Any) -> None:
+        """Counts an image, of which somebody is shown these people, encoded by the model."""
+        tau = model.tau
+        by_head = Shown(shown.boxes, shown.keypoints, shown.v(tau))
+        by_threshold = Shown(shown.boxes, shown.keypoints, probable_v(shown.confidences, None, tau))
+        self._complete.add(people, by_head, _estimate(model, features))
+        self._without["estimates"].add(people, by_head, None)
+        self._without["visibility"].add(people, by_threshold, _estimate(model, features, told=False))
+        self._without["both"].add(people, by_threshold, None)
+
+    def figures(self) -> dict[str, dict[str, Any]]:
+        """The effort, and the actions a person of those who do without something."""
+        without = {name: effort.figures()["actions_per_person"] for name, effort in self._without.items()}
+        return {"effort": self._complete.figures(), "effort_without": without}
 
 
 def evaluate_predictions(
@@ -175,17 +200,14 @@ def _people_by_image(truth: dict[str, Any]) -> dict[int, list[dict[str, Any]]]:
     return people
 
 
-def _estimate(model: PoseModel, features: Any) -> Estimate:
+def _estimate(model: PoseModel, features: Any, told: bool = True) -> Estimate:
+    """The model's joints for boxes; told: with the v that it tells, else by the threshold."""
+
     def estimate(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         poses = model.decode(model.heatmaps(features, boxes), boxes)
-        return poses.keypoints, probable_v(poses.confidences, poses.visibility, model.tau)
+        return poses.keypoints, probable_v(poses.confidences, poses.visibility if told else None, model.tau)
 
     return estimate
-
-
-def _shown(result: ImageResult, score: float, tau: float) -> Shown:
-    chosen = result.only(result.scores >= score)
-    return Shown(chosen.boxes, chosen.keypoints, chosen.v(tau))
 
 
 def _shown_entries(entries: list[dict[str, Any]], count: int) -> Shown:

@@ -115,7 +115,9 @@ def test_evaluate_simulates_an_annotator(capsys, people, tiny_checkpoint, tmp_pa
     assert hidden["actions"]["accept"] == 0 and hidden["actions"]["draw"] == hidden["people"]
     with_model = [*arguments, "--images", people / "images", "--model", tiny_checkpoint]
     figures = json.loads(run(capsys, *with_model)[1])
-    assert list(figures) == ["keypoints", "bbox", "effort", "problems"]
+    assert list(figures) == ["keypoints", "bbox", "effort", "effort_without", "problems"]
+    assert list(figures["effort_without"]) == ["estimates", "visibility", "both"]
+    assert all(value > 0 for value in figures["effort_without"].values())
     assert list(figures["effort"]) == list(perfect)
     assert figures["effort"]["actions_per_person"] > 0
     status, out, _ = run(capsys, *(one for one in with_model if one != "--json"))

@@ -23,16 +23,13 @@ def labelled(image, left=0.0, crowd=0):
 
 def result(image, boxes, scores, peaks, shifts=None, visibility=None):
     """People at (left, right) of boxes, whose joints are off by the shifts and have one peak each."""
-    corners = np.array([[left, 0, right, 150] for left, right in boxes], np.float32)
-    points = np.array(
-        [
-            [[x + left + shift, y] for x, y, _ in JOINTS]
-            for (left, _), shift in zip(boxes, shifts or [0] * len(boxes), strict=True)
-        ]
-    )
-    peaks = np.tile(np.array(peaks, np.float32)[:, None], (1, 17))
+    count = len(boxes)
+    corners = np.array([[left, 0, right, 150] for left, right in boxes], np.float32).reshape(count, 4)
+    offsets = [left + shift for (left, _), shift in zip(boxes, shifts or [0] * count, strict=True)]
+    points = np.array([[[x + off, y] for x, y, _ in JOINTS] for off in offsets], float).reshape(count, 17, 2)
+    confidences = np.tile(np.array(peaks, np.float32)[:, None], (1, 17))
     scores = np.array(scores, np.float32)
-    return ImageResult(image, (1000, 200), corners, scores, points, peaks, scores, visibility)
+    return ImageResult(image, (1000, 200), corners, scores, points, confidences, scores, visibility)
 
 
 def chance(logit):
@@ -68,6 +65,13 @@ def test_the_surest_box_of_a_person_is_that_person_and_one_in_a_crowd_is_not_jud
     assert people.tolist() == [False, True, False]
     logits, right = joint_outcomes(truth, [result(1, boxes[:1], [0.7], [0.5], [3])])
     assert logits == pytest.approx(np.zeros(17)) and right.all()
+
+
+def test_boxes_where_nobody_is_labelled_are_nobody_and_images_without_boxes_say_nothing():
+    truth = {"annotations": [labelled(1)]}
+    results = [result(2, [(0, 100)], [0.7], [0.5]), result(1, [], [], []), result(3, [], [], [])]
+    scores, _, people = person_outcomes(truth, results, Calibration())
+    assert scores == pytest.approx([0.7]) and people.tolist() == [False]
 
 
 def drawn(count, weight):

@@ -69,7 +69,9 @@ def test_every_road_through_the_model_gives_the_same_people(tiny_model, photo):
 def test_people_are_ranked_as_the_configuration_says(tiny_model, photo, pose_score):
     info = CheckpointInfo(dataclasses.replace(tiny_model.config, pose_score=pose_score))
     (people,) = Predictor.of(tiny_model, info).predict([photo])
-    expected = people.scores * people.confidences.mean(axis=1) if pose_score == "joints" else people.scores
+    labelled = 1 - people.visibility[..., 0]
+    certainty = (people.confidences * labelled).sum(axis=1) / labelled.sum(axis=1)
+    expected = people.scores * certainty if pose_score == "joints" else people.scores
     np.testing.assert_allclose(people.ranks, expected, rtol=1e-6)
 
 
