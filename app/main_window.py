@@ -31,6 +31,7 @@ from app.controllers.fine_tuning import FineTuning
 from app.controllers.heatmaps import Heatmaps
 from app.controllers.import_reports import REPORT, ImportReports
 from app.controllers.listing import Listing
+from app.controllers.map_answers import MapAnswers
 from app.controllers.maps import Maps
 from app.controllers.merging import Merging
 from app.controllers.messages import Message, Messages
@@ -124,9 +125,10 @@ class MainWindow(QMainWindow):
         self.estimation = Estimation(session, self.engine, self.messages)
         self.editing = Editing(session, self.scene, self.proposals, self.estimation, self.navigation, self.messages)
         self.clipboard = Clipboard(session, self.editing, self.navigation, self.messages)
-        self.heatmaps = Heatmaps(session, self.engine, self.scene, self.layers)
-        self.peaks = Peaks(session, self.editing, self.heatmaps, self.messages)
-        self.maps = Maps(session, self.engine, self.scene, self.layers, self.heatmaps, self.messages, asker)
+        answers = MapAnswers(session, self.engine)
+        self.heatmaps = Heatmaps(session, self.engine, self.scene, self.layers, answers)
+        self.peaks = Peaks(session, self.editing, self.heatmaps, answers, self.messages)
+        self.maps = Maps(session, self.engine, self.scene, self.layers, self.heatmaps, answers, self.messages, asker)
         self.shown_model = ShownModel(session, self.engine)
         self.prefill = Prefill(session, self.engine, self.model, self.messages, settings, automatic_prefill)
         self.import_reports = ImportReports(session, self.messages, asker)

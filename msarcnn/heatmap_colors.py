@@ -34,9 +34,12 @@ def colored_difference(first: np.ndarray, second: np.ndarray) -> tuple[np.ndarra
     """What one map [S, S] has of its peak and another has not: red where the first has more, blue the second.
 
     Returns:
-        As `colored`.
+        As `colored`, in the first one's size.
     """
-    signed = shares(first) - shares(second)
+    rows, columns = (
+        (np.arange(many) * 2 + 1) * few // (2 * many) for many, few in zip(first.shape, second.shape, strict=True)
+    )
+    signed = shares(first) - shares(second)[np.ix_(rows, columns)]
     return _colors(_DIFFERENCE)[((signed + 1) * 127.5).astype(np.uint8)], np.clip(np.abs(signed) * 1.5, 0.0, 1.0)
 
 

@@ -41,6 +41,8 @@ class PoseScene(QGraphicsScene):
     """Person: as somebody would be with the box that is being dragged."""
     proposals_shown = Signal()
     """Other proposals may be shown now, or the same ones otherwise."""
+    photo_changed = Signal()
+    """Other pixels are shown, or none."""
     extent_changed = Signal()
     """The photo has another size: the view fits it."""
 
@@ -77,6 +79,7 @@ class PoseScene(QGraphicsScene):
         self._proposed = ProposalItems(self, look)
         self._adjusted = AdjustedPhoto(self)
         self._adjusted.changed.connect(self._photo.set_pixels)
+        self._adjusted.changed.connect(lambda _: self.photo_changed.emit())
         document.people_changed.connect(self._people_changed)
         document.predictions_changed.connect(self._predictions_changed)
         document.image_changed.connect(self._image_changed)
@@ -206,6 +209,7 @@ class PoseScene(QGraphicsScene):
         """Shows no photo (not loaded yet, or damaged); the labels stay at their places."""
         self._adjusted.set_photo(None)
         self._photo.clear()
+        self.photo_changed.emit()
         self._set_extent(width, height)
 
     @property

@@ -1,7 +1,5 @@
 """The heatmap overlay of a joint, or of all joints, of a person or of a proposal."""
 
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from math import hypot
 from typing import TYPE_CHECKING
@@ -13,6 +11,7 @@ from app.canvas.hit_test import Hit
 from app.canvas.items.heatmap_item import Marks
 from app.canvas.layers import Layers
 from app.canvas.scene import PoseScene
+from app.controllers.map_answers import MapAnswers, Place, Wish
 from app.controllers.session import Session
 from app.document.records import Box
 from app.workers.engine_client import EngineClient
@@ -22,10 +21,6 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-_Place = tuple[int, Box]
-"""Image and box: what a model's maps depend on."""
-_MOST_KEPT = 8
-"""Boxes whose maps are kept: 140 KB each."""
 _SNAP = 1 / 8
 """A dragged joint snaps over this share of the box's longer side."""
 _LINGER_MS = 300
@@ -42,7 +37,7 @@ class Target:
     box: Box
 
     @property
-    def place(self) -> _Place:
+    def place(self) -> Place:
         return self.image, self.box
 
     def same_person(self, other: "Target | None") -> bool:
@@ -60,25 +55,28 @@ class Heatmaps(QObject):
 
     status_changed = Signal(str)
 
-    def __init__(self, session: Session, engine: EngineClient, scene: PoseScene, layers: Layers) -> None:
+    def __init__(
+        self, session: Session, engine: EngineClient, scene: PoseScene, layers: Layers, answers: MapAnswers
+    ) -> None:
         super().__init__(session)
-        self._session, self._engine, self._scene, self._layers = session, engine, scene, layers
-        self._results: OrderedDict[_Place, EstimateResult] = OrderedDict()
-        self._asked: tuple[_Place, int] | None = None
+        self._session, self._scene, self._layers, self._answers = session, scene, layers, answers
+        self._wish: Wish | None = None
         self._shown: tuple[object, ...] | None = None
         self._target: Target | None = None
         """Whose maps the overlay shows, or waits for."""
         self._maps: tuple[NDArray[np.floating], Box] | None = None
         """What is shown: [1, S, S] of a joint, [K, S, S] of all."""
         self._text = ""
-        self._fetched: _Place | None = None
-        """Whose maps a drag has asked for."""
+        self._fetch: Wish | None = None
+        """For the maps that a drag snaps by."""
         self._pointed, self._lingers = Hit(), QTimer(self)
-        self._hovered: tuple[Target, int] | None = None
+        self._hovered = Hit()
+        """The joint that the pointer rests on."""
         self._lingers.setSingleShot(True)
         self._lingers.setInterval(_LINGER_MS)
         self._lingers.timeout.connect(self._linger)
         session.selection.changed.connect(self.refresh)
+        session.selection.image_changed.connect(lambda _: self._leave())
         session.document.people_changed.connect(lambda *_: self.refresh())
         session.document.predictions_changed.connect(lambda _: self.refresh())
         session.document.image_opened.connect(lambda _: self.refresh())
@@ -89,12 +87,15 @@ class Heatmaps(QObject):
     def refresh(self) -> None:
         """Shows the overlay that fits the selection; asks the engine when its maps are not there."""
         wanted = self._wanted()
+        if self._wish is not None and (wanted is None or wanted[0].place != self._wish.place):
+            self._answers.drop(self._wish)
+            self._wish = None
         if wanted is None:
             self._clear()
             self._say("Select a joint to see where the model looks for it." if self._layers.shows("heatmap") else "")
             return
         target, joint = wanted
-        result = self._results.get(target.place)
+        result = self._answers.known(target.place)
         if result is not None:
             self._target = target
             self._show(result, joint)
@@ -102,20 +103,9 @@ class Heatmaps(QObject):
         if not target.same_person(self._target):
             self._clear()
             self._target = target
-        self._ask(target.place)
-
-    def ask_for(self, target: Target, then: Callable[[EstimateResult], object], failed: Callable[[str], None]) -> None:
-        """Gets the maps of somebody, shown or not; they are kept, so that who asks again has them at once."""
-        if target.place in self._results:
-            then(self._results[target.place])
-            return
-
-        def done(result: EstimateResult) -> None:
-            self._keep(target.place, result)
-            then(result)
-
-        file = self._session.image_file(target.image)
-        self._engine.estimate(file, [target.box], heatmaps=True, done=done, failed=failed)
+        if self._wish is None:
+            self._say("computing…")
+            self._wish = self._answers.ask(target.place, lambda _: self._answered(), self._failed)
 
     def selected(self) -> Target | None:
         """The person or the proposal whose maps are looked at; None without one."""
@@ -130,11 +120,10 @@ class Heatmaps(QObject):
         target, joint = self.selected(), self._session.selection.joint
         if target is None or joint is None:
             return None
-        result = self._results.get(target.place)
+        result = self._answers.known(target.place)
         if result is None:
-            if self._fetched != target.place:
-                self._fetched = target.place
-                self.ask_for(target, lambda _: None, lambda _: None)
+            if self._fetch is None:
+                self._fetch = self._answers.ask(target.place, lambda _: self._fetched(), lambda _: self._fetched())
             return None
         reach = _SNAP * max(target.box.w, target.box.h)
         places = [(place.x, place.y) for place in result.places(0, joint)]
@@ -148,8 +137,8 @@ class Heatmaps(QObject):
             self._lingers.start()
             return
         self._lingers.stop()
-        if self._hovered is not None:
-            self._hovered = None
+        if self._hovered:
+            self._hovered = Hit()
             self.refresh()
 
     def point(self, x: float, y: float) -> None:
@@ -173,8 +162,9 @@ class Heatmaps(QObject):
         """Whose map is to be shown, and of which joint: None is all of them."""
         if not self._layers.shows("heatmap"):
             return None
-        if self._hovered is not None:
-            return self._hovered
+        hovered = self._target_of(self._hovered.person, self._hovered.prediction)
+        if hovered is not None:
+            return hovered, self._hovered.joint
         target, joint = self.selected(), self._session.selection.joint
         if target is None or (joint is None and not self._layers.heatmap.everything):
             return None
@@ -191,39 +181,31 @@ class Heatmaps(QObject):
         return None
 
     def _linger(self) -> None:
-        target, joint = self._target_of(self._pointed.person, self._pointed.prediction), self._pointed.joint
-        if target is not None and joint is not None:
-            self._hovered = target, joint
-            self.refresh()
+        self._hovered = self._pointed
+        self.refresh()
 
-    def _keep(self, place: _Place, result: EstimateResult) -> None:
-        self._results[place] = result
-        while len(self._results) > _MOST_KEPT:
-            self._results.popitem(last=False)
+    def _leave(self) -> None:
+        """Another image is shown: the pointer does not rest on what was there."""
+        self._lingers.stop()
+        self._pointed = self._hovered = Hit()
 
-    def _ask(self, place: _Place) -> None:
-        if self._asked is not None:
-            if self._asked[0] == place:
-                return
-            self._engine.cancel_request(self._asked[1])
+    def _answered(self) -> None:
+        self._wish = None
+        self.refresh()
 
-        def done(result: EstimateResult) -> None:
-            self._asked = None
-            self._keep(place, result)
-            self.refresh()
+    def _failed(self, reason: str) -> None:
+        self._wish = None
+        self._say(reason)
 
-        def failed(reason: str) -> None:
-            self._asked = None
-            self._say(reason)
-
-        self._say("computing…")
-        image, box = place
-        request = self._engine.estimate(self._session.image_file(image), [box], heatmaps=True, done=done, failed=failed)
-        self._asked = place, request
+    def _fetched(self) -> None:
+        self._fetch = None
 
     def _show(self, result: EstimateResult, joint: int | None) -> None:
         look = self._layers.heatmap
-        if result.heatmaps is None or self._shown == (result, joint, look):
+        if result.heatmaps is None:
+            return
+        if self._shown == (result, joint, look):
+            self._say(self._text)
             return
         self._shown = result, joint, look
         maps, box = result.heatmaps[0], result.boxes[0]
@@ -247,10 +229,8 @@ class Heatmaps(QObject):
 
     def _forget(self) -> None:
         """Another model answers now, or another project is open: what was or is being computed is not about it."""
-        if self._asked is not None:
-            self._engine.cancel_request(self._asked[1])
-        self._asked = self._hovered = self._fetched = None
-        self._results.clear()
+        self._wish = self._fetch = None
+        self._leave()
         self._clear()
         self.refresh()
 

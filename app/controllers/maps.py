@@ -1,7 +1,6 @@
 """The window with all maps of the selected person or proposal, two models' maps of it, or a joint's levels."""
 
-from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from PySide6.QtCore import QObject, QRect, Signal
@@ -12,6 +11,7 @@ from app.canvas.layers import Layers
 from app.canvas.scene import PoseScene
 from app.controllers.asker import Asker
 from app.controllers.heatmaps import Heatmaps, Target
+from app.controllers.map_answers import MapAnswers, Wish
 from app.controllers.messages import Messages
 from app.controllers.session import Session
 from app.document.records import Box
@@ -23,6 +23,15 @@ ALL_JOINTS, TWO_MODELS, LEVELS = range(3)
 """What the window shows."""
 _FINEST = 2
 """The first level of the pyramid is P2."""
+
+
+@dataclass(frozen=True, slots=True)
+class _More:
+    """What else is asked about somebody: another model's maps (its hash), or the levels that a joint comes from."""
+
+    target: Target
+    model: str | None = None
+    levels_of: int | None = None
 
 
 class Maps(QObject):
@@ -42,23 +51,26 @@ class Maps(QObject):
         scene: PoseScene,
         layers: Layers,
         heatmaps: Heatmaps,
+        answers: MapAnswers,
         messages: Messages,
         asker: Asker,
     ) -> None:
         super().__init__(session)
         self._session, self._engine, self._scene, self._layers = session, engine, scene, layers
-        self._heatmaps, self._messages, self._asker = heatmaps, messages, asker
+        self._heatmaps, self._answers, self._messages, self._asker = heatmaps, answers, messages, asker
         self._open = False
         self._view = ALL_JOINTS
-        self._leveled: tuple[Target, int, EstimateResult] | None = None
-        self._asked: tuple[Target, str] | None = None
-        self._other: tuple[Target, EstimateResult] | None = None
-        """What the model before says of somebody."""
+        self._shown: Target | None = None
+        """Whose maps the window shows."""
+        self._wish: Wish | None = None
+        self._asked: tuple[_More, int] | None = None
+        self._more: tuple[_More, EstimateResult] | None = None
         session.selection.changed.connect(self.refresh)
         session.document.people_changed.connect(lambda *_: self.refresh())
         session.document.predictions_changed.connect(lambda _: self.refresh())
         session.document.image_opened.connect(lambda _: self.refresh())
         layers.changed.connect(self.refresh)
+        scene.photo_changed.connect(self.refresh)
         engine.ready.connect(lambda _: self._forget())
         session.closed.connect(self._forget)
 
@@ -74,17 +86,32 @@ class Maps(QObject):
 
     def refresh(self) -> None:
         """Shows the maps of whoever is selected now."""
+        target = self._heatmaps.selected() if self._open else None
+        if self._wish is not None and (target is None or target.place != self._wish.place):
+            self._answers.drop(self._wish)
+            self._wish = None
         if not self._open:
             return
-        target = self._heatmaps.selected()
         if target is None:
             self._note("Select a person or a proposal to see where the model looks for the joints.")
-        elif self._view == TWO_MODELS:
-            self._two_models(target)
-        elif self._view == LEVELS:
+            return
+        if self._view == LEVELS:
             self._levels(target)
-        else:
-            self._ask(target, lambda result: self._show_all(target, result))
+            return
+        before = self._before() if self._view == TWO_MODELS else None
+        if self._view == TWO_MODELS and before is None:
+            return
+        result = self._answers.known(target.place)
+        if result is not None:
+            if before is None:
+                self._show_all(target, result)
+            else:
+                self._two_models(target, result, before)
+            return
+        if not target.same_person(self._shown):
+            self._note("computing…")
+        if self._wish is None:
+            self._wish = self._answers.ask(target.place, lambda _: self._answered(), self._failed)
 
     def save(self, picture: QImage) -> None:
         """Asks where to, and writes the picture."""
@@ -95,22 +122,52 @@ class Maps(QObject):
         place = self._asker.save("Save the heatmaps", start, "PNG (*.png)")
         if place is None:
             return
+        if place.suffix.lower() != ".png":
+            place = place.with_name(f"{place.name}.png")
         if picture.save(str(place)):
             self._messages.post(f"Saved: {place}", topic=_TOPIC)
         else:
             text = f"{place} could not be written: choose another folder, or make room there."
             self._messages.post(text, "error", topic=_TOPIC)
 
-    def _ask(self, target: Target, then: Callable[[EstimateResult], None]) -> None:
-        def found(result: EstimateResult) -> None:
-            if self._open and self._heatmaps.selected() == target:
-                then(result)
+    def _answered(self) -> None:
+        self._wish = None
+        self.refresh()
+
+    def _failed(self, reason: str) -> None:
+        self._wish = None
+        self._note(reason)
+
+    def _learn_more(self, more: "_More", name: str) -> EstimateResult | None:
+        """What else there is to know of somebody, if it is known; else it is asked for."""
+        if self._more is not None and self._more[0] == more:
+            return self._more[1]
+        if self._asked is not None and self._asked[0] == more:
+            return None
+        self._drop_question()
+        if not more.target.same_person(self._shown):
+            self._note("computing…")
+
+        def done(result: EstimateResult) -> None:
+            self._asked, self._more = None, (more, result)
+            self.refresh()
 
         def failed(reason: str) -> None:
-            if self._open and self._heatmaps.selected() == target:
-                self._note(reason)
+            self._asked = None
+            self._note(f"{name}{reason}")
 
-        self._heatmaps.ask_for(target, found, failed)
+        file, box = self._session.image_file(more.target.image), more.target.box
+        joint, model = more.levels_of, more.model
+        number = self._engine.estimate(
+            file, [box], heatmaps=True, done=done, failed=failed, model=model, levels_of=joint
+        )
+        self._asked = more, number
+        return None
+
+    def _drop_question(self) -> None:
+        if self._asked is not None:
+            self._engine.cancel_request(self._asked[1])
+            self._asked = None
 
     def _show_all(self, target: Target, result: EstimateResult) -> None:
         assert result.heatmaps is not None
@@ -123,33 +180,23 @@ class Maps(QObject):
         info = self._engine.info
         self._fill(target, tiles, f"all joints · {info.name}" if info else "all joints")
 
-    def _two_models(self, target: Target) -> None:
-        now, before = self._engine.info, self._engine.before
-        if now is None or before is None:
+    def _before(self) -> EngineInfo | None:
+        """The model to compare with; without one it says why."""
+        before = self._engine.before
+        if self._engine.info is None:
+            self._note("The model is starting.")
+            return None
+        if before is None:
             self._note(
                 "Two models are compared that have answered one after the other: choose another one under Model, "
                 "Model library. The one before it stays ready."
             )
-            return
-        if self._other is not None and self._other[0] == target:
-            other = self._other[1]
-            self._ask(target, lambda result: self._show_two(target, (now, result), (before, other)))
-            return
-        if self._asked == (target, before.hash):
-            return
-        self._asked = target, before.hash
+        return before
 
-        def done(result: EstimateResult) -> None:
-            self._asked, self._other = None, (target, result)
-            self.refresh()
-
-        def failed(reason: str) -> None:
-            self._asked = None
-            if self._open and self._heatmaps.selected() == target:
-                self._note(f"{before.name}: {reason}")
-
-        file = self._session.image_file(target.image)
-        self._engine.estimate(file, [target.box], heatmaps=True, done=done, failed=failed, model=before.hash)
+    def _two_models(self, target: Target, result: EstimateResult, before: EngineInfo) -> None:
+        now, other = self._engine.info, self._learn_more(_More(target, model=before.hash), f"{before.name}: ")
+        if now is not None and other is not None:
+            self._show_two(target, (now, result), (before, other))
 
     def _show_two(
         self, target: Target, first: tuple[EngineInfo, EstimateResult], second: tuple[EngineInfo, EstimateResult]
@@ -173,25 +220,8 @@ class Maps(QObject):
         joint = self._session.selection.joint
         if joint is None:
             self._note("Select a joint to see which levels of the feature pyramid its place comes from.")
-            return
-        if self._leveled is not None and self._leveled[:2] == (target, joint):
-            self._show_levels(target, joint, self._leveled[2])
-            return
-        if self._asked == (target, f"levels {joint}"):
-            return
-        self._asked = target, f"levels {joint}"
-
-        def done(result: EstimateResult) -> None:
-            self._asked, self._leveled = None, (target, joint, result)
-            self.refresh()
-
-        def failed(reason: str) -> None:
-            self._asked = None
-            if self._open and self._heatmaps.selected() == target:
-                self._note(reason)
-
-        file = self._session.image_file(target.image)
-        self._engine.estimate(file, [target.box], heatmaps=True, done=done, failed=failed, levels_of=joint)
+        elif (result := self._learn_more(_More(target, levels_of=joint), "")) is not None:
+            self._show_levels(target, joint, result)
 
     def _show_levels(self, target: Target, joint: int, result: EstimateResult) -> None:
         assert result.heatmaps is not None
@@ -217,12 +247,13 @@ class Maps(QObject):
         self._fill(target, tiles, f"{name}: what speaks for its most probable cell, by level of the feature pyramid")
 
     def _fill(self, target: Target, tiles: list[Tile], title: str) -> None:
-        box = target.box
+        box, self._shown = target.box, target
         photo = crop(self._scene.shown_pixels(), box, self._scene.image_extent())
         self.filled.emit(photo, box.w / box.h, tiles, self._session.selection.joint)
         self.titled.emit(title)
 
     def _note(self, text: str) -> None:
+        self._shown = None
         self.noted.emit(text)
         self.titled.emit("")
 
@@ -235,7 +266,9 @@ class Maps(QObject):
             selection.select_proposed_joint(target.prediction, joint)
 
     def _forget(self) -> None:
-        self._asked = self._other = self._leveled = None
+        """Another model answers now, or another project is open."""
+        self._drop_question()
+        self._wish = self._more = self._shown = None
         self.refresh()
 
     def _name(self, joint: int) -> str:

@@ -4,6 +4,7 @@ from PySide6.QtCore import QObject
 
 from app.controllers.editing import Editing
 from app.controllers.heatmaps import Heatmaps, Target
+from app.controllers.map_answers import MapAnswers
 from app.controllers.messages import Messages
 from app.controllers.session import Session
 from app.document.records import Box, PredictedJoint
@@ -17,9 +18,12 @@ _THERE = 0.05
 class Peaks(QObject):
     """Moves the selected joint, of a person or of a proposal, which that accepts; every step can be undone."""
 
-    def __init__(self, session: Session, editing: Editing, heatmaps: Heatmaps, messages: Messages) -> None:
+    def __init__(
+        self, session: Session, editing: Editing, heatmaps: Heatmaps, answers: MapAnswers, messages: Messages
+    ) -> None:
         super().__init__(session)
-        self._session, self._editing, self._heatmaps, self._messages = session, editing, heatmaps, messages
+        self._session, self._editing, self._heatmaps = session, editing, heatmaps
+        self._answers, self._messages = answers, messages
 
     def step(self, way: int) -> None:
         """To the next less probable place (1) or back (-1); after the last one the first comes again."""
@@ -36,7 +40,7 @@ class Peaks(QObject):
         def failed(reason: str) -> None:
             self._messages.post(f"The model could not be asked for other places: {reason}", "warning", topic=_TOPIC)
 
-        self._heatmaps.ask_for(target, found, failed)
+        self._answers.ask(target.place, found, failed)
 
     def _go(self, target: Target, joint: int, result: EstimateResult, way: int) -> None:
         name = self._session.skeleton.keypoints[joint].replace("_", " ")

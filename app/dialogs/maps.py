@@ -27,6 +27,7 @@ class MapsWindow(QDialog):
         self.title.setProperty("muted", True)
         self.save = QPushButton("Save picture…", self)
         self.save.setAutoDefault(False)
+        self.save.setEnabled(False)
         self.view.currentIndexChanged.connect(self.view_changed)
         self.save.clicked.connect(self.save_wanted)
         top = QHBoxLayout()

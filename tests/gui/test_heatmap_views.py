@@ -206,6 +206,40 @@ def test_a_joint_that_the_pointer_rests_on_shows_its_map(
     assert status(window).startswith("right shoulder") and len(questions) == 1, "the box's maps are kept"
 
 
+def test_the_pointer_rests_on_nothing_once_another_image_is_shown(
+    window: MainWindow, questions: Questions, qtbot: QtBot
+) -> None:
+    window.layers.switch("heatmap", True)
+    hover(window, 5)
+    qtbot.waitUntil(lambda: len(questions) == 1)
+    questions[0].answer(OLD, 0.75, TWO_PLACES)
+    assert overlay(window).shown
+    trigger(window, qtbot, "next_image")
+    window.layers.set_heatmap(HeatmapLook(opacity=0.3))
+    assert not overlay(window).shown and "Select a joint" in status(window)
+
+
+def test_the_map_of_somebody_who_is_deleted_goes(window: MainWindow, questions: Questions, qtbot: QtBot) -> None:
+    window.layers.switch("heatmap", True)
+    hover(window, 5)
+    qtbot.waitUntil(lambda: len(questions) == 1)
+    questions[0].answer(OLD, 0.75, TWO_PLACES)
+    window.session.selection.person = people(window)[0].key
+    window.editing.delete()
+    assert not overlay(window).shown
+
+
+def test_a_status_does_not_stay_at_computing(window: MainWindow, questions: Questions) -> None:
+    person = people(window)[0]
+    window.layers.switch("heatmap", True)
+    window.session.selection.select_joint(person.key, 9)
+    questions[0].answer(OLD, 0.75, TWO_PLACES)
+    window.editing.set_box(person.key, Box(60, 40, 95, 120))
+    assert status(window) == "computing…"
+    window.session.undo_stack.undo()
+    assert status(window) == "left wrist: confidence 0.75" and questions[1].cancelled
+
+
 def test_the_pointer_asks_nothing_while_heatmaps_are_off(
     window: MainWindow, questions: Questions, qtbot: QtBot
 ) -> None:
@@ -342,8 +376,10 @@ def test_what_the_model_cannot_do_is_said_in_the_window(
     window.session.selection.person = people(window)[0].key
     questions[0].failed("no memory")
     assert notes[-1] == "no memory"
+    window.session.selection.joint = 9
+    questions[1].answer(NEW, 0.75, TWO_PLACES)
     window.maps_window.view.setCurrentIndex(1)
-    questions[1].failed("not loaded any more")
+    questions[2].failed("not loaded any more")
     assert notes[-1] == "the old one: not loaded any more"
     grid.grab()
 
@@ -363,6 +399,56 @@ def test_the_levels_of_the_pyramid_are_told_apart(window: MainWindow, questions:
     assert covers[1] == max(covers) and covers[2] == 0, "the strongest level is the brightest"
     window.session.selection.joint = 10
     assert questions[1].levels_of == 10
+
+
+def test_while_somebody_elses_maps_are_computed_nobodys_are_shown(
+    window: MainWindow, questions: Questions, grid: MapGrid
+) -> None:
+    window.editing.add_person(Box(200, 40, 60, 120))
+    first, second = people(window)
+    (joints,) = [asked for asked in questions if not asked.heatmaps]
+    joints.answer(OLD, 0.9)
+    window.session.selection.person = first.key
+    questions[-1].answer(OLD, 0.75, TWO_PLACES)
+    assert len(grid.tiles) == 17
+    count = len(questions)
+    window.session.selection.person = second.key
+    assert grid.tiles == () and window.maps_window is not None and not window.maps_window.save.isEnabled()
+    for opacity in (0.5, 0.4, 0.3):
+        window.layers.set_heatmap(HeatmapLook(opacity=opacity))
+    assert len(questions) <= count + 1, "asked once, however often it is drawn anew"
+    window.session.selection.person = first.key
+    assert len(grid.tiles) == 17 and questions[-1].cancelled, "nobody waits for the other one's any more"
+
+
+def test_late_answers_of_a_former_model_are_not_shown_as_the_new_ones(
+    window: MainWindow, questions: Questions, grid: MapGrid, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    models(window, monkeypatch, before=True)
+    window.session.selection.select_joint(people(window)[0].key, 9)
+    questions[0].answer(NEW, 0.75, TWO_PLACES)
+    assert window.maps_window is not None
+    window.maps_window.view.setCurrentIndex(1)
+    window.engine.ready.emit(EngineInfo("cccccccccccc", "a third one", 0.5, "cpu"))
+    assert questions[1].cancelled, "what the model before was asked"
+    assert grid.tiles == () and not questions[2].cancelled
+
+
+def test_the_window_and_the_overlay_ask_once_together(window: MainWindow, questions: Questions, grid: MapGrid) -> None:
+    window.layers.switch("heatmap", True)
+    window.session.selection.select_joint(people(window)[0].key, 9)
+    assert len(questions) == 1
+    questions[0].answer(OLD, 0.75, TWO_PLACES)
+    assert overlay(window).shown and len(grid.tiles) == 17
+
+
+def test_models_with_maps_of_different_sizes_are_compared() -> None:
+    first, second = np.zeros((8, 8)), np.zeros((4, 4))
+    first[6, 6], second[1, 1] = 1, 1
+    picture = colored_difference(first, second, 1.0)
+    red, blue = picture.pixelColor(6, 6), picture.pixelColor(2, 2)
+    assert picture.width() == 8 and red.red() > red.blue() and blue.blue() > blue.red()
+    assert picture.pixelColor(3, 3) == blue, "a cell of the smaller one is four of the larger"
 
 
 @pytest.mark.parametrize("there", [True, False])
