@@ -34,6 +34,8 @@ _BETTER = 0.25
 """How much better the model's place for a joint has to be than the labelled one."""
 _NEAR = 0.5
 """OKS term from which a joint is near a place."""
+_SEEN = 0.25
+"""Score from which somebody may have been forgotten."""
 _SOMEBODY = 0.3
 """IoU from which a box is about somebody who is labelled, and share of it in an ignored region that excuses it."""
 _TWICE, _BOX_TWICE = 0.6, 0.8
@@ -175,7 +177,7 @@ def _missing_people(
     for region in ignored:
         taken |= box_coverage(found.boxes, region) >= _SOMEBODY
     findings = []
-    for index in np.flatnonzero(~taken):
+    for index in np.flatnonzero(~taken & (found.scores >= _SEEN)):
         x1, y1, x2, y2 = (round(float(side), 2) for side in found.boxes[index])
         score = round(float(found.scores[index]), 4)
         findings.append(Finding(image, "person", score, (), (), (x1, y1, x2 - x1, y2 - y1)))

@@ -26,9 +26,10 @@ _WHOLE = 1e9
 
 @dataclass(frozen=True)
 class Audit:
-    """Findings, the worst first, on so many images; names are the images' file names by id."""
+    """Findings, the worst first, on so many images that could be read; names are all images' file names by id."""
 
     findings: list[Finding]
+    images: int
     names: dict[int, str]
     skeleton: Skeleton
     problems: list[str]
@@ -38,7 +39,7 @@ class Audit:
         counts = Counter[str](finding.kind for finding in self.findings)
         lines = [self._line(finding) for finding in self.findings[:most]]
         total = ", ".join(f"{counts[kind]} x {about}" for kind, about in KINDS.items() if counts[kind])
-        return "\n".join([*lines, f"{len(self.findings)} findings on {len(self.names)} images: {total or 'nothing'}"])
+        return "\n".join([*lines, f"{len(self.findings)} findings on {self.images} images: {total or 'nothing'}"])
 
     def _line(self, finding: Finding) -> str:
         joints = ", ".join(self.skeleton.keypoints[joint].replace("_", " ") for joint in finding.joints)
@@ -57,7 +58,7 @@ class Audit:
             }
             for finding in self.findings
         ]
-        return {"images": len(self.names), "findings": named, "problems": self.problems}
+        return {"images": self.images, "findings": named, "problems": self.problems}
 
 
 def audit_labels(
@@ -103,7 +104,7 @@ def audit_labels(
         raise DataError(f"none of the {len(chosen)} images could be read; the first: {unreadable[0]}")
     findings += audit_shapes(((image, one) for image, some in people.items() for one in some), data.skeleton)
     findings.sort(key=lambda finding: -finding.suspicion)
-    return Audit(findings, names, data.skeleton, problems + unreadable)
+    return Audit(findings, done, names, data.skeleton, problems + unreadable)
 
 
 def labelled_people(

@@ -54,13 +54,14 @@ class Calibrated:
     people: float
     people_before: Reliability
     people_after: Reliability
+    people_fitted: bool
     problems: list[str]
 
     def text(self) -> str:
         """Four lines for people."""
         fitted = self.calibration
         slope, weight, intercept = fitted.person
-        unchanged = "" if fitted.person != Calibration().person else " (too few to fit: box scores as they are)"
+        unchanged = " (nothing could be fitted: as before)" if not self.people_fitted else ""
         return (
             f"joints: slope {fitted.slope:.3f}, intercept {fitted.intercept:.3f}, tau {fitted.threshold:.2f}, "
             f"fitted on {self.joints} joints, {self.right:.0%} of them right\n"
@@ -121,6 +122,8 @@ def calibrate_model(
     if joints is None:
         raise DataError(f"{annotations}: {_why_not(logits, right)}; nothing was written")
     scores, certainty, people = person_outcomes(truth, results, joints)
+    of_old = person_outcomes(truth, results, old)[1]
+    joints = joints.with_person(*old.person)
     new = fit_people(joints, scores, certainty, people, use_poses=info.config.pose_score == "joints")
     new = replace(new, fitted_on=f"{annotations.name}, {len(logits)} joints")
     peaks = torch.from_numpy(logits).sigmoid()
@@ -132,8 +135,9 @@ def calibrate_model(
         reliability(new.confidence(peaks).numpy(), right),
         len(people),
         round(float(people.mean()), 4) if len(people) else 0.0,
-        reliability(old.person_score(scores, certainty), people),
+        reliability(old.person_score(scores, of_old), people),
         reliability(new.person_score(scores, certainty), people),
+        new.person != old.person,
         problems + unreadable,
     )
     fitted(calibrated)

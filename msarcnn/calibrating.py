@@ -27,21 +27,25 @@ def calibrate(
     ground_truth: dict[str, Any],
     results: Sequence[ImageResult],
     before: Calibration,
-    pose_score: str,
+    pose_score: str | None,
     sigmas: Sequence[float] | None = None,
 ) -> Calibration:
-    """Fits the confidences of joints, then the scores of people.
+    """Fits the confidences of joints, then the scores of people; what cannot be fitted stays as it was before.
 
     Args:
         ground_truth: COCO keypoint dataset.
         results: The model's, as it is: made with `Calibration()`.
-        before: What stays where there is too little to fit.
-        pose_score: As in ModelConfig: with "box", people's scores stay in the order of their box scores.
+        before: What may stay.
+        pose_score: As in ModelConfig: with "box", people's scores stay in the order of their box scores. None: the
+            boxes are another model's, whose scores are none of this one's business.
         sigmas: The skeleton's, K of them; COCO's by default.
     """
     joints = fit_joints(*joint_outcomes(ground_truth, results, sigmas))
     fitted = before if joints is None else joints.with_person(*before.person)
-    return fit_people(fitted, *person_outcomes(ground_truth, results, fitted), use_poses=pose_score == "joints")
+    if pose_score is None:
+        return fitted
+    outcomes = person_outcomes(ground_truth, results, fitted)
+    return fit_people(fitted, *outcomes, use_poses=pose_score == "joints")
 
 
 def calibrated(result: ImageResult, calibration: Calibration, pose_score: str) -> ImageResult:
@@ -163,7 +167,10 @@ def fit_people(
 
 
 def _logistic(columns: np.ndarray, right: np.ndarray) -> list[float]:
-    """The weights of columns [n, d], the first of them held near 1, and the intercept."""
+    """The weights of columns [n, d], the first of them held near 1 and the others near 0, and the intercept.
+
+    Held: outcomes that a column tells apart without fault, which few are enough for, would make a weight endless.
+    """
     inputs = torch.tensor(np.column_stack((columns, np.ones(len(columns)))), dtype=torch.float64)
     wanted = torch.tensor(right, dtype=torch.float64)
     weights = torch.zeros(inputs.shape[1], dtype=torch.float64)
@@ -173,7 +180,8 @@ def _logistic(columns: np.ndarray, right: np.ndarray) -> list[float]:
 
     def closure() -> torch.Tensor:
         optimizer.zero_grad()
-        loss = binary_cross_entropy_with_logits(inputs @ weights, wanted) + 1e-3 * (weights[0] - 1) ** 2
+        held = 1e-3 * (weights[0] - 1) ** 2 + 1e-4 * (weights[1:-1] ** 2).sum()
+        loss = binary_cross_entropy_with_logits(inputs @ weights, wanted) + held
         loss.backward()
         return loss
 

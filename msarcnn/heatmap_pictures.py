@@ -1,5 +1,6 @@
 """What a model sees of people, as pictures: their joints' maps side by side over the photo."""
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -76,10 +77,13 @@ class Pictures:
 
 def _part(pixels: np.ndarray, box: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """The photo in a box [4] xyxy, black where that reaches beyond it, as float32 of a size (width, height)."""
-    scale = np.array(size) / (box[2:] - box[:2])
-    move = np.array([[scale[0], 0, -box[0] * scale[0]], [0, scale[1], -box[1] * scale[1]]])
-    part: np.ndarray = cv2.warpAffine(pixels, move, size, flags=cv2.INTER_AREA)
-    return part.astype(np.float32)
+    x1, y1, x2, y2 = (round(float(side)) for side in box)
+    part = np.zeros((max(y2 - y1, 1), max(x2 - x1, 1), 3), np.uint8)
+    seen = pixels[max(y1, 0) : max(y2, 0), max(x1, 0) : max(x2, 0)]
+    top, left = max(-y1, 0), max(-x1, 0)
+    part[top : top + seen.shape[0], left : left + seen.shape[1]] = seen[: part.shape[0] - top, : part.shape[1] - left]
+    resized: np.ndarray = cv2.resize(part, size, interpolation=cv2.INTER_AREA)
+    return resized.astype(np.float32)
 
 
 def _at(place: np.ndarray) -> tuple[int, int]:
@@ -101,10 +105,11 @@ def write_heatmaps(
     Args:
         model: Whose maps.
         images: With their labels.
-        output: The folder; it is made. Pictures are called IMAGE_NUMBER.png, in the images' own folders.
+        output: The folder; it is made. Pictures are called IMAGE_NUMBER.png, in the images' own folders; with the
+            image's suffix as well where two would have one name.
         pictures: How they are drawn.
         score: Least score of people that are found.
-        report: Called with (done, total).
+        report: Called with (number, total) before each image.
         problems: What could not be read is added.
 
     Returns:
@@ -114,7 +119,9 @@ def write_heatmaps(
         OSError: one cannot be written.
     """
     count = 0
+    stems = Counter(PurePosixPath(image.file_name).with_suffix("") for image in images)
     for done, image in enumerate(images, 1):
+        report(done, len(images))
         try:
             pixels = image.load()
         except ImageError as error:
@@ -129,12 +136,12 @@ def write_heatmaps(
         answer = model.heatmaps(features, boxes)
         poses = model.decode(answer, boxes)
         maps = heatmap_probabilities(answer.logits.float()).cpu().numpy()
+        name = PurePosixPath(image.file_name)
+        called = name.stem if stems[name.with_suffix("")] == 1 else name.name
         for number, box in enumerate(boxes):
-            name = PurePosixPath(image.file_name)
-            place = output / name.parent / f"{name.stem}_{number + 1}.png"
+            place = output / name.parent / f"{called}_{number + 1}.png"
             place.parent.mkdir(parents=True, exist_ok=True)
             drawn = pictures.of(pixels, box, maps[number], poses.keypoints[number], labels[number])
             place.write_bytes(cv2.imencode(".png", drawn[..., ::-1])[1].tobytes())
             count += 1
-        report(done, len(images))
     return count

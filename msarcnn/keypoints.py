@@ -132,7 +132,7 @@ def expected_oks(logits: Tensor, boxes: Tensor, sigmas: Sequence[float]) -> tupl
     """
     size = logits.shape[-1]
     probabilities = logits.float().flatten(2).softmax(dim=-1).view_as(logits)
-    extent = (boxes[:, 2:] - boxes[:, :2]).float()
+    extent = (boxes[:, 2:] - boxes[:, :2]).float().clamp(min=1e-3)
     widths = _widths(extent, sigmas, size)
     cells = torch.arange(size, device=logits.device, dtype=torch.float32)
     with torch.autocast(logits.device.type, enabled=False):  # in bfloat16 other cells would be best
@@ -160,7 +160,7 @@ def expected_terms(logits: Tensor, boxes: Tensor, points: Tensor, sigmas: Sequen
     """
     size = logits.shape[-1]
     probabilities = logits.float().flatten(2).softmax(dim=-1).view_as(logits)
-    extent = (boxes[:, 2:] - boxes[:, :2]).float()
+    extent = (boxes[:, 2:] - boxes[:, :2]).float().clamp(min=1e-3)
     widths = _widths(extent, sigmas, size)
     places = (points - boxes[:, None, :2]) * size / extent[:, None] - 0.5  # [N, M, 2] in cells
     cells = torch.arange(size, device=logits.device, dtype=torch.float32)

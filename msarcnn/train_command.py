@@ -382,7 +382,8 @@ class _Judge:
             else:
                 results = list(predict_images(predictor, self.images, self._warn))
             score = info.config.pose_score
-            fitted = calibrate(self.truth, results, info.calibration, score, info.skeleton.sigmas)
+            on_crops = isinstance(model, CPN)
+            fitted = calibrate(self.truth, results, info.calibration, None if on_crops else score, info.skeleton.sigmas)
             results = [calibrated(one, fitted, score) for one in results]
             figures = evaluate_results(self.truth, to_coco_results(results), sigmas=info.skeleton.sigmas)
             return figures, replace(info, calibration=fitted)

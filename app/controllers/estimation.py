@@ -18,6 +18,15 @@ _SMALLEST = 2.0
 
 
 @dataclass(frozen=True, slots=True)
+class _Place:
+    """Whose joints an answer tells, and where."""
+
+    image: int
+    key: int
+    box: Box
+
+
+@dataclass(frozen=True, slots=True)
 class _Wish:
     """Somebody's joints are asked for, in the box as it was then; see `Estimation.request`."""
 
@@ -28,14 +37,9 @@ class _Wish:
     merge: bool
     fill: bool
 
-
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Whose joints an answer tells, and where."""
-
-    image: int
-    key: int
-    box: Box
+    @property
+    def place(self) -> _Place:
+        return _Place(self.image, self.key, self.box)
 
 
 class Estimation(QObject):
@@ -52,8 +56,9 @@ class Estimation(QObject):
     def __init__(self, session: Session, engine: EngineClient, messages: Messages) -> None:
         super().__init__(session)
         self._session, self._engine, self._messages = session, engine, messages
-        self._waiting: dict[int, tuple[int, _Wish]] = {}
-        self._following: int | None = None
+        self._waiting: dict[int, tuple[int | None, _Wish]] = {}
+        """By person: the request, None where it is the one that follows the box."""
+        self._following: tuple[_Place, int] | None = None
         self._wanted: _Place | None = None
         self._known: tuple[_Place, EstimateResult] | None = None
         session.set_awaited(lambda: frozenset(wish.image for _, wish in self._waiting.values()))
@@ -85,8 +90,7 @@ class Estimation(QObject):
         person = self._session.document.person(image, key)
         if person.is_crowd or not any(joint.may_be_filled if fill else joint.from_model for joint in person.joints):
             return
-        if key in self._waiting:
-            self._engine.cancel_request(self._waiting.pop(key)[0])
+        self._cancel(self._waiting.pop(key, (None, None))[0])
         self._ask(_Wish(image, key, person.box, text, merge, fill))
 
     def follow(self, person: Person) -> None:
@@ -104,28 +108,51 @@ class Estimation(QObject):
         place, self._wanted = self._wanted, None
 
         def done(result: EstimateResult) -> None:
-            self._following = None
-            self._known = place, result
+            self._following, self._known = None, (place, result)
+            wish = self._let_go(place)
+            if wish is not None:
+                self._take(wish, result)
+                return
             self.followed.emit(place.key, _joints(result))
             self._follow()
 
         def failed(reason: str) -> None:
             self._following = None  # it is said when the box is let go, and asked for once more
+            wish = self._let_go(place)
+            if wish is not None:
+                self._ask(wish)
 
         file = self._session.image_file(place.image)
-        self._following = self._engine.estimate(file, [place.box], heatmaps=False, done=done, failed=failed)
+        number = self._engine.estimate(file, [place.box], heatmaps=False, done=done, failed=failed)
+        self._following = place, number
+
+    def _let_go(self, place: _Place) -> _Wish | None:
+        """Who waits for what was asked about a box while it was dragged."""
+        number, wish = self._waiting.get(place.key, (None, None))
+        if wish is None or number is not None or wish.place != place:
+            return None
+        del self._waiting[place.key]
+        return wish
 
     def _stop_following(self) -> None:
-        if self._following is not None:
-            self._engine.cancel_request(self._following)
-        self._following = self._wanted = self._known = None
+        """Nobody drags any more; who waits for the answer that is under way still gets it."""
+        self._wanted = self._known = None
+        waiting = [wish.place for request, wish in self._waiting.values() if request is None]
+        if self._following is not None and self._following[0] not in waiting:
+            self._engine.cancel_request(self._following[1])
+            self._following = None
 
     def _ask(self, wish: _Wish) -> None:
-        known = self._known
-        self._stop_following()
-        if known is not None and known[0] == _Place(wish.image, wish.key, wish.box):
-            self._take(wish, known[1])
+        if self._known is not None and self._known[0] == wish.place:
+            result = self._known[1]
+            self._stop_following()
+            self._take(wish, result)
             return
+        if self._following is not None and self._following[0] == wish.place:
+            self._wanted = None
+            self._waiting[wish.key] = None, wish
+            return
+        self._stop_following()
 
         def done(result: EstimateResult) -> None:
             self._waiting.pop(wish.key, None)
@@ -154,9 +181,13 @@ class Estimation(QObject):
             self._ask(wish)
 
     def _drop_all(self) -> None:
-        self._stop_following()
         waiting, self._waiting = self._waiting, {}
+        self._stop_following()
         for request, _ in waiting.values():
+            self._cancel(request)
+
+    def _cancel(self, request: int | None) -> None:
+        if request is not None:
             self._engine.cancel_request(request)
 
 

@@ -5,9 +5,10 @@ from pathlib import Path
 import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
+from pytestqt.qtbot import QtBot
 from test_asking_the_model import NEW, OLD, Questions, switch_model
 from test_gestures import move, press, release
-from window_helpers import Opener, WindowMaker, people
+from window_helpers import Opener, WindowMaker, people, trigger
 
 from app.document.records import HUMAN, Box, Person
 from app.main_window import MainWindow
@@ -87,7 +88,7 @@ def test_one_box_is_asked_about_at_a_time_and_then_the_newest(window: MainWindow
     assert at(shown(window)) == pytest.approx(middle(shown(window))) and len(questions) == 2
 
 
-def test_a_box_let_go_before_the_answer_is_asked_about_once_more(window: MainWindow, questions: Questions) -> None:
+def test_a_box_let_go_elsewhere_is_asked_about_anew(window: MainWindow, questions: Questions) -> None:
     drag_right_side(window, 280)
     release(window, 290, 100)
     assert [asked.cancelled for asked in questions] == [True, False]
@@ -95,6 +96,40 @@ def test_a_box_let_go_before_the_answer_is_asked_about_once_more(window: MainWin
     questions[1].answer(OLD, 0.9)
     assert at(drawn(window)) == pytest.approx(middle(drawn(window)))
     assert window.session.undo_stack.count() == 1
+
+
+def test_a_box_let_go_where_it_is_waits_for_the_answer_under_way(
+    window: MainWindow, questions: Questions, qtbot: QtBot
+) -> None:
+    drag_right_side(window, 280)
+    release(window, 280, 100)
+    assert len(questions) == 1 and not questions[0].cancelled
+    trigger(window, qtbot, "next_image")
+    trigger(window, qtbot, "previous_image")
+    questions[0].answer(OLD, 0.9)
+    assert at(drawn(window)) == pytest.approx(middle(drawn(window))), "wherever one looks meanwhile"
+    window.session.undo_stack.undo()
+    assert drawn(window).box == START, "box and joints are one step"
+
+
+def test_a_box_let_go_and_changed_again_forgets_the_answer_under_way(window: MainWindow, questions: Questions) -> None:
+    drag_right_side(window, 280)
+    release(window, 280, 100)
+    window.editing.set_box(drawn(window).key, START)
+    assert [asked.cancelled for asked in questions] == [True, False] and questions[1].boxes == [START]
+    questions[1].answer(OLD, 0.9)
+    assert at(drawn(window)) == middle(drawn(window))
+
+
+def test_the_answer_under_way_is_asked_of_the_new_model_when_there_is_one(
+    window: MainWindow, questions: Questions
+) -> None:
+    drag_right_side(window, 280)
+    release(window, 280, 100)
+    switch_model(window)
+    assert [asked.cancelled for asked in questions] == [True, False]
+    questions[1].answer(NEW, 0.9)
+    assert {joint.origin for joint in drawn(window).joints} == {NEW}
 
 
 def test_escape_brings_box_and_joints_back(window: MainWindow, questions: Questions) -> None:
@@ -135,13 +170,18 @@ def test_moving_the_whole_pose_asks_nothing(window: MainWindow, questions: Quest
     assert questions == []
 
 
+@pytest.mark.parametrize("early", [True, False])
 def test_a_model_that_fails_while_dragging_is_asked_once_more_and_then_says_so(
-    window: MainWindow, questions: Questions
+    window: MainWindow, questions: Questions, early: bool
 ) -> None:
     drag_right_side(window, 280)
-    questions[0].failed("no memory")
-    assert window.message_bar.text == ""
-    release(window, 280, 100)
+    if early:
+        questions[0].failed("no memory")
+        assert window.message_bar.text == ""
+        release(window, 280, 100)
+    else:
+        release(window, 280, 100)
+        questions[0].failed("no memory")
     questions[1].failed("no memory")
     assert "could not be estimated: no memory" in window.message_bar.text
     assert drawn(window).box.right == pytest.approx(280, abs=1), "the box is changed all the same"

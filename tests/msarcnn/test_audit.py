@@ -113,6 +113,8 @@ def test_who_is_seen_and_not_labelled_is_found_but_not_in_a_crowd():
     (missed, other) = audit(Seer(person(1)), [person(1)], found=found)
     assert (missed.kind, missed.people, missed.box) == ("person", (), (300, 0, 100, 240))
     assert missed.suspicion == pytest.approx(0.8) and other.box[0] == 600
+    faint = People(corners, np.array([0.9, 0.2, 0.1], np.float32))
+    assert audit(Seer(person(1)), [person(1)], found=faint) == [], "it is not sure enough"
     (other,) = audit(Seer(person(1)), [person(1)], [(290, 0, 80, 240)], found)
     assert other.box[0] == 600
 

@@ -69,10 +69,14 @@ def test_a_damaged_photo_is_named_and_the_others_are_done(capsys, drawn, tiny_ch
     (tmp_path / "photos").mkdir()
     for path in (drawn / "images").iterdir():
         (tmp_path / "photos" / path.name).write_bytes(path.read_bytes())
+    first = min((tmp_path / "photos").iterdir())
+    Image.open(first).save(first.with_suffix(".bmp"))
     (tmp_path / "photos" / "broken.jpg").write_bytes(b"\xff\xd8 no photo")
     more = ["--model", tiny_checkpoint, "--threshold", 0, "--json"]
     status, out, err = run(capsys, tmp_path / "photos", "--output", tmp_path / "out", *more)
-    assert status == 0 and "broken.jpg" in err and json.loads(out)["pictures"] > 0
+    written = [path.name for path in (tmp_path / "out").rglob("*.png")]
+    assert status == 0 and "broken.jpg" in err and json.loads(out)["pictures"] == len(written) > 0
+    assert any(name.startswith(f"{first.name}_") for name in written), "two photos that differ in the suffix only"
 
 
 def test_the_map_lies_over_the_part_of_the_photo_that_its_box_spans():

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from msarcnn.keypoints import (
     decode_keypoints,
+    expected_terms,
     heatmap_probabilities,
     keypoint_loss,
     keypoints_in_cells,
@@ -184,6 +185,13 @@ def test_the_expected_oks_is_the_same_under_autocast():
 def test_maps_are_probabilities():
     maps = heatmap_probabilities(torch.randn(2, 3, 8, 8))
     torch.testing.assert_close(maps.sum(dim=(2, 3)), torch.ones(2, 3))
+
+
+def test_a_box_without_an_area_gives_numbers():
+    flat = torch.tensor([[5.0, 5.0, 5.0, 9.0]])
+    points, terms = decode_keypoints(torch.zeros(1, 1, S, S), flat, "expected_oks", (0.1,))
+    assert points.isfinite().all() and terms.isfinite().all()
+    assert expected_terms(torch.zeros(1, 1, S, S), flat, torch.zeros(1, 1, 2), (0.1,)).isfinite().all()
 
 
 @pytest.mark.parametrize("method", ["top2", "argmax", "expected_oks"])
