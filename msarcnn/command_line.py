@@ -75,7 +75,7 @@ def _add_evaluate(commands: Commands) -> None:
     evaluate.add_argument("--predictions", type=Path, help="COCO results JSON to judge instead of a model")
     evaluate.add_argument("--effort", action="store_true", help="also simulate an annotator (see msarcnn.effort)")
     evaluate.add_argument("--proposals", type=Path, help="file of `proposals` to look at, instead of the model's RPN")
-    evaluate.add_argument("--shown-score", type=float, help="box score from which the annotator is shown people")
+    evaluate.add_argument("--shown-score", type=float, help="score from which the annotator is shown people")
     evaluate.add_argument("--device", default="auto", help=DEVICE_HELP)
     evaluate.add_argument("--json", action="store_true")
     _add_looks(evaluate)

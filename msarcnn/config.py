@@ -77,7 +77,7 @@ class ModelConfig(NetworkConfig):
         test_scales: Factors on the test size in which `predict` and `evaluate` look at an image, mirrored as well
             (msarcnn.augmented); none: one look.
         pose_score: What ranks the people found when keypoints are judged: "box" is the box score (paper), "joints"
-            multiplies it with the mean confidence of the joints.
+            multiplies it with how certain the pose is (msarcnn.people_scores).
     """
 
     name: str = "msa_rcnn_resnet50_fpn"

@@ -67,7 +67,7 @@ def evaluate_model(
         model: Name or file; None for the bundled one.
         device: Where to compute.
         report: Told about the progress.
-        shown_score: Simulate an annotator who is shown people from this box score on; None: do not.
+        shown_score: Simulate an annotator who is shown people from this score on; None: do not.
         reading: What somebody has said about annotations that leave it open.
         proposals: A file of proposals to look at, instead of the model's RPN (msarcnn.proposals).
         scales: Sizes to look in, as factors on the test size, mirrored as well; empty: one look (msarcnn.augmented).

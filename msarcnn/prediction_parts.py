@@ -28,7 +28,7 @@ class Question:
 
     Attributes:
         model: Hash of the model's file.
-        threshold: Lowest box score kept.
+        threshold: Lowest score of a person kept.
         images: How many.
         names: SHA-256 of what is asked of the parts: every image's id, place and size that it was labelled in.
         part_size: Images of a part; the last one may have fewer.

@@ -130,7 +130,7 @@ def found_people(
     problems: list[str],
     readers: Readers | None = None,
 ) -> Iterator[FoundPeople]:
-    """Whom a model finds with at least a box score, an item an image, in order.
+    """Whom a model finds with at least a score, an item an image, in order.
 
     An image that cannot be read gives no item: what is wrong with it is added to the problems. With readers they
     decode, see `predict_images`.

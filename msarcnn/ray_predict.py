@@ -42,7 +42,7 @@ class Instruction:
     Attributes:
         model: Name or file.
         model_hash: What its hash has to be.
-        threshold: Lowest box score kept.
+        threshold: Lowest score of a person kept.
         device: Where a worker computes.
         cores: How many it has.
         workers: How many there are.
@@ -118,7 +118,7 @@ def prefill_with_ray(
         asked: The images, at the same place on every node.
         output: The file; the finished parts are in OUTPUT.parts meanwhile.
         results_format: Whether it becomes COCO's results format.
-        threshold: Lowest box score kept.
+        threshold: Lowest score of a person kept.
         report: Called after every part.
         say: Gets sentences for the user; what is written to stdout meanwhile is taken for Ray's, and dropped.
 

@@ -206,8 +206,14 @@ def test_estimate_of_any_boxes_with_heatmaps(qtbot: QtBot, engine: EngineClient,
     np.testing.assert_allclose(result.heatmaps.astype(np.float64).sum((2, 3)), 1, atol=0.02)
     assert engine.info
     assert (result.model_hash, result.tau) == (engine.info.hash, engine.info.tau)
+    assert result.levels is None, "nobody has asked"
     again = ask(qtbot, engine, files(photos, 3)[0], BOXES[:1])
     assert again.done[0].heatmaps is None
+    told = Answers()
+    engine.estimate(files(photos, 3)[0], BOXES, False, told.done.append, told.failed.append, levels_of=9)
+    qtbot.waitUntil(lambda: told.count == 1, timeout=TIMEOUT)
+    levels = told.done[0].levels
+    assert levels is not None and levels.shape == (4, 16, 16) and np.isfinite(levels).all()
     np.testing.assert_allclose(again.done[0].keypoints[0], result.keypoints[0], atol=1e-3)
 
 

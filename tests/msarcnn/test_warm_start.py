@@ -396,3 +396,16 @@ def test_a_wide_trunk_starts_from_a_wide_classifier_only(tmp_path):
 def test_only_a_mobilenet_has_widths():
     with pytest.raises(ConfigError, match="resnet50 has the width 1 only"):
         preset("msa_rcnn_resnet50_fpn", backbone_width=1.75)
+
+
+@pytest.mark.parametrize(("decoding", "kept"), [("top2", False), ("expected_oks", True)])
+def test_confidences_are_fitted_anew_where_heatmaps_are_read_in_another_way(tmp_path, decoding, kept):
+    today = preset("msa_rcnn_mobilenet_v2")
+    older, fitted = replace(today, decoding=decoding, second_look=False), Calibration(1.5, 0.5, 0.4, "joints")
+    path = tmp_path / "older.safetensors"
+    save_checkpoint(path, build_model(older), CheckpointInfo(older, calibration=fitted))
+    alone = origin_of(str(path), None, None)
+    assert alone.config.decoding == decoding and alone.start().record.calibration == fitted
+    origin = origin_of(str(path), today.name, None)
+    assert origin.config == today
+    assert origin.start().record.calibration == (fitted if kept else Calibration())
