@@ -168,7 +168,7 @@ def origin_of(init: str | None, model: str | None, backbone_weights: str | None)
     Args:
         init: Name or file of a model.
         model: Name of a preset. None, or the one that `init` has: the file is gone on with, as it is, but for the
-            preset's test size, looks at boxes and decoding, and a visibility head that the preset has and the file has not.
+            preset's test size, looks at boxes and decoding, and a visibility head where only the preset has one.
         backbone_weights: "imagenet", or a file.
 
     Raises:
