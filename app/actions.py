@@ -85,6 +85,8 @@ _FILE = (
     _a("snapshot", "Make a s&napshot", "mdi6.content-save-outline", "Ctrl+S", "File",
        "Copy the project as it is now, to come back to; saving happens by itself", "writable project",
        "backups.make"),
+    _a("audit", "A&udit labels…", "mdi6.magnify-scan", "", "File",
+       "Labels that may be wrong, the most suspicious first", "project", "auditing.show"),
     _a("effort", "E&ffort…", "mdi6.timer-outline", "", "File",
        "What the work on this project cost: time, corrections, what the model saved", "project", "effort.show"),
     _a("close_window", "&Quit", "mdi6.exit-to-app", "Ctrl+Shift+Q", "File",

@@ -89,7 +89,15 @@ def connect_background_work(window: "MainWindow") -> None:
     window.opening.came_again.connect(window.merging.take_again)
     strip.pause_wanted.connect(window.prefill.pause)
     strip.cancel_wanted.connect(window.prefill.cancel)
-    children = (window.exporting, window.detections, window.merging, window.splitting, window.videos, models)
+    children = (
+        window.exporting,
+        window.detections,
+        window.merging,
+        window.splitting,
+        window.videos,
+        window.auditing,
+        models,
+    )
     jobs.watch(window.opening.progress, window.opening.progress_ended, window.opening.cancel_import)
     for job in children:
         jobs.watch(job.progress, job.ended, job.cancel)

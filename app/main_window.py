@@ -16,6 +16,7 @@ from app.canvas.scene import PoseScene
 from app.canvas.view import CanvasView
 from app.connections import connect_background_work, connect_maps, connect_panels
 from app.controllers import places
+from app.controllers.auditing import Auditing
 from app.controllers.backups import Backups
 from app.controllers.clipboard import Clipboard
 from app.controllers.closing import Closing
@@ -140,6 +141,7 @@ class MainWindow(QMainWindow):
         self.videos = Videos(self.opening, self.messages, asker, self)
         self.backups = Backups(session, self.messages)
         self.effort = Effort(session, self.messages, asker)
+        self.auditing = Auditing(session, self.engine, self.messages)
         self.models = Models(session, self.engine, LibraryClient(self), self.messages, settings, asker)
         self.fine_tuning = FineTuning(
             session, self.trainer, self.model, self.models, self.messages, self.scene.key_names
@@ -159,6 +161,7 @@ class MainWindow(QMainWindow):
                 self.splitting,
                 self.videos,
                 self.effort,
+                self.auditing,
                 self.models,
             ],
             self.engine,
@@ -212,6 +215,7 @@ class MainWindow(QMainWindow):
             "backups": self.backups,
             "videos": self.videos,
             "effort": self.effort,
+            "auditing": self.auditing,
             "import_reports": self.import_reports,
             "navigation": self.navigation,
             "editing": self.editing,

@@ -7,6 +7,7 @@ from PySide6.QtCore import Qt
 from PySide6.QtWidgets import QDialog
 
 from app.controllers.messages import Message
+from app.dialogs.audit import AuditWindow
 from app.dialogs.choice import ChoiceDialog
 from app.dialogs.effort import EffortDialog
 from app.dialogs.export import ExportChoices, ExportDialog, ExportSettings
@@ -37,6 +38,8 @@ class Questions:
         self._videos.asked.connect(self._ask_video)
         self._splitting.asked.connect(self._ask_split)
         self._effort.counted.connect(self._show_effort)
+        self._audit: AuditWindow | None = None
+        window.auditing.asked.connect(self._show_audit)
         self._reports.shown.connect(self._show_import_report)
 
     def _ask_fine_tuning(self, counts: LabelCounts) -> None:
@@ -88,6 +91,18 @@ class Questions:
         dialog = SplitDialog(images, unfinished, self._window)
         dialog.chosen.connect(self._splitting.begin)
         _open(dialog)
+
+    def _show_audit(self) -> None:
+        """The window stays while labels are mended, and is kept."""
+        if self._audit is None:
+            auditing, self._audit = self._window.auditing, AuditWindow(self._window)
+            self._audit.begin_wanted.connect(auditing.begin)
+            self._audit.chosen.connect(auditing.go_to)
+            self._audit.right_wanted.connect(auditing.call_right)
+            auditing.listed.connect(self._audit.show_findings)
+            auditing.said.connect(self._audit.show_status)
+        self._audit.show()
+        self._audit.raise_()
 
     def _show_effort(self, header: list[str], rows: list[list[object]]) -> None:
         dialog = EffortDialog(header, rows, self._window)

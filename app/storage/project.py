@@ -15,6 +15,7 @@ from app.document.document import FIRST_OWN_PERSON_KEY, unbegun_state, with_mark
 from app.document.records import Edit, ImageRecord, Person, Prediction, PredictionStatus
 from app.storage import migrations, schema
 from app.storage.attach import AttachProgress, Overlaps, attach_batches, export_mark, was_taken
+from app.storage.audit_marks import add_mark
 from app.storage.coco_person import read_person
 from app.storage.edit_rows import recount, store_person
 from app.storage.errors import ProjectError, ReadOnlyProjectError
@@ -383,6 +384,11 @@ class Project:
     def kept_report(self) -> ReadReport | None:
         """What was to be said about the newest import; None when there was none."""
         return kept_report(self._connection)
+
+    def call_right(self, mark: str) -> None:
+        """Remembers that a label which an audit suspects is right (`Suspect.mark`)."""
+        with self._transaction():
+            add_mark(self._connection, mark)
 
     def knows_content(self, path: Path) -> bool:
         """Whether a file, as it is now, was imported to its end, written from here, or left. Raises OSError."""

@@ -24,6 +24,7 @@ CONDITIONS: dict[Only, str] = {"all": "1", "finished": FINISHED, "labelled": "i.
 class LabelledImage(NamedTuple):
     """An image and who is on it; width and height are 0 where the file was never read."""
 
+    key: int
     root: Path
     path: str
     width: int
@@ -80,4 +81,4 @@ def labelled_images(connection: sqlite3.Connection, only: Only) -> Iterator[Labe
             "SELECT id, data, imported, raw FROM person WHERE image_id = ? AND deleted = 0 ORDER BY id", (key,)
         )
         persons = tuple(read_person(*columns) for columns in people)
-        yield LabelledImage(Path(root), path, width, height, ImageState(state), persons)
+        yield LabelledImage(key, Path(root), path, width, height, ImageState(state), persons)

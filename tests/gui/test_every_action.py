@@ -383,6 +383,8 @@ ELSEWHERE = {
     "reestimate": "test_labelling_verbs",
     "next_place": "test_asking_the_model",
     "previous_place": "test_asking_the_model",
+    "show_maps": "test_heatmap_views",
+    "audit": "test_audit_window",
     "stop_training": "test_resuming",
     "cancel_training": "test_resuming",
 }
