@@ -188,8 +188,8 @@ class Maps(QObject):
             return None
         if before is None:
             self._note(
-                "Two models are compared that have answered one after the other: choose another one under Model, "
-                "Model library. The one before it stays ready."
+                "Two models are compared that have answered one after the other: choose another one with "
+                "Train, Models. The one before it stays ready."
             )
         return before
 

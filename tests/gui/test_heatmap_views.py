@@ -363,7 +363,7 @@ def test_without_another_model_it_says_how_to_get_one(
     window.maps.noted.connect(notes.append)
     window.maps_window.view.setCurrentIndex(1)
     window.session.selection.person = people(window)[0].key
-    assert "Model library" in notes[-1] and questions == []
+    assert "Train, Models" in notes[-1] and questions == []
 
 
 def test_what_the_model_cannot_do_is_said_in_the_window(
