@@ -11,7 +11,7 @@ run: $(VENV)/.installed
 
 # Two at a time, a file's tests in one process: many only wait for a window or a child.
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # On a machine with an NVIDIA GPU: what can only be tried there.
 test-gpu: $(VENV)/.installed-dev

@@ -24,6 +24,23 @@ def pytest_configure(config: pytest.Config) -> None:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
 
 
+LONGEST = (
+    "test_overfit",
+    "test_ranks",
+    "test_main",
+    "test_ray",
+    "test_cpn",
+    "test_loop_survives_kills",
+    "test_real_window",
+)
+"""Files that take a minute or so: begun first, or one process would be left with the last of them."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files are shared out in this order; within a file nothing changes."""
+    items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
 def missing(what: str) -> None:
     """Skips a test with a reason; where everything must be there (CI) it fails instead."""
     if os.environ.get("CI"):

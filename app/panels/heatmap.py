@@ -6,7 +6,6 @@ from PySide6.QtCore import Qt, Signal
 from PySide6.QtWidgets import (
     QCheckBox,
     QComboBox,
-    QFormLayout,
     QHBoxLayout,
     QLabel,
     QPushButton,
@@ -52,19 +51,17 @@ class HeatmapPanel(QWidget):
             box.activated.connect(self._changed)
         self.slider.valueChanged.connect(self._changed)
         first = QHBoxLayout()
-        first.addWidget(self.shown, 1)
+        first.addWidget(self.shown)
+        first.addWidget(self.slider, 1)
         first.addWidget(self.grid)
         choices = QHBoxLayout()
         for box in (self.what, self.scale, self.colors):
             choices.addWidget(box, 1)
-        form = QFormLayout()
-        form.addRow("Opacity", self.slider)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(8, 4, 8, 8)
         layout.setSpacing(8)
         layout.addLayout(first)
         layout.addLayout(choices)
-        layout.addLayout(form)
         layout.addWidget(self.status)
         layout.addStretch(1)
 
