@@ -67,6 +67,14 @@ class Questions(list[Asked]):
         self[request].cancelled = True
 
 
+def pretend(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> Questions:
+    """From now on the window's questions about boxes are only written down."""
+    questions = Questions()
+    monkeypatch.setattr(window.engine, "estimate", questions.estimate)
+    monkeypatch.setattr(window.engine, "cancel_request", questions.cancel_request)
+    return questions
+
+
 @pytest.fixture
 def window(make_window: WindowMaker, open_in: Opener, coco_file: Path) -> MainWindow:
     window = make_window()
@@ -76,10 +84,7 @@ def window(make_window: WindowMaker, open_in: Opener, coco_file: Path) -> MainWi
 
 @pytest.fixture
 def questions(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> Questions:
-    questions = Questions()
-    monkeypatch.setattr(window.engine, "estimate", questions.estimate)
-    monkeypatch.setattr(window.engine, "cancel_request", questions.cancel_request)
-    return questions
+    return pretend(window, monkeypatch)
 
 
 def switch_model(window: MainWindow, model: str = NEW) -> None:

@@ -10,7 +10,7 @@ from PySide6.QtGui import QImage, QMouseEvent, qGray
 from PySide6.QtTest import QTest
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
-from test_asking_the_model import NEW, OLD, TWO_PLACES, Questions, center
+from test_asking_the_model import NEW, OLD, TWO_PLACES, Questions, center, pretend
 from test_gestures import LEFT, NONE, move, press
 from window_helpers import Opener, WindowMaker, people, trigger
 
@@ -31,7 +31,7 @@ from msarcnn.heatmap_colors import best_cells, strongest
 
 
 @pytest.fixture
-def window(make_window: WindowMaker, open_in: Opener, coco_file: Path, monkeypatch: pytest.MonkeyPatch) -> MainWindow:
+def window(make_window: WindowMaker, open_in: Opener, coco_file: Path) -> MainWindow:
     window = make_window()
     open_in(window, coco_file)
     return window
@@ -39,10 +39,7 @@ def window(make_window: WindowMaker, open_in: Opener, coco_file: Path, monkeypat
 
 @pytest.fixture
 def questions(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> Questions:
-    questions = Questions()
-    monkeypatch.setattr(window.engine, "estimate", questions.estimate)
-    monkeypatch.setattr(window.engine, "cancel_request", questions.cancel_request)
-    return questions
+    return pretend(window, monkeypatch)
 
 
 def models(window: MainWindow, monkeypatch: pytest.MonkeyPatch, before: bool) -> None:
