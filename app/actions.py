@@ -180,10 +180,10 @@ _PERSON = (
        "Add everybody from the image before who is not labelled here yet", "image", "clipboard.from_previous"),
     _a("duplicate", "D&uplicate", "mdi6.content-duplicate", "Ctrl+Shift+D", "Person",
        "Make a second person with the same box and joints", "person", "editing.duplicate"),
-    _a("delete", "&Delete joint or person", "mdi6.delete-outline", "Del", "Person",
-       "Delete the selected joint; without one the person", "person", "editing.delete", tool_bar=True),
+    _a("delete", "&Delete joints or person", "mdi6.delete-outline", "Del", "Person",
+       "Delete the selected joints; without any the person", "person", "editing.delete", tool_bar=True),
     _a("cycle_visibility", "Cycle &visibility", "mdi6.eye-outline", "V", "Person",
-       "Visible, occluded, not labelled", "joint", "editing.cycle_visibility", separated=True),
+       "Make the selected joints visible, occluded, not labelled", "joint", "editing.cycle_visibility", separated=True),
     _a("next_place", "Next p&lace of the joint", "mdi6.map-marker-right-outline", "]", "Person",
        "Move the joint to the next place where the model may see it", "shown joint", "peaks.step", 1),
     _a("previous_place", "Previous place of the joint", "mdi6.map-marker-left-outline", "[", "Person",
@@ -214,7 +214,7 @@ _PERSON = (
     *(
         _a(f"nudge_{name}{'_far' if far else ''}", f"{name.capitalize()} by {10 if far else 1} px",
            f"mdi6.arrow-{name}-{'bold' if far else 'thin'}", f"{'Shift+' if far else ''}{name.capitalize()}",
-           "Person/Nudge", f"Move the selected joint, else the whole person, {name} by {10 if far else 1} px",
+           "Person/Nudge", f"Move the selected joints, else the whole person, {name} by {10 if far else 1} px",
            "person", "editing.nudge", (dx * (10 if far else 1), dy * (10 if far else 1)), canvas_only=True)
         for far in (False, True)
         for name, dx, dy in (("left", -1, 0), ("right", 1, 0), ("up", 0, -1), ("down", 0, 1))

@@ -197,7 +197,7 @@ class Loop(QObject):
             if joint.v:
                 self._do(joints.move_joint(self._document, image, person.key, index, joint.x, joint.y))
             if self._document.person(image, person.key).joints[index].v != joint.v:
-                self._do(joints.set_visibility(self._document, image, person.key, index, joint.v))
+                self._do(joints.set_visibility(self._document, image, person.key, [index], joint.v))
 
     def _do(self, edit: Edit | None) -> None:
         if edit is not None:

@@ -7,19 +7,21 @@ delete      a person shown where none is labelled (Backspace); one inside a crow
 draw        the box of a labelled person who was not found; the joints are then estimated from it
 adjust      a box whose IoU with the label is below 0.7; the joints are then estimated from the new one
 move        a labelled joint whose own OKS term is below 0.5, to its place
-visibility  a step of V on a joint that is right in place (not labelled -> visible -> occluded -> not labelled), or
-            deleting a joint that has no label
+visibility  a step of V on joints that are right in place (not labelled -> visible -> occluded -> not labelled), or
+            deleting joints that have no label; the joints of a person that a box holds are selected together, and
+            spanning the box counts no more than pointing at one joint does
 
 `evaluate` also counts the actions of annotators who do without parts of it: without joints for boxes that are drawn
-or adjusted, without the model's v (a threshold decides), and without both.
+or adjusted, without the model's v (a threshold decides), one joint at a time, and without all of these.
 
 From nothing, a person costs 18 actions: a box, and for every of the 17 joints a click or the skip key. A person whose
 joints nobody labelled costs 1, the box, and only the box is judged.
 """
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -40,6 +42,8 @@ DRAWS = 1000
 CORRECTION_TARGETS = (0.85, 0.90, 0.95)
 VISIBLE = 2
 """What moving makes of a joint that was a hint."""
+CYCLE = (0, 2, 1)
+"""v in the order of the app's key V; of several joints the one furthest behind decides what all become."""
 
 Estimate = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
 """Boxes [N, 4] xyxy -> keypoints [N, K, 2] and the v [N, K] that each is accepted with."""
@@ -61,12 +65,13 @@ class Shown:
 class Effort:
     """Sums over images; `figures` makes them means. sigmas: the skeleton's, K of them.
 
-    corrections holds a person's number of corrections to each of CORRECTION_TARGETS; posed counts the people with
-    labelled joints, untouched those of them who were found and needed nothing; by_image are the actions on each image
-    and those from nothing.
+    groups says whether the annotator selects several joints at once. corrections holds a person's number of corrections
+    to each of CORRECTION_TARGETS; posed counts the people with labelled joints, untouched those of them who were found
+    and needed nothing; by_image are the actions on each image and those from nothing.
     """
 
     sigmas: Sequence[float] = field(default_factory=lambda: coco17().sigmas)
+    groups: bool = True
     images: int = 0
     people: int = 0
     posed: int = 0
@@ -120,7 +125,7 @@ class Effort:
                 terms = np.zeros(len(keypoints))
             else:
                 terms = oks_terms(pose[0], keypoints, person["area"], self.sigmas)
-                counts += joint_actions(terms, pose[1], keypoints[:, 2])
+                counts += joint_actions(terms, pose[1], keypoints, pose[0] if self.groups else None)
             self.corrections.append(corrections_needed(terms[keypoints[:, 2] > 0]))
         self.posed += posed
         self.untouched += posed and not counts.total()
@@ -166,20 +171,64 @@ def match_people(
     return matches
 
 
-def joint_actions(terms: np.ndarray, shown: np.ndarray, labels: np.ndarray) -> Counter[str]:
+def joint_actions(
+    terms: np.ndarray, shown: np.ndarray, labels: np.ndarray, places: np.ndarray | None = None
+) -> Counter[str]:
     """Actions that make a pose the labelled one.
 
     Args:
         terms: [K] OKS terms of the joints.
         shown: [K] the v that each joint was accepted with; 0 is a hint.
-        labels: [K] the labelled visibility: 0, 1 or 2.
+        labels: [K, 3] the labelled places and their v: 0, 1 or 2.
+        places: [K, 2] where the joints are shown; None for an annotator who sets v one joint at a time.
     """
-    counts: Counter[str] = Counter()
-    for term, v, label in zip(terms, shown.astype(int).tolist(), labels.astype(int).tolist(), strict=True):
-        moved = label > 0 and bool(term < GOOD_JOINT_TERM)
-        counts["move"] += moved
-        counts["visibility"] += int(CORRECTIONS[(v or VISIBLE) if moved else v, label])
-    return counts
+    wanted = labels[:, 2].astype(int)
+    moved = (wanted > 0) & (terms < GOOD_JOINT_TERM)
+    v = np.where(moved & (shown == 0), VISIBLE, shown).astype(int)
+    if places is None:
+        steps = int(CORRECTIONS[v, wanted].sum())
+    else:
+        steps = group_steps(np.where(moved[:, None], labels[:, :2], places), v, wanted)
+    return Counter(move=int(moved.sum()), visibility=steps)
+
+
+def group_steps(places: np.ndarray, v: np.ndarray, wanted: np.ndarray) -> int:
+    """Steps of V and deletions that give joints their v, each on the joints that a box holds.
+
+    Boxes are taken one after the other, whichever saves most a step; one may hold any joints that are wanted the same.
+
+    Args:
+        places: [K, 2] pixels.
+        v: [K] what the joints have.
+        wanted: [K] what they shall have.
+
+    Returns:
+        No more than the joints cost one by one (see CORRECTIONS).
+    """
+    v, steps = v.copy(), 0
+    while (v != wanted).any():
+        singly = CORRECTIONS[v, wanted]
+        choices = [
+            *_boxes(places, v, wanted),
+            *((np.array([joint]), singly[joint]) for joint in np.flatnonzero(singly)),
+        ]
+        held, cost = max(choices, key=lambda choice: singly[choice[0]].sum() / choice[1])
+        v[held] = wanted[held]
+        steps += int(cost)
+    return steps
+
+
+def _boxes(places: np.ndarray, v: np.ndarray, wanted: np.ndarray) -> Iterator[tuple[np.ndarray, int]]:
+    """Yields joints that a box around some of the wrong ones holds, and the steps that put all of them right."""
+    for target in CYCLE:
+        wrong = np.flatnonzero((wanted == target) & (v != wanted)).tolist()
+        for corners in (list(some) for count in (2, 3, 4) for some in combinations(wrong, count)):
+            low, high = places[corners].min(axis=0), places[corners].max(axis=0)
+            held = np.flatnonzero(((places >= low) & (places <= high)).all(axis=1))
+            if (wanted[held] == target).all():
+                behind = min(CYCLE.index(int(value)) for value in v[held])
+                steps = (CYCLE.index(target) - behind) % len(CYCLE) or len(CYCLE)
+                yield held, steps if target else 1  # Del takes one whatever they are
 
 
 def corrections_needed(terms: np.ndarray) -> tuple[int, ...]:

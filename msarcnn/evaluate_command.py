@@ -124,12 +124,13 @@ def evaluate_model(
 class _Annotators:
     """Simulated ones on the same images: one with all that the app has, others without parts of it."""
 
-    WITHOUT = ("estimates", "visibility", "both")
-    """No joints for boxes that are drawn or changed; v by the threshold on the confidence alone; neither."""
+    WITHOUT = ("estimates", "visibility", "groups", "all")
+    """No joints for boxes that are drawn or changed; v by the threshold on the confidence alone; v set one joint at a
+    time; none of these."""
 
     def __init__(self, sigmas: Sequence[float]) -> None:
         self._complete = Effort(sigmas)
-        self._without = {name: Effort(sigmas) for name in self.WITHOUT}
+        self._without = {name: Effort(sigmas, name not in ("groups", "all")) for name in self.WITHOUT}
 
     def add(self, people: list[dict[str, Any]], shown: ImageResult, model: PoseModel, features: Any) -> None:
         """Counts an image, of which somebody is shown these people, encoded by the model."""
@@ -139,7 +140,8 @@ class _Annotators:
         self._complete.add(people, by_head, _estimate(model, features))
         self._without["estimates"].add(people, by_head, None)
         self._without["visibility"].add(people, by_threshold, _estimate(model, features, told=False))
-        self._without["both"].add(people, by_threshold, None)
+        self._without["groups"].add(people, by_head, _estimate(model, features))
+        self._without["all"].add(people, by_threshold, None)
 
     def figures(self) -> dict[str, dict[str, Any]]:
         """The effort, and the actions a person of those who do without something."""

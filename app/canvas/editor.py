@@ -1,5 +1,6 @@
 """What a gesture may ask for: the canvas knows how to point, not how labels change."""
 
+from collections.abc import Sequence
 from typing import Protocol
 
 from app.document.records import Box
@@ -18,6 +19,8 @@ class Editor(Protocol):
 
     def move_proposed_joint(self, prediction: int, joint: int, x: float, y: float) -> None: ...
 
+    def move_joints(self, person: int, joints: Sequence[int], dx: float, dy: float) -> None: ...
+
     def place_joint(self, person: int, joint: int, x: float, y: float, v: int) -> None: ...
 
-    def cycle_joint(self, person: int, joint: int) -> None: ...
+    def cycle_joints(self, person: int, joints: Sequence[int]) -> None: ...

@@ -61,7 +61,7 @@ class Visible:
     """What the canvas shows, and can therefore be hit.
 
     selected is the key of the selected person: its handles exist, and it wins ties. prediction is the key of the
-    selected prediction. Among joints that lie on each other the one of index `joint` of whoever is selected wins. edges
+    selected prediction. Among joints that lie on each other those of whoever is selected in `joints` win. edges
     are the skeleton's bones. Hidden boxes or skeletons are not hit, except those of the selected person or proposal;
     hints (v = 0) are shown and hit only on the selected one.
     """
@@ -72,8 +72,13 @@ class Visible:
     edges: Sequence[tuple[int, int]] = ()
     boxes: bool = True
     skeleton: bool = True
-    joint: int | None = None
+    joints: Sequence[int] = ()
     prediction: int | None = None
+
+    @property
+    def joint(self) -> int | None:
+        """The joint that was selected last."""
+        return self.joints[-1] if self.joints else None
 
 
 def handle_places(box: Box) -> dict[Handle, tuple[float, float]]:
@@ -122,6 +127,33 @@ def clipped(box: Box, width: float, height: float) -> Box:
     return Box(left, top, right - left, bottom - top)
 
 
+def spanned(x0: float, y0: float, x1: float, y1: float) -> Box:
+    """Returns the box between two corners."""
+    return Box(min(x0, x1), min(y0, y1), abs(x1 - x0), abs(y1 - y0))
+
+
+def joints_within(box: Box, visible: Visible) -> tuple[int, tuple[int, ...]] | None:
+    """Returns whose joints lie in a box, and which: a person's key and indices; None when no label's joint does.
+
+    The selected person is meant if any of theirs do, else the one with the most.
+    """
+    best: tuple[int, tuple[int, ...]] | None = None
+    for person in visible.people:
+        chosen = person.key == visible.selected
+        if not (visible.skeleton or chosen):
+            continue
+        inside = tuple(
+            index
+            for index, joint in enumerate(person.joints)
+            if joint.has_place and (joint.v or chosen) and _inside(box, joint.x, joint.y)
+        )
+        if inside and chosen:
+            return person.key, inside
+        if inside and (best is None or len(inside) > len(best[1])):
+            best = person.key, inside
+    return best
+
+
 def hit_test(x: float, y: float, scale: float, visible: Visible) -> Hit:
     """Returns what a user who points at (x, y) most likely means.
 
@@ -162,7 +194,7 @@ def _joints(x: float, y: float, radius: float, visible: Visible) -> Iterator[Hit
                 if distance <= radius:
                     # A tie of joints that lie on each other goes to the selected joint, then to whoever is selected,
                     # then to labels before proposals, and to these before hints.
-                    lead = radius / 3 * (chosen + (chosen and index == visible.joint))
+                    lead = radius / 3 * (chosen + (chosen and index in visible.joints))
                     found.append((distance - lead, joint.v == 0, proposed, person.key, index))
     for _, _, proposed, key, index in sorted(found):
         yield Hit(Part.JOINT, prediction=key, joint=index) if proposed else Hit(Part.JOINT, person=key, joint=index)

@@ -40,13 +40,13 @@ class ProposalItems:
                 item.set_unit(self._unit)
                 self._scene.addItem(item)
 
-    def select(self, prediction: int | None, joint: int | None) -> None:
-        """Marks one of them as selected, perhaps with a joint."""
+    def select(self, prediction: int | None, joints: tuple[int, ...]) -> None:
+        """Marks one of them as selected, perhaps with joints."""
         for key, item in self._items.items():
-            item.set_selection(key == prediction, joint if key == prediction else None)
+            item.set_selection(key == prediction, joints if key == prediction else ())
 
-    def preview(self, person: Person, joint: int | None) -> bool:
-        """Shows a proposal as a label with a selected joint, the person's key being the proposal's.
+    def preview(self, person: Person, joints: tuple[int, ...]) -> bool:
+        """Shows a proposal as a label with selected joints, the person's key being the proposal's.
 
         Returns whether that is new: items have to be styled then.
         """
@@ -57,7 +57,7 @@ class ProposalItems:
             return False
         self._accepted = PersonItem(person, self._look)
         self._accepted.set_unit(self._unit)
-        self._accepted.set_selection(True, joint)
+        self._accepted.set_selection(True, joints)
         self._scene.addItem(self._accepted)
         self._items[person.key].setVisible(False)
         return True

@@ -102,7 +102,7 @@ class PoseScene(QGraphicsScene):
             self.look.edges,
             self._layers.shows("boxes"),
             self._layers.shows("skeleton"),
-            self._selection.joint,
+            self._selection.joints,
             self._selection.prediction,
         )
 
@@ -149,6 +149,14 @@ class PoseScene(QGraphicsScene):
         else:
             self._selection.clear()
 
+    def select_joints(self, person: int, joints: Sequence[int]) -> None:
+        self._selection.select_joints(person, joints)
+
+    def preview_joints(self, person: int | None, joints: Sequence[int]) -> None:
+        """Shows joints as they would be selected, until the preview ends."""
+        for key, item in self._people.items():
+            item.set_selection(key == person, tuple(joints) if key == person else ())
+
     def preview_person(self, person: Person) -> None:
         """Shows a person as a gesture would leave it; nothing for somebody who was deleted meanwhile."""
         if person.key in self._people:
@@ -177,7 +185,7 @@ class PoseScene(QGraphicsScene):
 
     def preview_accepted(self, person: Person) -> None:
         """Shows a proposal as the label that a gesture would make of it; the person's key is the proposal's."""
-        if self._proposed.preview(person, self._selection.joint):
+        if self._proposed.preview(person, self._selection.joints):
             self._style_items()
 
     def end_preview(self) -> None:
@@ -188,9 +196,11 @@ class PoseScene(QGraphicsScene):
         key, self._preview = self._preview, None
         if key is not None and self._image is not None and self._document.has_person(self._image, key):
             self._people[key].set_person(self._document.person(self._image, key))
+        self._mark_selected()
 
-    def preview_box(self, box: Box | None) -> None:
-        self._band.set_box(box)
+    def preview_box(self, box: Box | None, text: str = "") -> None:
+        """Shows a box that is being spanned, with a few words above it."""
+        self._band.set_box(box, text)
 
     # What others show
 
@@ -313,18 +323,22 @@ class PoseScene(QGraphicsScene):
         """Shows the proposals as they are now; whoever calls it styles the items."""
         shown = self._proposals.now().shown
         self._proposed.show(shown)
-        self._proposed.select(self._selection.prediction, self._selection.joint)
+        self._proposed.select(self._selection.prediction, self._selection.joints)
         if self._selection.prediction not in {proposal.key for proposal in shown}:
             self._selection.prediction = None  # keys would decide about what nobody sees
         self.proposals_shown.emit()
 
     def _selection_changed(self) -> None:
-        for key, person in self._people.items():
-            chosen = key == self._selection.person
-            person.set_selection(chosen, self._selection.joint if chosen else None)
-        self._proposed.select(self._selection.prediction, self._selection.joint)
+        self._mark_selected()
+        self._proposed.select(self._selection.prediction, self._selection.joints)
         self._style_items()
         self.person_selected.emit(self._selection.person)
+
+    def _mark_selected(self) -> None:
+        selection = self._selection
+        for key, person in self._people.items():
+            chosen = key == selection.person
+            person.set_selection(chosen, selection.joints if chosen else ())
 
     def _layers_changed(self) -> None:
         self._adjusted.set_adjustments(self._layers.adjustments)

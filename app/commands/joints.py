@@ -4,14 +4,16 @@ Whatever a person does to a joint makes it theirs (origin HUMAN): re-estimation 
 All raise KeyError when the image is not open or has no such person, IndexError for a joint that is not there.
 """
 
+from collections.abc import Collection
 from dataclasses import replace
 
 from app.commands.label_edit import person_edit
 from app.document.document import Document
-from app.document.records import HUMAN, Edit, Joint
+from app.document.records import HUMAN, Edit, Joint, Person
 
-_NEXT_VISIBILITY = {0: 2, 2: 1, 1: 0}
-_VISIBILITY_TEXT = {0: "Mark joint as not labelled", 1: "Mark joint as occluded", 2: "Mark joint as visible"}
+_CYCLE = (0, 2, 1)
+"""v in the order of the key that steps through them."""
+_VISIBILITY_TEXT = {0: "not labelled", 1: "occluded", 2: "visible"}
 
 
 def move_joint(
@@ -29,29 +31,54 @@ def move_joint(
     )
 
 
-def set_visibility(document: Document, image: int, key: int, index: int, v: int) -> Edit | None:
-    """Sets v to 0, 1 or 2; the place is kept, so that 0 can be taken back. None for a joint without a place."""
+def move_joints(
+    document: Document, image: int, key: int, indices: Collection[int], dx: float, dy: float
+) -> Edit | None:
+    """Moves those of the joints that have a place by (dx, dy) pixels; one that was not labelled becomes visible."""
     person = document.person(image, key)
-    joint = person.joints[index]
-    if joint.v == v or not joint.has_place:
-        return None
-    return person_edit(
-        document, image, _VISIBILITY_TEXT[v], person.with_joint(index, replace(joint, v=v, origin=HUMAN))
-    )
+    return person_edit(document, image, f"Move {_joints(indices)}", with_moved(person, indices, dx, dy))
 
 
-def cycle_visibility(document: Document, image: int, key: int, index: int) -> Edit | None:
-    """0 -> 2 -> 1 -> 0; a model's hint becomes a visible joint by one step."""
-    joint = document.person(image, key).joints[index]
-    return set_visibility(document, image, key, index, _NEXT_VISIBILITY[joint.v])
+def with_moved(person: Person, indices: Collection[int], dx: float, dy: float) -> Person:
+    """The person with some joints moved by somebody; those without a place stay without one."""
+    for index in indices:
+        joint = person.joints[index]
+        if joint.has_place and (dx or dy):
+            person = person.with_joint(index, Joint(joint.x + dx, joint.y + dy, joint.v or 2, HUMAN))
+    return person
 
 
-def delete_joint(document: Document, image: int, key: int, index: int) -> Edit | None:
-    """Takes a joint away, place and all; it counts as a person's decision, so no model brings it back."""
+def set_visibility(document: Document, image: int, key: int, indices: Collection[int], v: int) -> Edit | None:
+    """Sets v of those joints that have a place to 0, 1 or 2; the places are kept, so that 0 can be taken back."""
     person = document.person(image, key)
-    if person.joints[index].v == 0 and not person.joints[index].has_place:
+    after = person
+    for index in indices:
+        joint = person.joints[index]
+        if joint.v != v and joint.has_place:
+            after = after.with_joint(index, replace(joint, v=v, origin=HUMAN))
+    return person_edit(document, image, f"Mark {_joints(indices)} as {_VISIBILITY_TEXT[v]}", after)
+
+
+def cycle_visibility(document: Document, image: int, key: int, indices: Collection[int]) -> Edit | None:
+    """0 -> 2 -> 1 -> 0; a model's hint becomes a visible joint by one step.
+
+    Of several joints the one furthest behind in this order decides, and all become what it becomes.
+    """
+    joints = [document.person(image, key).joints[index] for index in indices]
+    behind = min((_CYCLE.index(joint.v) for joint in joints if joint.has_place), default=None)
+    if behind is None:
         return None
-    return person_edit(document, image, "Delete joint", person.with_joint(index, Joint(origin=HUMAN)))
+    return set_visibility(document, image, key, indices, _CYCLE[(behind + 1) % len(_CYCLE)])
+
+
+def delete_joints(document: Document, image: int, key: int, indices: Collection[int]) -> Edit | None:
+    """Takes joints away, places and all; it counts as a person's decision, so no model brings them back."""
+    person = document.person(image, key)
+    after = person
+    for index in indices:
+        if person.joints[index].v or person.joints[index].has_place:
+            after = after.with_joint(index, Joint(origin=HUMAN))
+    return person_edit(document, image, f"Delete {_joints(indices)}", after)
 
 
 def swap_left_right(document: Document, image: int, key: int) -> Edit | None:
@@ -63,3 +90,7 @@ def swap_left_right(document: Document, image: int, key: int) -> Edit | None:
         for joint in (person.joints[source],)
     )
     return person_edit(document, image, "Swap left and right", replace(person, joints=swapped))
+
+
+def _joints(indices: Collection[int]) -> str:
+    return "joint" if len(indices) == 1 else f"{len(indices)} joints"

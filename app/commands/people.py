@@ -4,7 +4,7 @@ Boxes are x, y, width, height in pixels of the upright image. All raise KeyError
 or has no such person.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import replace
 
 from app.commands.label_edit import label_edit, person_edit
@@ -111,11 +111,15 @@ def reach(person: Person) -> Box:
     """The box around a person's box and labelled joints; the person's own when no joint lies outside of it."""
     box = person.box
     labelled = [joint for joint in person.joints if joint.v > 0]
-    left, top = min([box.x, *(joint.x for joint in labelled)]), min([box.y, *(joint.y for joint in labelled)])
-    right = max([box.right, *(joint.x for joint in labelled)])
-    bottom = max([box.bottom, *(joint.y for joint in labelled)])
-    inside = (left, top, right, bottom) == (box.x, box.y, box.right, box.bottom)
-    return box if inside else Box(left, top, right - left, bottom - top)
+    around = span(labelled, (box.x, box.right), (box.y, box.bottom))
+    inside = (around.x, around.y, around.right, around.bottom) == (box.x, box.y, box.right, box.bottom)
+    return box if inside else around
+
+
+def span(joints: Collection[Joint], xs: Iterable[float] = (), ys: Iterable[float] = ()) -> Box:
+    """The box around joints, and around some more x and y. Raises ValueError when there is nothing to be around."""
+    xs, ys = (*xs, *(joint.x for joint in joints)), (*ys, *(joint.y for joint in joints))
+    return Box(min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys))
 
 
 def tighten_box(document: Document, image: int, key: int) -> Edit | None:
@@ -124,13 +128,13 @@ def tighten_box(document: Document, image: int, key: int) -> Edit | None:
     The room is `TIGHT_MARGIN` of the longer side of the joints' extent. None with fewer than two labelled joints.
     """
     person = document.person(image, key)
-    xs = [joint.x for joint in person.joints if joint.v > 0]
-    ys = [joint.y for joint in person.joints if joint.v > 0]
-    if len(xs) < 2:
+    labelled = [joint for joint in person.joints if joint.v > 0]
+    if len(labelled) < 2:
         return None
-    room = TIGHT_MARGIN * max(max(xs) - min(xs), max(ys) - min(ys))
-    left, top = max(min(xs) - room, person.box.x), max(min(ys) - room, person.box.y)
-    right, bottom = min(max(xs) + room, person.box.right), min(max(ys) + room, person.box.bottom)
+    around = span(labelled)
+    room = TIGHT_MARGIN * max(around.w, around.h)
+    left, top = max(around.x - room, person.box.x), max(around.y - room, person.box.y)
+    right, bottom = min(around.right + room, person.box.right), min(around.bottom + room, person.box.bottom)
     if right <= left or bottom <= top:
         return None  # the joints lie outside of the box: there is nothing to shrink to
     return person_edit(document, image, "Tighten box", _with_box(person, Box(left, top, right - left, bottom - top)))

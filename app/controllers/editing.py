@@ -81,6 +81,10 @@ class Editing(QObject):
         if self._document.has_person(self._image(), person):
             self._push(joints.move_joint(self._document, self._image(), person, joint, *self._on_image(x, y)))
 
+    def move_joints(self, person: int, indices: Sequence[int], dx: float, dy: float) -> None:
+        if self._document.has_person(self._image(), person):
+            self._push(joints.move_joints(self._document, self._image(), person, indices, dx, dy))
+
     def move_proposed_joint(self, prediction: int, joint: int, x: float, y: float) -> None:
         """Accepts a proposal with one joint moved; both are one undo step."""
         place, tau_of = self._on_image(x, y), self._session.tau_of
@@ -93,11 +97,11 @@ class Editing(QObject):
 
     def set_visibility(self, person: int, joint: int, v: int) -> None:
         if self._document.has_person(self._image(), person):
-            self._push(joints.set_visibility(self._document, self._image(), person, joint, v))
+            self._push(joints.set_visibility(self._document, self._image(), person, [joint], v))
 
-    def cycle_joint(self, person: int, joint: int) -> None:
+    def cycle_joints(self, person: int, indices: Sequence[int]) -> None:
         if self._document.has_person(self._image(), person):
-            self._push(joints.cycle_visibility(self._document, self._image(), person, joint))
+            self._push(joints.cycle_visibility(self._document, self._image(), person, indices))
 
     # Actions on the selection
 
@@ -119,15 +123,15 @@ class Editing(QObject):
             self._selection.clear()
 
     def delete(self) -> None:
-        person, joint = self._selection.person, self._selection.joint
-        if person is not None and joint is not None:
-            self._push(joints.delete_joint(self._document, self._image(), person, joint))
+        person, selected = self._selection.person, self._selection.joints
+        if person is not None and selected:
+            self._push(joints.delete_joints(self._document, self._image(), person, selected))
         else:
             self._on_person(people.delete_person)
 
     def cycle_visibility(self) -> None:
-        if self._selection.person is not None and self._selection.joint is not None:
-            self.cycle_joint(self._selection.person, self._selection.joint)
+        if self._selection.person is not None and self._selection.joints:
+            self.cycle_joints(self._selection.person, self._selection.joints)
 
     def swap_left_right(self) -> None:
         self._on_person(joints.swap_left_right)
@@ -153,21 +157,22 @@ class Editing(QObject):
         self._add(people.paste(self._document, self._image(), copied, text))
 
     def nudge(self, way: tuple[float, float]) -> None:
-        """Moves the selected joint, else the whole person, by (dx, dy) pixels, but not off the image."""
-        key, index = self._selection.person, self._selection.joint
+        """Moves the selected joints, else the whole person, by (dx, dy) pixels, but not off the image."""
+        key, selected = self._selection.person, self._selection.joints
         if key is None:
             return
         image, person = self._image(), self._document.person(self._image(), key)
-        if index is not None and not person.joints[index].has_place:
-            return  # a joint without a place would get a label at the image's corner
+        placed = [person.joints[index] for index in selected if person.joints[index].has_place]
+        if selected and not placed:
+            return
         merge = self._nudging.isActive()
         self._nudging.start()
-        if index is None:
-            way = kept_inside(people.reach(person), *way, self._scene.image_extent())
-            edit = people.move_person(self._document, image, key, *way)
+        reach = people.span(placed) if selected else people.reach(person)
+        way = kept_inside(reach, *way, self._scene.image_extent())
+        if selected:
+            edit = joints.move_joints(self._document, image, key, selected, *way)
         else:
-            x, y = self._on_image(person.joints[index].x + way[0], person.joints[index].y + way[1])
-            edit = joints.move_joint(self._document, image, key, index, x, y)
+            edit = people.move_person(self._document, image, key, *way)
         self._push(edit, merge)
 
     def step_joint(self, step: int) -> None:

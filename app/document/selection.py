@@ -1,4 +1,6 @@
-"""What is selected: one image, and on it a person with perhaps a joint, or a prediction."""
+"""What is selected: one image, and on it a person with perhaps some joints, or a prediction."""
+
+from collections.abc import Iterable
 
 from PySide6.QtCore import QObject, Signal
 
@@ -17,7 +19,7 @@ class Selection(QObject):
         super().__init__(parent)
         self._image: int | None = None
         self._person: int | None = None
-        self._joint: int | None = None
+        self._joints: tuple[int, ...] = ()
         self._prediction: int | None = None
         self._waits = False
 
@@ -31,7 +33,8 @@ class Selection(QObject):
         if key == self._image:
             return
         self._image = key
-        self._person = self._joint = self._prediction = None
+        self._person = self._prediction = None
+        self._joints = ()
         self._waits = False
         self.image_changed.emit(key)
         self.changed.emit()
@@ -43,17 +46,25 @@ class Selection(QObject):
 
     @person.setter
     def person(self, key: int | None) -> None:
-        self._select(key, None, None if key is not None else self._prediction)
+        self._select(key, (), None if key is not None else self._prediction)
 
     @property
     def joint(self) -> int | None:
-        """0-based index of the selected joint of the selected person or prediction; None without either."""
-        return self._joint
+        """0-based index of the selected joint of the selected person or prediction; None without either.
+
+        Of several it is the one that was selected last. Setting it selects that one alone.
+        """
+        return self._joints[-1] if self._joints else None
 
     @joint.setter
     def joint(self, index: int | None) -> None:
         somebody = self._person is not None or self._prediction is not None
-        self._select(self._person, index if somebody else None, self._prediction)
+        self._select(self._person, (index,) if somebody and index is not None else (), self._prediction)
+
+    @property
+    def joints(self) -> tuple[int, ...]:
+        """The selected joints of the selected person in the order of selecting them; of a prediction one at most."""
+        return self._joints
 
     @property
     def prediction(self) -> int | None:
@@ -63,25 +74,35 @@ class Selection(QObject):
     @prediction.setter
     def prediction(self, key: int | None) -> None:
         if key is not None:
-            self._select(None, None, key)
+            self._select(None, (), key)
         elif self._prediction is not None:  # else a person may be selected, whose joint perhaps waits for its place
-            self._select(None, None, None)
+            self._select(None, (), None)
 
     def clear(self) -> None:
         """Deselects person, joint and prediction; the image stays."""
-        self._select(None, None, None)
+        self._select(None, (), None)
 
     def select_joint(self, person: int, joint: int) -> None:
         """Selects a person and one of its joints in one step."""
-        self._select(person, joint, None)
+        self._select(person, (joint,), None)
+
+    def select_joints(self, person: int, joints: Iterable[int]) -> None:
+        """Selects a person and some of its joints, each named once; without any the person alone."""
+        self._select(person, tuple(joints), None)
+
+    def toggle_joint(self, person: int, joint: int) -> None:
+        """Adds a joint to those of this person that are selected, or takes it out of them."""
+        selected = self._joints if person == self._person else ()
+        kept = tuple(other for other in selected if other != joint)
+        self.select_joints(person, kept if joint in selected else (*kept, joint))
 
     def select_proposed_joint(self, prediction: int, joint: int) -> None:
         """Selects a prediction and one of its joints in one step."""
-        self._select(None, joint, prediction)
+        self._select(None, (joint,), prediction)
 
     def pick_joint(self, person: int, joint: int) -> None:
         """Selects a joint in order to place it, if it has no place: the next click on the photo says where it is."""
-        self._select(person, joint, None, waits=True)
+        self._select(person, (joint,), None, waits=True)
 
     @property
     def waits_for_place(self) -> bool:
@@ -110,8 +131,8 @@ class Selection(QObject):
         document.image_opened.connect(predictions_changed)
         document.predictions_changed.connect(predictions_changed)
 
-    def _select(self, person: int | None, joint: int | None, prediction: int | None, waits: bool = False) -> None:
+    def _select(self, person: int | None, joints: tuple[int, ...], prediction: int | None, waits: bool = False) -> None:
         self._waits = waits
-        if (person, joint, prediction) != (self._person, self._joint, self._prediction):
-            self._person, self._joint, self._prediction = person, joint, prediction
+        if (person, joints, prediction) != (self._person, self._joints, self._prediction):
+            self._person, self._joints, self._prediction = person, joints, prediction
             self.changed.emit()

@@ -3,7 +3,17 @@
 from collections.abc import Sequence
 from typing import Any
 
-from PySide6.QtCore import QAbstractTableModel, QModelIndex, QObject, QPersistentModelIndex, QSize, Qt, Signal
+from PySide6.QtCore import (
+    QAbstractTableModel,
+    QItemSelection,
+    QItemSelectionModel,
+    QModelIndex,
+    QObject,
+    QPersistentModelIndex,
+    QSize,
+    Qt,
+    Signal,
+)
 from PySide6.QtGui import QColor, QShowEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableView, QVBoxLayout, QWidget
 
@@ -265,14 +275,26 @@ class JointsPanel(QWidget):
         return best.joints if best is not None and best.box.iou(box) > 0 else ()
 
     def _show_joint(self) -> None:
-        joint = self._selection.joint
+        joints = [joint for joint in self._selection.joints if joint < self.model.rowCount()]
         self._following = True
-        if joint is None or joint >= self.model.rowCount():
+        if not joints:
             self.table.clearSelection()
             self.table.setCurrentIndex(QModelIndex())
-        elif self.table.currentIndex().row() != joint:
-            self.table.setCurrentIndex(self.model.index(joint, 0))
+        else:
+            if self.table.currentIndex().row() != joints[-1]:
+                self.table.setCurrentIndex(self.model.index(joints[-1], 0))
+            self._mark_rows(joints)
         self._following = False
+
+    def _mark_rows(self, joints: Sequence[int]) -> None:
+        """Marks several rows; somebody who clicks selects one, and one that the keyboard is only at is not marked."""
+        shown = self.table.selectionModel()
+        marked = {index.row() for index in shown.selectedRows()}
+        if marked != set(joints) and (len(joints) > 1 or len(marked) > 1):
+            rows = QItemSelection()
+            for joint in joints:
+                rows.select(self.model.index(joint, 0), self.model.index(joint, len(COLUMNS) - 1))
+            shown.select(rows, QItemSelectionModel.SelectionFlag.ClearAndSelect)
 
     def _picked(self, current: QModelIndex) -> None:
         person, prediction = self._selection.person, self._selection.prediction

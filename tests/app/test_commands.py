@@ -288,17 +288,44 @@ def test_move_joint_makes_it_human_and_visible() -> None:
 def test_visibility_cycles_and_keeps_the_place() -> None:
     document = labelled(Joint(1, 2, 0, MODEL), Joint())
     for v in (2, 1, 0, 2):
-        person = done_undone_redone(document, joints.cycle_visibility(document, IMAGE, KEY, 0))
+        person = done_undone_redone(document, joints.cycle_visibility(document, IMAGE, KEY, [0]))
         assert person is not None and person.joints[0] == Joint(1, 2, v, HUMAN)
-    assert joints.cycle_visibility(document, IMAGE, KEY, 1) is None  # it has no place yet
-    assert joints.set_visibility(document, IMAGE, KEY, 0, 2) is None
+    assert joints.cycle_visibility(document, IMAGE, KEY, [1]) is None  # it has no place yet
+    assert joints.set_visibility(document, IMAGE, KEY, [0], 2) is None
 
 
 def test_delete_joint_is_a_decision() -> None:
     document = labelled(Joint())
-    assert joints.delete_joint(document, IMAGE, KEY, 0) is None
-    person = done_undone_redone(document, joints.delete_joint(document, IMAGE, KEY, 3))
+    assert joints.delete_joints(document, IMAGE, KEY, [0]) is None
+    person = done_undone_redone(document, joints.delete_joints(document, IMAGE, KEY, [3]))
     assert person is not None and person.joints[3] == Joint(origin=HUMAN) and not person.joints[3].from_model
+
+
+def test_several_joints_become_what_the_one_furthest_behind_becomes() -> None:
+    hint, occluded = Joint(1, 2, 0, MODEL), Joint(3, 4, 1, IMPORTED)
+    document = labelled(hint, Joint(), occluded, occluded)
+    for v in (2, 1, 0):  # not labelled and occluded: both are visible next
+        edit = joints.cycle_visibility(document, IMAGE, KEY, [0, 1, 2])
+        person = done_undone_redone(document, edit)
+        assert person is not None and edit is not None and "3 joints" in edit.text
+        assert [joint.v for joint in person.joints[:4]] == [v, 0, v, 1], (
+            "the place of none is unknown, and one is not meant"
+        )
+        assert (person.joints[1], person.joints[2].x, person.joints[2].y) == (Joint(), 3, 4)
+
+
+def test_several_joints_move_together() -> None:
+    document = labelled(Joint(10, 20, 0, MODEL), Joint(), Joint(30, 40, 1, IMPORTED))
+    person = done_undone_redone(document, joints.move_joints(document, IMAGE, KEY, [0, 1, 2], 5, -5))
+    assert person is not None
+    assert person.joints[:3] == (Joint(15, 15, 2, HUMAN), Joint(), Joint(35, 35, 1, HUMAN))
+    assert joints.move_joints(document, IMAGE, KEY, [0, 1, 2], 0, 0) is None, "a hint that nobody moved stays one"
+
+
+def test_several_joints_are_deleted_at_once() -> None:
+    document = labelled(Joint(1, 2, 2, MODEL), Joint(), Joint(3, 4, 1, MODEL))
+    person = done_undone_redone(document, joints.delete_joints(document, IMAGE, KEY, [0, 1]))
+    assert person is not None and person.joints[:3] == (Joint(origin=HUMAN), Joint(), Joint(3, 4, 1, MODEL))
 
 
 def test_swap_left_right() -> None:

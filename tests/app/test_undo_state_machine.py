@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,13 +117,15 @@ class UndoMachine(RuleBasedStateMachine):
 
     @rule(
         index=which,
-        joint=st.integers(0, 16),
-        command=st.sampled_from([joints.cycle_visibility, joints.delete_joint]),
+        some=st.sets(st.integers(0, 16), min_size=1),
+        command=st.sampled_from(
+            [joints.cycle_visibility, joints.delete_joints, partial(joints.move_joints, dx=3.0, dy=-2.0)]
+        ),
     )
-    def change_joint(self, index: int, joint: int, command: Any) -> None:
+    def change_joints(self, index: int, some: set[int], command: Any) -> None:
         key = self.person(index)
         if key is not None:
-            self.push(command(self.document, self.image, key, joint))
+            self.push(command(self.document, self.image, key, some))
 
     @rule(
         index=which,

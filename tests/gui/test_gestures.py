@@ -199,3 +199,30 @@ def test_a_picked_joint_waits_for_its_place_whatever_is_shown(
     assert window.scene.joint_to_place() == (key, 5)
     window.session.selection.clear()
     assert window.scene.joint_to_place() is None
+
+
+def test_what_a_key_does_it_does_to_all_joints_in_the_box(window: MainWindow, qtbot: QtBot) -> None:
+    before = people(window)[0]
+    low = max(before.joints[index].y for index in (9, 10, 11, 12)) + 1
+    legs = [index for index, joint in enumerate(before.joints) if joint.y > low]
+    assert 2 <= len(legs) < 17
+    press(window, 2, 238)
+    move(window, 300, low)
+    release(window, 300, low)
+    assert window.session.selection.joints == tuple(legs) and window.session.undo_stack.count() == 0
+    marked = {index.row() for index in window.joints.table.selectionModel().selectedRows()}
+    assert marked == set(legs)
+    trigger(window, qtbot, "cycle_visibility")
+    assert [joint.v for joint in people(window)[0].joints] == [1 if index in legs else 2 for index in range(17)]
+    trigger(window, qtbot, "nudge_left_far")
+    assert {people(window)[0].joints[index].x - before.joints[index].x for index in legs} == {-10}
+    trigger(window, qtbot, "delete")
+    assert [joint.has_place for joint in people(window)[0].joints] == [index not in legs for index in range(17)]
+    for _ in range(3):
+        trigger(window, qtbot, "undo")
+    assert people(window)[0] == before and window.session.selection.joints == tuple(legs)
+    click(window, before.joints[legs[0]].x, before.joints[legs[0]].y)
+    assert window.session.selection.joints == (legs[0],)
+    assert {index.row() for index in window.joints.table.selectionModel().selectedRows()} == {legs[0]}
+    trigger(window, qtbot, "cancel")
+    assert window.session.selection.joints == () and window.session.selection.person == before.key

@@ -1,5 +1,6 @@
 """Every gesture with fake events: live preview, one request on release, nothing after Esc."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -28,13 +29,15 @@ class FakeStage:
         self.selected: tuple[int | None, int | None, int | None] = (None, None, None)
         self.previews: list[Person] = []
         self.boxes: list[Box | None] = []
+        self.marked: list[tuple[int | None, tuple[int, ...]]] = []
+        self.joints: tuple[int, ...] = ()
         self.ended = 0
         self.to_place: tuple[int, int] | None = None
 
     def visible(self) -> Visible:
-        person, joint, prediction = self.selected
+        person, _, prediction = self.selected
         proposals = tuple(proposal(found, 0.5) for found in self.predictions)
-        return Visible(tuple(self.people.values()), proposals, person, EDGES, joint=joint, prediction=prediction)
+        return Visible(tuple(self.people.values()), proposals, person, EDGES, joints=self.joints, prediction=prediction)
 
     def image_extent(self) -> tuple[int, int]:
         return 200, 200
@@ -66,11 +69,17 @@ class FakeStage:
     def end_preview(self) -> None:
         self.ended += 1
 
-    def preview_box(self, box: Box | None) -> None:
+    def preview_box(self, box: Box | None, text: str = "") -> None:
         self.boxes.append(box)
 
+    def preview_joints(self, person: int | None, joints: Sequence[int]) -> None:
+        self.marked.append((person, tuple(joints)))
+
     def select(self, person: int | None, joint: int | None = None, prediction: int | None = None) -> None:
-        self.selected = (person, joint, prediction)
+        self.selected, self.joints = (person, joint, prediction), () if joint is None else (joint,)
+
+    def select_joints(self, person: int, joints: Sequence[int]) -> None:
+        self.selected, self.joints = (person, joints[-1] if joints else None, None), tuple(joints)
 
 
 class FakeEditor:
@@ -97,8 +106,11 @@ class FakeEditor:
     def place_joint(self, person: int, joint: int, x: float, y: float, v: int) -> None:
         self.calls.append(("place", person, joint, x, y, v))
 
-    def cycle_joint(self, person: int, joint: int) -> None:
-        self.calls.append(("cycle", person, joint))
+    def cycle_joints(self, person: int, joints: Sequence[int]) -> None:
+        self.calls.append(("cycle", person, *joints))
+
+    def move_joints(self, person: int, joints: Sequence[int], dx: float, dy: float) -> None:
+        self.calls.append(("joints", person, tuple(joints), dx, dy))
 
 
 @pytest.fixture
@@ -116,11 +128,11 @@ def tool(stage: FakeStage, editor: FakeEditor) -> SelectTool:
     return SelectTool(stage, editor)
 
 
-def drag(tool: Tool, *places: tuple[float, float], ctrl: bool = False) -> None:
-    tool.press(PointerEvent(*places[0], ctrl=ctrl))
+def drag(tool: Tool, *places: tuple[float, float], ctrl: bool = False, shift: bool = False) -> None:
+    tool.press(PointerEvent(*places[0], ctrl=ctrl, shift=shift))
     for place in places[1:]:
-        tool.move(PointerEvent(*place))
-    tool.release(PointerEvent(*places[-1]))
+        tool.move(PointerEvent(*place, shift=shift))
+    tool.release(PointerEvent(*places[-1], shift=shift))
 
 
 def test_dragging_a_joint_is_live_and_one_change(tool: SelectTool, stage: FakeStage, editor: FakeEditor) -> None:
@@ -478,3 +490,69 @@ def test_a_slip_draws_nobody(stage: FakeStage, editor: FakeEditor) -> None:
     tool.move(PointerEvent(90, 90))
     assert tool.cancel()
     assert editor.calls == []
+
+
+def test_a_box_around_joints_selects_them(tool: SelectTool, stage: FakeStage, editor: FakeEditor) -> None:
+    drag(tool, (10, 10), (90, 90), (130, 90))
+    assert stage.marked == [(1, (0,)), (1, (0, 1))], "what would be selected is seen while it is spanned"
+    assert (stage.selected, stage.joints, editor.calls) == ((1, 1, None), (0, 1), [])
+    assert stage.ended == 1 and stage.boxes[-1] is None
+
+
+def test_with_shift_it_may_begin_on_somebody(tool: SelectTool, stage: FakeStage, editor: FakeEditor) -> None:
+    stage.select(1)
+    drag(tool, (70, 60), (70, 60), (90, 100), shift=True)  # inside of the selected box, which moves without Shift
+    assert (stage.selected, stage.joints, editor.calls) == ((1, 0, None), (0,), [])
+    drag(tool, (60, 60), (70, 70), shift=True)
+    assert (stage.selected, stage.joints) == ((1, None, None), ()), "around none: the person stays selected"
+
+
+def test_the_selected_person_is_meant_where_two_lie(tool: SelectTool, stage: FakeStage) -> None:
+    crossing = Person(2, INNER.box, (Joint(82, 82, 2, HUMAN), Joint(84, 84, 0, "m")))
+    stage.people[2] = crossing
+    drag(tool, (10, 10), (130, 90))
+    assert (stage.selected[0], stage.joints) == (1, (0, 1)), "of whom more lies within, hints of others not counted"
+    stage.select(2)
+    drag(tool, (10, 10), (130, 90))
+    assert (stage.selected[0], stage.joints) == (2, (0, 1)), "whoever is selected, hints included"
+
+
+def test_shift_and_a_click_add_and_take_out(tool: SelectTool, stage: FakeStage, editor: FakeEditor) -> None:
+    drag(tool, (80, 80), shift=True)
+    assert stage.joints == (0,)
+    drag(tool, (120, 80), shift=True)
+    assert stage.joints == (0, 1)
+    drag(tool, (80, 80), shift=True)
+    assert stage.joints == (1,)
+    drag(tool, (120, 80), shift=True)
+    assert (stage.selected, stage.joints, editor.calls) == ((1, None, None), (), [])
+
+
+def test_one_of_several_moves_them_all_and_a_click_selects_it(
+    tool: SelectTool, stage: FakeStage, editor: FakeEditor
+) -> None:
+    stage.select_joints(1, (0, 1))
+    drag(tool, (80, 80), (90, 75), (95, 70))
+    assert editor.calls == [("joints", 1, (0, 1), 15, -10)] and stage.joints == (0, 1)
+    assert [joint.v for joint in stage.previews[-1].joints] == [2, 1]
+    drag(tool, (80, 80), (80 + 300, 80))
+    assert editor.calls[-1] == ("joints", 1, (0, 1), 80, 0), "as far as all of them stay on the photo"
+    drag(tool, (80, 80))
+    assert stage.joints == (0,) and len(editor.calls) == 2
+
+
+def test_the_right_button_is_for_all_that_are_selected(tool: SelectTool, stage: FakeStage, editor: FakeEditor) -> None:
+    stage.select_joints(1, (0, 1))
+    tool.context_press(PointerEvent(80, 80))
+    stage.select(1, 1)
+    tool.context_press(PointerEvent(80, 80))
+    assert editor.calls == [("cycle", 1, 0, 1), ("cycle", 1, 0)] and stage.joints == (0,)
+
+
+def test_a_box_around_joints_is_cancelled(tool: SelectTool, stage: FakeStage) -> None:
+    stage.select(1, 1)
+    tool.press(PointerEvent(10, 10))
+    tool.move(PointerEvent(90, 90))
+    assert tool.cancel()
+    tool.release(PointerEvent(90, 90))
+    assert stage.joints == (1,) and stage.boxes[-1] is None and stage.ended == 1

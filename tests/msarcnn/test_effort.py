@@ -4,8 +4,11 @@ import json
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from msarcnn.effort import Effort, Shown, corrections_needed, joint_actions, match_people
+from msarcnn.effort import Effort, Shown, corrections_needed, group_steps, joint_actions, match_people
+from msarcnn.visibility import CORRECTIONS
 
 K = 17
 BOX = [100.0, 100.0, 100.0, 200.0]
@@ -128,15 +131,61 @@ def test_what_a_joint_costs():
         (0.5, 2, 2, 0, 0),
     ]
     for term, v, label, moves, steps in cases:
-        counts = joint_actions(np.array([term]), np.array([v]), np.array([label]))
-        assert (counts["move"], counts["visibility"]) == (moves, steps), (term, v, label)
-        json.dumps(counts)  # plain numbers
+        for places in (None, np.zeros((1, 2))):  # a box around one joint is that joint
+            counts = joint_actions(np.array([term]), np.array([v]), np.array([[5.0, 5.0, label]]), places)
+            assert (counts["move"], counts["visibility"]) == (moves, steps), (term, v, label)
+            json.dumps(counts)  # plain numbers
 
 
 def test_an_unknown_joint_is_a_hint_and_hints_cost_a_key():
     figures = effort([person(labels=[2] * 10 + [0] * 7)], shown((BOX, 0), v=0))
-    assert counted(figures) == {"accept": 1, "visibility": 10}
+    assert counted(figures) == {"accept": 1, "visibility": 10}, "all joints lie on each other: no box parts them"
     assert figures["untouched"] == 0
+
+
+def row(*v):
+    """Joints beside each other, and their v."""
+    return np.column_stack((np.arange(len(v)) * 10.0, np.zeros(len(v)))), np.array(v)
+
+
+def test_joints_that_a_box_holds_are_put_right_together():
+    for v, wanted, steps in (
+        ((2, 2, 2, 2), (0, 0, 0, 0), 1),  # Del on all four
+        ((2, 2, 2, 2), (0, 0, 2, 0), 2),  # one in between stays: two boxes
+        ((2, 1, 2, 2), (1, 1, 1, 2), 1),  # V: the one that is occluded already may be among them
+        ((0, 2, 0, 0), (1, 1, 1, 1), 2),  # the hints are furthest behind: two steps for all
+        ((1, 1, 0, 0), (2, 2, 0, 0), 2),  # occluded, not labelled, visible
+        ((0, 1, 0, 0), (2, 2, 0, 0), 1),  # the hint leads: what becomes of it becomes of both
+        ((1, 2, 0, 0), (2, 2, 0, 0), 2),  # a box with the right one in it would take three: one joint alone takes two
+        ((2, 2, 2, 2), (2, 2, 2, 2), 0),
+        ((2, 2, 2, 2), (0, 0, 1, 1), 2),
+    ):
+        assert group_steps(*row(*v), np.array(wanted)) == steps, (v, wanted)
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3), st.integers(0, 2), st.integers(0, 2)), max_size=9),
+)
+def test_boxes_around_joints_never_cost_more_than_single_joints(joints):
+    places, v, wanted = (np.array(joints, dtype=int).reshape(-1, 4)[:, cut] for cut in (slice(2), 2, 3))
+    steps = group_steps(places, v, wanted)
+    assert (steps > 0) == bool((v != wanted).any()) and steps <= CORRECTIONS[v, wanted].sum()
+
+
+def test_an_annotator_without_boxes_around_joints_counts_every_joint():
+    truth = person(labels=[2] * 10 + [0] * 7)
+    truth["keypoints"] = (
+        np.column_stack((np.arange(17) * 5 + 110, np.full(17, 200), [2] * 10 + [0] * 7)).ravel().tolist()
+    )
+    pre_fill = Shown(
+        np.array([[100.0, 100, 200, 300]]), np.array(truth["keypoints"]).reshape(1, 17, 3)[..., :2], np.full((1, 17), 2)
+    )
+    counts = []
+    for groups in (True, False):
+        sums = Effort(groups=groups)
+        sums.add([truth], pre_fill, perfect)
+        counts.append(counted(sums.figures()))
+    assert counts == [{"accept": 1, "visibility": 1}, {"accept": 1, "visibility": 7}]
 
 
 def test_a_model_that_knows_nothing_costs_more_than_nothing():

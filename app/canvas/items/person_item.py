@@ -10,7 +10,6 @@ from app.canvas.items.painting import (
     draw_dot,
     draw_frame,
     draw_plate,
-    draw_ring,
     mark_size,
     pen,
     rect_of,
@@ -56,10 +55,7 @@ class PersonItem(PoseItem):
             self._paint_bones(painter)
             self._paint_joints(painter)
         painter.setOpacity(full)
-        if self._selected and self._joint is not None:
-            joint = self.person.joints[self._joint]
-            if joint.has_place:
-                draw_ring(painter, joint.x, joint.y, self._under_heatmap, self.unit)
+        self._ring_joints(painter, self.person.joints)
         if not self._under_heatmap:
             self._paint_names(painter, self.person.joints)
         if self._selected:
@@ -102,7 +98,7 @@ class PersonItem(PoseItem):
         for index, joint in enumerate(self.person.joints):
             if not joint.has_place or not (joint.v or self._selected):
                 continue
-            if self._under_heatmap and self._selected and index == self._joint:
+            if self._under_heatmap and self._selected and index in self._joints:
                 continue  # the ring says where it is; the dot would hide the peak
             color = QColor(self._look.colors[index])
             radius = (_JOINT + (1.0 if self._selected else 0.0)) * size

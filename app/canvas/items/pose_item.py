@@ -6,27 +6,27 @@ from PySide6.QtCore import QRectF
 from PySide6.QtGui import QPainter
 
 from app.canvas.items.base import ScreenSizedItem
-from app.canvas.items.painting import draw_names, rect_of
+from app.canvas.items.painting import draw_names, draw_ring, rect_of
 from app.canvas.palette import Look
 from app.document.records import Box, Joint
 
 
 class PoseItem(ScreenSizedItem):
-    """A box with joints; a selected one lies above the others of its kind and says its joint's name."""
+    """A box with joints; a selected one lies above the others of its kind and names its joint, if one is selected."""
 
     def __init__(self, look: Look, z: float, selected_z: float) -> None:
         super().__init__()
         self._look = look
         self._z, self._selected_z = z, selected_z
         self._selected = False
-        self._joint: int | None = None
+        self._joints: tuple[int, ...] = ()
         self._under_heatmap = False
         self._shows = {"boxes": True, "skeleton": True, "names": False}
         self.setZValue(z)
 
-    def set_selection(self, selected: bool, joint: int | None) -> None:
-        if (selected, joint) != (self._selected, self._joint):
-            self._selected, self._joint = selected, joint
+    def set_selection(self, selected: bool, joints: tuple[int, ...]) -> None:
+        if (selected, joints) != (self._selected, self._joints):
+            self._selected, self._joints = selected, joints
             self._make_room()
         self.setZValue(self._selected_z if selected else self._z)
 
@@ -50,6 +50,13 @@ class PoseItem(ScreenSizedItem):
         self.set_texts(self._writes())
         self.update()
 
+    def _ring_joints(self, painter: QPainter, joints: Sequence[Joint]) -> None:
+        """Marks the selected joints."""
+        for index in self._joints if self._selected else ():
+            joint = joints[index]
+            if joint.has_place:
+                draw_ring(painter, joint.x, joint.y, self._under_heatmap, self.unit)
+
     def _cover(self, box: Box, joints: Sequence[Joint]) -> None:
         """Sets the extent to what the box and the joints with a place take up."""
         extent = rect_of(box)
@@ -60,7 +67,7 @@ class PoseItem(ScreenSizedItem):
 
     def _paint_names(self, painter: QPainter, joints: Sequence[Joint]) -> None:
         """The selected joint's name first, so that it has its place; the others' where names are shown."""
-        chosen = self._joint if self._selected else None
+        chosen = self._joints[0] if self._selected and len(self._joints) == 1 else None
         named = [
             (self._look.names[index], joint.x, joint.y)
             for index, joint in sorted(enumerate(joints), key=lambda pair: pair[0] != chosen)

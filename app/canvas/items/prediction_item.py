@@ -4,7 +4,7 @@ from PySide6.QtCore import QLineF
 from PySide6.QtGui import QPainter, QPen
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
-from app.canvas.items.painting import FADED, draw_dot, draw_frame, draw_ring, mark_size, pen
+from app.canvas.items.painting import FADED, draw_dot, draw_frame, mark_size, pen
 from app.canvas.items.pose_item import PoseItem
 from app.canvas.palette import OUTLINE, Look, confidence_color
 from app.commands.predictions import Proposal
@@ -40,9 +40,7 @@ class PredictionItem(PoseItem):
         # Without its skeleton the box is all there is, and what Space would accept has to be seen.
         if self._shows["boxes"] or not skeleton or self._selected:
             draw_frame(painter, prediction.box, color, 2.6 if self._selected else 1.6, dashed=True)
-        if self._selected and self._joint is not None:
-            ringed = joints[self._joint]
-            draw_ring(painter, ringed.x, ringed.y, self._under_heatmap, self.unit)
+        self._ring_joints(painter, joints)
         if self._selected and not self._under_heatmap:
             self._paint_names(painter, joints)
 
@@ -67,7 +65,7 @@ class PredictionItem(PoseItem):
         person, predicted = self.proposal.person, self.proposal.prediction.joints
         radius = _JOINT * self.unit * mark_size(person.box, self.unit)
         for index, (joint, found) in enumerate(zip(person.joints, predicted, strict=True)):
-            if self._under_heatmap and index == self._joint:
+            if self._under_heatmap and index in self._joints:
                 continue  # the ring says where it is; the dot would hide the peak
             if not (joint.v or self._selected):
                 continue

@@ -1,5 +1,6 @@
 """What a tool is: pointer events in, live preview on the scene, one request to the editor at the end."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -61,9 +62,13 @@ class Stage(Protocol):
 
     def end_preview(self) -> None: ...
 
-    def preview_box(self, box: Box | None) -> None: ...
+    def preview_box(self, box: Box | None, text: str = "") -> None: ...
+
+    def preview_joints(self, person: int | None, joints: Sequence[int]) -> None: ...
 
     def select(self, person: int | None, joint: int | None = None, prediction: int | None = None) -> None: ...
+
+    def select_joints(self, person: int, joints: Sequence[int]) -> None: ...
 
 
 class Gesture:

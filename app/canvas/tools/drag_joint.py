@@ -1,10 +1,15 @@
-"""Drag one joint."""
+"""Drag one joint, or those that are selected."""
+
+from collections.abc import Sequence
 
 from PySide6.QtCore import Qt
 
 from app.canvas.editor import Editor
 from app.canvas.hit_test import nearest_on_image
 from app.canvas.tools.base import PersonGesture, PointerEvent, Stage
+from app.canvas.tools.move_box import kept_inside
+from app.commands.joints import with_moved
+from app.commands.people import span
 from app.document.records import HUMAN, Joint
 
 
@@ -34,3 +39,24 @@ class DragJoint(PersonGesture):
         if event.shift:
             x, y = self.stage.snapped(x, y)
         return nearest_on_image(x, y, self.stage.image_extent())
+
+
+class DragJoints(PersonGesture):
+    """Moves several joints by the pointer's way, as far as all of them stay on the image."""
+
+    cursor = Qt.CursorShape.ClosedHandCursor
+
+    def __init__(self, stage: Stage, editor: Editor, start: PointerEvent, person: int, joints: Sequence[int]) -> None:
+        super().__init__(stage, editor, start, person)
+        self.joints = joints
+
+    def drag(self, event: PointerEvent) -> None:
+        self.stage.preview_person(with_moved(self.person, self.joints, *self._way(event)))
+
+    def commit(self, event: PointerEvent) -> None:
+        self.editor.move_joints(self.person.key, self.joints, *self._way(event))
+
+    def _way(self, event: PointerEvent) -> tuple[float, float]:
+        way = event.x - self.start.x, event.y - self.start.y
+        reach = span([self.person.joints[index] for index in self.joints])
+        return kept_inside(reach, *way, self.stage.image_extent())

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from PySide6.QtCore import Qt
 
 from app.canvas.editor import Editor
-from app.canvas.hit_test import Hit, clipped
+from app.canvas.hit_test import Hit, clipped, spanned
 from app.canvas.tools.base import Gesture, PointerEvent, Stage, Tool
 from app.document.records import Box
 
@@ -19,7 +19,8 @@ class DrawBox(Gesture):
     cursor = Qt.CursorShape.CrossCursor
 
     def drag(self, event: PointerEvent) -> None:
-        self.stage.preview_box(self._box(event))
+        box = self._box(event)
+        self.stage.preview_box(box, f"{box.w:.0f} × {box.h:.0f}")
 
     def commit(self, event: PointerEvent) -> None:
         box = self._box(event)
@@ -27,9 +28,7 @@ class DrawBox(Gesture):
             self.editor.add_person(box)
 
     def _box(self, event: PointerEvent) -> Box:
-        left, right = sorted((self.start.x, event.x))
-        top, bottom = sorted((self.start.y, event.y))
-        return clipped(Box(left, top, right - left, bottom - top), *self.stage.image_extent())
+        return clipped(spanned(self.start.x, self.start.y, event.x, event.y), *self.stage.image_extent())
 
 
 class DrawBoxTool(Tool):
