@@ -54,6 +54,7 @@ def connect_panels(window: "MainWindow") -> None:
     window.editing.set_awaited(lambda: window.prefill.awaited)
     window.scene.set_places(window.heatmaps.place_near)
     window.scene.box_previewed.connect(window.estimation.follow)
+    window.scene.box_let_go.connect(window.estimation.stop_following)
     window.estimation.followed.connect(window.scene.show_followers)
     canvas.pointer_moved.connect(window.status.show_pointer)
     canvas.pointer_left.connect(window.status.pointer.clear)

@@ -5,7 +5,7 @@ so that a joint is as easy to grab in a small picture as in an enlarged one.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from math import hypot
 
@@ -60,10 +60,10 @@ class Hit:
 class Visible:
     """What the canvas shows, and can therefore be hit.
 
-    selected is the key of the selected person: its handles exist, and it wins ties. prediction is the key of the
-    selected prediction. Among joints that lie on each other those of whoever is selected in `joints` win. edges
-    are the skeleton's bones. Hidden boxes or skeletons are not hit, except those of the selected person or proposal;
-    hints (v = 0) are shown and hit only on the selected one.
+    selected is the key of the selected person, or prediction of the selected prediction: its handles exist, and it wins
+    ties. joints are those that are selected of it; they win among joints that lie on each other. edges are the
+    skeleton's bones. Hidden boxes or skeletons are not hit, except those of the selected person or proposal; hints
+    (v = 0) are shown and hit only on the selected one.
     """
 
     people: Sequence[Person]
@@ -201,13 +201,17 @@ def _joints(x: float, y: float, radius: float, visible: Visible) -> Iterator[Hit
 
 
 def _handles(x: float, y: float, radius: float, visible: Visible) -> Iterator[Hit]:
-    for person in visible.people:
-        if person.key != visible.selected:
-            continue
-        places = sorted((hypot(px - x, py - y), handle) for handle, (px, py) in handle_places(person.box).items())
+    found = [(person.box, Hit(person=person.key)) for person in visible.people if person.key == visible.selected]
+    found += [
+        (proposal.person.box, Hit(prediction=proposal.key))
+        for proposal in visible.proposals
+        if proposal.key == visible.prediction
+    ]
+    for box, hit in found:
+        places = sorted((hypot(px - x, py - y), handle) for handle, (px, py) in handle_places(box).items())
         for distance, handle in places:
             if distance <= radius:
-                yield Hit(Part.HANDLE, person=person.key, handle=handle)
+                yield replace(hit, part=Part.HANDLE, handle=handle)
 
 
 def _borders(x: float, y: float, radius: float, visible: Visible) -> Iterator[Hit]:

@@ -38,7 +38,9 @@ class PoseScene(QGraphicsScene):
     person_selected = Signal(object)
     """int | None: key of the selected person, also when it stays the same."""
     box_previewed = Signal(object)
-    """Person: as somebody would be with the box that is being dragged."""
+    """Person: as somebody would be with the box that is being dragged; of a proposal, the label it would become."""
+    box_let_go = Signal()
+    """No box is dragged any more."""
     proposals_shown = Signal()
     """Other proposals may be shown now, or the same ones otherwise."""
     photo_changed = Signal()
@@ -67,8 +69,8 @@ class PoseScene(QGraphicsScene):
         self._image: int | None = None
         self._people: dict[int, PersonItem] = {}
         self._preview: int | None = None
-        self._dragged: Person | None = None
-        """Somebody whose box is being dragged, as the gesture shows them."""
+        self._dragged: tuple[Person, bool] | None = None
+        """Somebody whose box is being dragged, as the gesture shows them, and whether it is a proposal."""
         self._followers: Sequence[Joint] | None = None
         """What the model says of a box that was there a moment ago."""
         self._finished = self._read_only = False
@@ -157,23 +159,34 @@ class PoseScene(QGraphicsScene):
         for key, item in self._people.items():
             item.set_selection(key == person, tuple(joints) if key == person else ())
 
-    def preview_person(self, person: Person) -> None:
-        """Shows a person as a gesture would leave it; nothing for somebody who was deleted meanwhile."""
-        if person.key in self._people:
+    def preview_person(self, person: Person, proposed: bool = False) -> None:
+        """Shows a person as a gesture would leave it; nothing for somebody who was deleted meanwhile.
+
+        A proposal is shown as the label that it would become; the person's key is the proposal's.
+        """
+        if proposed:
+            if self._proposed.preview(person, self._selection.joints):
+                self._style_items()
+        elif person.key in self._people:
             self._preview = person.key
             self._people[person.key].set_person(person)
 
-    def preview_box_of(self, person: Person) -> None:
+    def preview_box_of(self, person: Person, proposed: bool = False) -> None:
         """Shows a person with another box, into which the model's joints follow as soon as they are known."""
-        self._dragged = person
-        self.preview_person(person if self._followers is None else with_joints(person, self._followers))
+        self._dragged = person, proposed
+        self._show_dragged()
         self.box_previewed.emit(person)
 
-    def show_followers(self, key: int, joints: Sequence[Joint]) -> None:
-        """The model's joints for somebody whose box is being dragged; nothing when it is not any more."""
-        if self._dragged is not None and self._dragged.key == key:
+    def show_followers(self, joints: Sequence[Joint]) -> None:
+        """The model's joints in the box that is being dragged; nothing happens when it is not any more."""
+        if self._dragged is not None:
             self._followers = joints
-            self.preview_person(with_joints(self._dragged, joints))
+            self._show_dragged()
+
+    def _show_dragged(self) -> None:
+        if self._dragged is not None:
+            person, proposed = self._dragged
+            self.preview_person(person if self._followers is None else with_joints(person, self._followers), proposed)
 
     def set_places(self, place_near: Callable[[float, float], tuple[float, float] | None]) -> None:
         """Says where the selected joint may snap to; None where there is nothing near a place."""
@@ -183,16 +196,13 @@ class PoseScene(QGraphicsScene):
         """The place nearby that stands out in the selected joint's heatmap, else the place itself."""
         return self._place_near(x, y) or (x, y)
 
-    def preview_accepted(self, person: Person) -> None:
-        """Shows a proposal as the label that a gesture would make of it; the person's key is the proposal's."""
-        if self._proposed.preview(person, self._selection.joints):
-            self._style_items()
-
     def end_preview(self) -> None:
         """Shows the document again."""
         if self._proposed.end_preview():
             self._style_items()
-        self._dragged = self._followers = None
+        if self._dragged is not None:
+            self._dragged = self._followers = None
+            self.box_let_go.emit()
         key, self._preview = self._preview, None
         if key is not None and self._image is not None and self._document.has_person(self._image, key):
             self._people[key].set_person(self._document.person(self._image, key))

@@ -95,15 +95,30 @@ def accept(document: Document, image: int, keys: Iterable[int], tau_of: TauOf) -
 def accept_moved(
     document: Document, image: int, key: int, index: int, x: float, y: float, tau_of: TauOf
 ) -> Edit | None:
-    """Accepts an open prediction with one joint moved to (x, y), in one step: that joint is a person's, and visible.
+    """Accepts an open prediction with one joint moved to (x, y), in one step: that joint is a person's, and labelled.
 
     None when somebody is labelled there already. Raises KeyError as `accept` does, IndexError for a joint that is not
     there.
     """
+
+    def moved(person: Person) -> Person:
+        return person.with_joint(index, Joint(x, y, person.joints[index].v or 2, HUMAN))
+
+    return _accept_changed(document, image, key, moved, "Accept and move joint", tau_of)
+
+
+def accept_resized(document: Document, image: int, key: int, box: Box, tau_of: TauOf) -> Edit | None:
+    """Accepts an open prediction with another box, in one step; the joints stay. As `accept_moved` otherwise."""
+    return _accept_changed(document, image, key, lambda person: person.with_box(box), "Accept and change box", tau_of)
+
+
+def _accept_changed(
+    document: Document, image: int, key: int, change: Callable[[Person], Person], text: str, tau_of: TauOf
+) -> Edit | None:
     prediction = document.prediction(image, key)
     chosen = acceptable([prediction], document.people(image))
-    moved = proposal(prediction, tau_of(prediction.model)).person.with_joint(index, Joint(x, y, 2, HUMAN))
-    return _accepting(document, image, "Accept and move joint", chosen, [moved] if chosen else [])
+    changed = change(proposal(prediction, tau_of(prediction.model)).person)
+    return _accepting(document, image, text, chosen, [changed] if chosen else [])
 
 
 def accept_all(document: Document, image: int, threshold: float, tau_of: TauOf) -> Edit | None:

@@ -91,6 +91,14 @@ class Editing(QObject):
         edit = predictions.accept_moved(self._document, self._image(), prediction, joint, *place, tau_of)
         self._add(edit, joint)
 
+    def set_proposed_box(self, prediction: int, box: Box) -> None:
+        """Accepts a proposal with another box; the model's joints for it belong to the same undo step."""
+        image = self._image()
+        edit = predictions.accept_resized(self._document, image, prediction, box, self._session.tau_of)
+        self._add(edit)
+        if edit and (added := edit.people[0].after) and self._document.has_person(image, added.key):
+            self._estimation.request(image, added.key, edit.text)
+
     def place_joint(self, person: int, joint: int, x: float, y: float, v: int) -> None:
         if self._document.has_person(self._image(), person):
             self._push(joints.move_joint(self._document, self._image(), person, joint, x, y, v))

@@ -19,10 +19,9 @@ _SMALLEST = 2.0
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """Whose joints an answer tells, and where."""
+    """The box that an answer is about."""
 
     image: int
-    key: int
     box: Box
 
 
@@ -39,7 +38,7 @@ class _Wish:
 
     @property
     def place(self) -> _Place:
-        return _Place(self.image, self.key, self.box)
+        return _Place(self.image, self.box)
 
 
 class Estimation(QObject):
@@ -50,8 +49,8 @@ class Estimation(QObject):
     What is known of it when it is let go is not asked for again.
     """
 
-    followed = Signal(int, object)
-    """Key of a person whose box is being dragged, and the model's joints [K] for it."""
+    followed = Signal(object)
+    """The model's joints [K] for the box that is being dragged, as it was a moment ago."""
 
     def __init__(self, session: Session, engine: EngineClient, messages: Messages) -> None:
         super().__init__(session)
@@ -59,12 +58,15 @@ class Estimation(QObject):
         self._waiting: dict[int, tuple[int | None, _Wish]] = {}
         """By person: the request, None where it is the one that follows the box."""
         self._following: tuple[_Place, int] | None = None
+        """What is asked about a box that is or was dragged, and the request."""
+        self._drag = 0
+        """How many drags of boxes have ended."""
         self._wanted: _Place | None = None
         self._known: tuple[_Place, EstimateResult] | None = None
         session.set_awaited(lambda: frozenset(wish.image for _, wish in self._waiting.values()))
         engine.ready.connect(lambda _: self._ask_again())
         session.closed.connect(self._drop_all)
-        session.selection.image_changed.connect(lambda _: self._stop_following())
+        session.selection.image_changed.connect(lambda _: self._forget_followed())
 
     def reestimate(self) -> None:
         """The selected person's joints anew, except those that a person placed."""
@@ -99,13 +101,19 @@ class Estimation(QObject):
         if image is None or person.is_crowd or min(box.w, box.h) < _SMALLEST:
             return
         if any(joint.from_model for joint in person.joints):
-            self._wanted = _Place(image, person.key, box)
+            self._wanted = _Place(image, box)
             self._follow()
+
+    def stop_following(self) -> None:
+        """The box is let go, or the drag cancelled: what is under way is for nobody, unless `request` waits for it."""
+        self._drag += 1
+        self._wanted = None
 
     def _follow(self) -> None:
         if self._following is not None or self._wanted is None:
             return
         place, self._wanted = self._wanted, None
+        drag = self._drag
 
         def done(result: EstimateResult) -> None:
             self._following, self._known = None, (place, result)
@@ -113,7 +121,8 @@ class Estimation(QObject):
             if wish is not None:
                 self._take(wish, result)
                 return
-            self.followed.emit(place.key, _joints(result))
+            if drag == self._drag:
+                self.followed.emit(_joints(result))
             self._follow()
 
         def failed(reason: str) -> None:
@@ -128,13 +137,13 @@ class Estimation(QObject):
 
     def _let_go(self, place: _Place) -> _Wish | None:
         """Who waits for what was asked about a box while it was dragged."""
-        number, wish = self._waiting.get(place.key, (None, None))
-        if wish is None or number is not None or wish.place != place:
-            return None
-        del self._waiting[place.key]
-        return wish
+        for number, wish in self._waiting.values():
+            if number is None and wish.place == place:
+                del self._waiting[wish.key]
+                return wish
+        return None
 
-    def _stop_following(self) -> None:
+    def _forget_followed(self) -> None:
         """Nobody drags any more; who waits for the answer that is under way still gets it."""
         self._wanted = self._known = None
         waiting = [wish.place for request, wish in self._waiting.values() if request is None]
@@ -145,14 +154,14 @@ class Estimation(QObject):
     def _ask(self, wish: _Wish) -> None:
         if self._known is not None and self._known[0] == wish.place:
             result = self._known[1]
-            self._stop_following()
+            self._forget_followed()
             self._take(wish, result)
             return
         if self._following is not None and self._following[0] == wish.place:
             self._wanted = None
             self._waiting[wish.key] = None, wish
             return
-        self._stop_following()
+        self._forget_followed()
 
         def done(result: EstimateResult) -> None:
             self._waiting.pop(wish.key, None)
@@ -182,7 +191,7 @@ class Estimation(QObject):
 
     def _drop_all(self) -> None:
         waiting, self._waiting = self._waiting, {}
-        self._stop_following()
+        self._forget_followed()
         for request, _ in waiting.values():
             self._cancel(request)
 

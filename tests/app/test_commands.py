@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 from PySide6.QtGui import QUndoStack
-from storage_builders import IMAGE, MODEL, make_document, make_joints, make_prediction
+from storage_builders import IMAGE, MODEL, make_document, make_joints, make_prediction, with_visibility
 
 from app.commands import images, joints, people, predictions, stack
 from app.document.document import Document, StaleEditError
@@ -359,6 +359,24 @@ def test_moving_a_proposals_joint_accepts_it() -> None:
     assert document.predictions(IMAGE)[0].status is PredictionStatus.ACCEPTED
     for key in (1, 2):
         assert predictions.accept_moved(document, IMAGE, key, 3, 1, 1, lambda _: 0.4) is None, "it is labelled"
+
+
+def test_a_proposals_joint_that_is_moved_stays_as_visible_as_it_was_proposed() -> None:
+    document = make_document()
+    document.set_predictions(IMAGE, [with_visibility(make_prediction(1))])
+    person = done_undone_redone(document, predictions.accept_moved(document, IMAGE, 1, 4, 7.5, 8.5, lambda _: 0.4))
+    assert person is not None and person.joints[4] == Joint(7.5, 8.5, 1, HUMAN)
+
+
+def test_changing_a_proposals_box_accepts_it() -> None:
+    document = make_document()
+    document.set_predictions(IMAGE, [make_prediction(1)])
+    box = Box(1, 2, 30, 40)
+    person = done_undone_redone(document, predictions.accept_resized(document, IMAGE, 1, box, lambda _: 0.4))
+    assert person is not None and person.box == box
+    assert [joint.v for joint in person.joints] == [0] * 8 + [2] * 9
+    assert document.predictions(IMAGE)[0].status is PredictionStatus.ACCEPTED
+    assert predictions.accept_resized(document, IMAGE, 1, box, lambda _: 0.4) is None, "it is accepted"
 
 
 def test_accepting_never_makes_a_second_label() -> None:

@@ -8,9 +8,10 @@ from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
 from test_asking_the_model import NEW, OLD, Questions, pretend, switch_model
 from test_gestures import move, press, release
+from test_proposals import FOUND, propose
 from window_helpers import Opener, WindowMaker, people, trigger
 
-from app.document.records import HUMAN, Box, Person
+from app.document.records import HUMAN, Box, Person, Prediction
 from app.main_window import MainWindow
 
 START = Box(200, 40, 60, 120)
@@ -192,3 +193,73 @@ def test_what_another_model_said_of_the_box_is_forgotten(window: MainWindow, que
     release(window, 280, 100)
     questions[1].answer(NEW, 0.9)
     assert {joint.origin for joint in drawn(window).joints} == {NEW}
+
+
+def test_a_cancelled_drag_leaves_its_late_answer_to_nobody(window: MainWindow, questions: Questions) -> None:
+    drag_right_side(window, 280)
+    QTest.keyClick(window.canvas, Qt.Key.Key_Escape)
+    release(window, 280, 100)
+    drag_right_side(window, 300)
+    before = at(shown(window))
+    questions[0].answer(OLD, 0.9)
+    assert at(shown(window)) == before, "not in the next drag either"
+    questions[1].answer(OLD, 0.9)
+    assert at(shown(window)) == pytest.approx(middle(shown(window)))
+
+
+@pytest.fixture
+def proposed(window: MainWindow, questions: Questions) -> Prediction:
+    """A selected proposal beside the labels; its joints are elsewhere than the pretended engine would put them."""
+    propose(window, FOUND)
+    window.session.undo_stack.clear()
+    window.editing.delete()  # the person of `questions` lies there
+    window.session.undo_stack.clear()
+    found = window.proposals.now().shown[0]
+    window.session.selection.prediction = found.key
+    return found.prediction
+
+
+def as_label(window: MainWindow) -> Person:
+    """The proposal as the drag shows it."""
+    accepted = window.scene._proposed._accepted
+    assert accepted is not None
+    return accepted.person
+
+
+def test_a_proposals_box_is_dragged_and_that_accepts_it(
+    window: MainWindow, questions: Questions, proposed: Prediction, qtbot: QtBot
+) -> None:
+    box, count = proposed.box, len(people(window))
+    press(window, box.right, box.y + box.h / 2)
+    move(window, 290, box.y + box.h / 2)
+    assert as_label(window).box.right == pytest.approx(290, abs=1) and len(people(window)) == count
+    assert at(as_label(window)) == (proposed.joints[0].x, proposed.joints[0].y)
+    questions[0].answer(OLD, 0.9)
+    assert at(as_label(window)) == pytest.approx(middle(as_label(window))), "its joints follow"
+    release(window, 290, box.y + box.h / 2)
+    label = people(window)[-1]
+    assert len(people(window)) == count + 1 and window.session.selection.person == label.key
+    assert label.box.right == pytest.approx(290, abs=1) and at(label) == pytest.approx(middle(label))
+    assert len(questions) == 1, "what is known is not asked for again"
+    trigger(window, qtbot, "undo")
+    assert len(people(window)) == count and [found.key for found in window.proposals.now().shown] == [proposed.key]
+    assert not window.session.undo_stack.canUndo(), "box, joints and accepting are one step"
+
+
+def test_a_proposals_box_is_moved_from_within_and_escape_brings_it_back(
+    window: MainWindow, questions: Questions, proposed: Prediction
+) -> None:
+    count = len(people(window))
+    press(window, 235, 160)  # no joint there
+    move(window, 245, 165)
+    assert (as_label(window).box.x, as_label(window).box.y) == pytest.approx((190, 35), abs=1)
+    QTest.keyClick(window.canvas, Qt.Key.Key_Escape)
+    release(window, 245, 165)
+    assert len(people(window)) == count and not window.session.undo_stack.canUndo()
+    press(window, 235, 160)
+    move(window, 245, 165)
+    release(window, 245, 165)
+    questions[-1].failed("no memory")
+    label = people(window)[-1]
+    assert label.box.x == pytest.approx(190, abs=1), "the box is changed all the same"
+    assert at(label) == (proposed.joints[0].x, proposed.joints[0].y)

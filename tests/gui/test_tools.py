@@ -54,17 +54,14 @@ class FakeStage:
     def joint_to_place(self) -> tuple[int, int] | None:
         return self.to_place
 
-    def preview_person(self, person: Person) -> None:
+    def preview_person(self, person: Person, proposed: bool = False) -> None:
         self.previews.append(person)
 
-    def preview_box_of(self, person: Person) -> None:
+    def preview_box_of(self, person: Person, proposed: bool = False) -> None:
         self.previews.append(person)
 
     def snapped(self, x: float, y: float) -> tuple[float, float]:
         return round(x, -1), round(y, -1)
-
-    def preview_accepted(self, person: Person) -> None:
-        self.previews.append(person)
 
     def end_preview(self) -> None:
         self.ended += 1
@@ -102,6 +99,9 @@ class FakeEditor:
 
     def move_proposed_joint(self, prediction: int, joint: int, x: float, y: float) -> None:
         self.calls.append(("accept", prediction, joint, x, y))
+
+    def set_proposed_box(self, prediction: int, box: Box) -> None:
+        self.calls.append(("accept box", prediction, box))
 
     def place_joint(self, person: int, joint: int, x: float, y: float, v: int) -> None:
         self.calls.append(("place", person, joint, x, y, v))

@@ -1,10 +1,9 @@
 """A labelled person: solid box, bones coloured by side, joints."""
 
-from PySide6.QtCore import QLineF, QRectF, Qt
+from PySide6.QtCore import QLineF, Qt
 from PySide6.QtGui import QBrush, QColor, QPainter
 from PySide6.QtWidgets import QStyleOptionGraphicsItem, QWidget
 
-from app.canvas.hit_test import handle_places
 from app.canvas.items.painting import (
     FADED,
     draw_dot,
@@ -20,7 +19,6 @@ from app.document.records import Person
 
 _JOINT = 4.5
 _HINT = 2.6
-_HANDLE = 7.0
 
 
 class PersonItem(PoseItem):
@@ -59,7 +57,7 @@ class PersonItem(PoseItem):
         if not self._under_heatmap:
             self._paint_names(painter, self.person.joints)
         if self._selected:
-            self._paint_handles(painter)
+            self._paint_handles(painter, self.person.box)
 
     def _paint_box(self, painter: QPainter) -> None:
         person = self.person
@@ -106,10 +104,3 @@ class PersonItem(PoseItem):
                 color.setAlpha(150)
                 radius = _HINT * size
             draw_dot(painter, joint.x, joint.y, radius, color, joint.v == 1, self.unit)
-
-    def _paint_handles(self, painter: QPainter) -> None:
-        size = _HANDLE * self.unit
-        painter.setPen(pen(painter, OUTLINE, 1.2))
-        painter.setBrush(SELECTED)
-        for x, y in handle_places(self.person.box).values():
-            painter.drawRect(QRectF(x - size / 2, y - size / 2, size, size))

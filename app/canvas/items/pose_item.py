@@ -5,10 +5,14 @@ from collections.abc import Sequence
 from PySide6.QtCore import QRectF
 from PySide6.QtGui import QPainter
 
+from app.canvas.hit_test import handle_places
 from app.canvas.items.base import ScreenSizedItem
-from app.canvas.items.painting import draw_names, draw_ring, rect_of
-from app.canvas.palette import Look
+from app.canvas.items.painting import draw_names, draw_ring, pen, rect_of
+from app.canvas.palette import OUTLINE, SELECTED, Look
 from app.document.records import Box, Joint
+
+_HANDLE = 7.0
+"""Screen pixels a side."""
 
 
 class PoseItem(ScreenSizedItem):
@@ -56,6 +60,13 @@ class PoseItem(ScreenSizedItem):
             joint = joints[index]
             if joint.has_place:
                 draw_ring(painter, joint.x, joint.y, self._under_heatmap, self.unit)
+
+    def _paint_handles(self, painter: QPainter, box: Box) -> None:
+        size = _HANDLE * self.unit
+        painter.setPen(pen(painter, OUTLINE, 1.2))
+        painter.setBrush(SELECTED)
+        for x, y in handle_places(box).values():
+            painter.drawRect(QRectF(x - size / 2, y - size / 2, size, size))
 
     def _cover(self, box: Box, joints: Sequence[Joint]) -> None:
         """Sets the extent to what the box and the joints with a place take up."""

@@ -43,6 +43,8 @@ class PredictionItem(PoseItem):
         self._ring_joints(painter, joints)
         if self._selected and not self._under_heatmap:
             self._paint_names(painter, joints)
+        if self._selected:
+            self._paint_handles(painter, prediction.box)
 
     def _paint_bones(self, painter: QPainter) -> None:
         joints, predicted = self.proposal.person.joints, self.proposal.prediction.joints

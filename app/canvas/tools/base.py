@@ -52,11 +52,9 @@ class Stage(Protocol):
 
     def joint_to_place(self) -> tuple[int, int] | None: ...
 
-    def preview_person(self, person: Person) -> None: ...
+    def preview_person(self, person: Person, proposed: bool = False) -> None: ...
 
-    def preview_box_of(self, person: Person) -> None: ...
-
-    def preview_accepted(self, person: Person) -> None: ...
+    def preview_box_of(self, person: Person, proposed: bool = False) -> None: ...
 
     def snapped(self, x: float, y: float) -> tuple[float, float]: ...
 
@@ -111,17 +109,6 @@ class Gesture:
     def commit(self, event: PointerEvent) -> None:
         """Asks the editor for the change."""
         raise NotImplementedError
-
-
-class PersonGesture(Gesture):
-    """A drag of somebody, who may be deleted meanwhile."""
-
-    def __init__(self, stage: Stage, editor: Editor, start: PointerEvent, person: int) -> None:
-        super().__init__(stage, editor, start)
-        self.person = stage.person(person)
-
-    def holds(self) -> bool:
-        return self.stage.has_person(self.person.key)
 
 
 class Tool:

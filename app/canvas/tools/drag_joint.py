@@ -6,14 +6,15 @@ from PySide6.QtCore import Qt
 
 from app.canvas.editor import Editor
 from app.canvas.hit_test import nearest_on_image
-from app.canvas.tools.base import PersonGesture, PointerEvent, Stage
+from app.canvas.tools.base import PointerEvent, Stage
 from app.canvas.tools.move_box import kept_inside
+from app.canvas.tools.subjects import Label, Subject, SubjectGesture
 from app.commands.joints import with_moved
 from app.commands.people import span
 from app.document.records import HUMAN, Joint
 
 
-class DragJoint(PersonGesture):
+class DragJoint(SubjectGesture):
     """Moves a joint by the pointer's way since the press, so that grabbing it off-centre does not make it jump.
 
     With Shift it goes to the place nearby that stands out in its heatmap.
@@ -21,17 +22,17 @@ class DragJoint(PersonGesture):
 
     cursor = Qt.CursorShape.BlankCursor
 
-    def __init__(self, stage: Stage, editor: Editor, start: PointerEvent, person: int, joint: int) -> None:
-        super().__init__(stage, editor, start, person)
+    def __init__(self, stage: Stage, editor: Editor, start: PointerEvent, subject: Subject, joint: int) -> None:
+        super().__init__(stage, editor, start, subject)
         self.joint = joint
 
     def drag(self, event: PointerEvent) -> None:
         x, y = self._place(event)
         visibility = self.person.joints[self.joint].v or 2
-        self.stage.preview_person(self.person.with_joint(self.joint, Joint(x, y, visibility, HUMAN)))
+        self.subject.show(self.person.with_joint(self.joint, Joint(x, y, visibility, HUMAN)))
 
     def commit(self, event: PointerEvent) -> None:
-        self.editor.move_joint(self.person.key, self.joint, *self._place(event))
+        self.subject.move_joint(self.joint, *self._place(event))
 
     def _place(self, event: PointerEvent) -> tuple[float, float]:
         joint = self.person.joints[self.joint]
@@ -41,17 +42,17 @@ class DragJoint(PersonGesture):
         return nearest_on_image(x, y, self.stage.image_extent())
 
 
-class DragJoints(PersonGesture):
+class DragJoints(SubjectGesture):
     """Moves several joints by the pointer's way, as far as all of them stay on the image."""
 
     cursor = Qt.CursorShape.ClosedHandCursor
 
     def __init__(self, stage: Stage, editor: Editor, start: PointerEvent, person: int, joints: Sequence[int]) -> None:
-        super().__init__(stage, editor, start, person)
+        super().__init__(stage, editor, start, Label(stage, editor, person))
         self.joints = joints
 
     def drag(self, event: PointerEvent) -> None:
-        self.stage.preview_person(with_moved(self.person, self.joints, *self._way(event)))
+        self.subject.show(with_moved(self.person, self.joints, *self._way(event)))
 
     def commit(self, event: PointerEvent) -> None:
         self.editor.move_joints(self.person.key, self.joints, *self._way(event))

@@ -4,21 +4,22 @@ from dataclasses import replace
 
 from PySide6.QtCore import Qt
 
-from app.canvas.tools.base import PersonGesture, PointerEvent
+from app.canvas.tools.base import PointerEvent
+from app.canvas.tools.subjects import SubjectGesture
 from app.commands.people import moved, reach
 from app.document.records import Box
 
 
-class MoveBox(PersonGesture):
+class MoveBox(SubjectGesture):
     """Moves a person's box; the joints stay, but for the model's own, which follow it as the model sees them there."""
 
     cursor = Qt.CursorShape.ClosedHandCursor
 
     def drag(self, event: PointerEvent) -> None:
-        self.stage.preview_box_of(self.person.with_box(self._box(event)))
+        self.subject.show_box(self.person.with_box(self._box(event)))
 
     def commit(self, event: PointerEvent) -> None:
-        self.editor.set_box(self.person.key, self._box(event))
+        self.subject.set_box(self._box(event))
 
     def _box(self, event: PointerEvent) -> Box:
         box = self.person.box
@@ -26,13 +27,13 @@ class MoveBox(PersonGesture):
         return replace(box, x=box.x + dx, y=box.y + dy)
 
 
-class MovePerson(PersonGesture):
+class MovePerson(SubjectGesture):
     """Moves box and joints together."""
 
     cursor = Qt.CursorShape.ClosedHandCursor
 
     def drag(self, event: PointerEvent) -> None:
-        self.stage.preview_person(moved(self.person, *self._way(event)))
+        self.subject.show(moved(self.person, *self._way(event)))
 
     def commit(self, event: PointerEvent) -> None:
         self.editor.move_person(self.person.key, *self._way(event))

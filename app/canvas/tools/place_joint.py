@@ -3,21 +3,22 @@
 from PySide6.QtCore import Qt
 
 from app.canvas.editor import Editor
-from app.canvas.tools.base import PersonGesture, PointerEvent, Stage
+from app.canvas.tools.base import PointerEvent, Stage
+from app.canvas.tools.subjects import Label, SubjectGesture
 from app.document.records import HUMAN, Joint
 
 
-class PlaceJoint(PersonGesture):
+class PlaceJoint(SubjectGesture):
     """A click is enough; while the button is held, the joint follows the pointer, on the image."""
 
     cursor = Qt.CursorShape.BlankCursor
 
     def __init__(self, stage: Stage, editor: Editor, start: PointerEvent, person: int, joint: int) -> None:
-        super().__init__(stage, editor, start, person)
+        super().__init__(stage, editor, start, Label(stage, editor, person))
         self.joint = joint
 
     def drag(self, event: PointerEvent) -> None:
-        self.stage.preview_person(self.person.with_joint(self.joint, Joint(*self._place(event), 2, HUMAN)))
+        self.subject.show(self.person.with_joint(self.joint, Joint(*self._place(event), 2, HUMAN)))
 
     def release(self, event: PointerEvent) -> bool:
         self.dragging = True

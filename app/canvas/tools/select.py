@@ -8,28 +8,18 @@ from app.canvas.editor import Editor
 from app.canvas.hit_test import Hit, Part, hit_test, hits
 from app.canvas.tools.base import Gesture, PointerEvent, Stage, Tool
 from app.canvas.tools.drag_joint import DragJoint, DragJoints
-from app.canvas.tools.drag_proposed_joint import DragProposedJoint
 from app.canvas.tools.move_box import MoveBox, MovePerson
 from app.canvas.tools.place_joint import PlaceJoint
 from app.canvas.tools.resize_box import CURSORS, ResizeBox
 from app.canvas.tools.select_joints import SelectJoints
-
-
-class Press(Gesture):
-    """On a prediction's box: it can be clicked, but not dragged."""
-
-    def drag(self, event: PointerEvent) -> None:
-        pass
-
-    def commit(self, event: PointerEvent) -> None:
-        pass
+from app.canvas.tools.subjects import Label, Proposed, Subject
 
 
 class SelectTool(Tool):
     """Selects on press and starts the gesture that fits what was hit.
 
-    A joint is dragged (a proposal's: that accepts it), a handle resizes, the border or inside of the *selected* box
-    moves the box, a bone (or Ctrl) the whole pose. A click on what is selected already goes on to what lies beneath it.
+    A joint is dragged, a handle resizes, the border or inside of the *selected* box moves the box: of a proposal, that
+    accepts it. A bone (or Ctrl) moves the whole pose. A click on what is selected already goes on to what lies beneath.
     A drag that begins beside everybody, or anywhere with Shift, selects the joints that it goes around; Shift and a
     click are for one joint more or less; where several are selected, a drag of one moves them all. After a joint
     without a place was picked (in the Joints panel), a click on the image puts it there.
@@ -102,8 +92,8 @@ class SelectTool(Tool):
             return CURSORS[hit.handle]
         if hit.part is Part.JOINT:
             return Qt.CursorShape.PointingHandCursor
-        selected = self.stage.visible().selected
-        if hit.person is not None and hit.person == selected:
+        visible = self.stage.visible()
+        if hit and (hit.person, hit.prediction) == (visible.selected, visible.prediction):
             return Qt.CursorShape.SizeAllCursor
         return Qt.CursorShape.ArrowCursor
 
@@ -126,24 +116,24 @@ class SelectTool(Tool):
     def _gesture(self, event: PointerEvent, hit: Hit) -> Gesture | None:
         if event.shift and hit.part in (Part.EDGE, Part.BONE, Part.BODY):
             return SelectJoints(self.stage, self.editor, event)
-        if hit.prediction is not None:
-            proposal = self.stage.proposal(hit.prediction)
-            if hit.joint is None or proposal is None:
-                return Press(self.stage, self.editor, event)
-            return DragProposedJoint(self.stage, self.editor, event, proposal, hit.joint)
-        if hit.person is None:
+        proposal = None if hit.prediction is None else self.stage.proposal(hit.prediction)
+        if proposal is not None:
+            subject: Subject = Proposed(self.stage, self.editor, proposal)
+        elif hit.person is not None:
+            subject = Label(self.stage, self.editor, hit.person)
+        else:
             return SelectJoints(self.stage, self.editor, event)
         if hit.joint is not None:
-            if joints := self._selected_with(hit):
+            if hit.person is not None and (joints := self._selected_with(hit)):
                 return DragJoints(self.stage, self.editor, event, hit.person, joints)
-            return DragJoint(self.stage, self.editor, event, hit.person, hit.joint)
+            return DragJoint(self.stage, self.editor, event, subject, hit.joint)
         if hit.handle is not None:
-            return ResizeBox(self.stage, self.editor, event, hit.person, hit.handle)
+            return ResizeBox(self.stage, self.editor, event, subject, hit.handle)
         if not self._again:
             return None
-        if hit.part is Part.BONE or event.ctrl:
-            return MovePerson(self.stage, self.editor, event, hit.person)
-        return MoveBox(self.stage, self.editor, event, hit.person)
+        if hit.person is not None and (hit.part is Part.BONE or event.ctrl):
+            return MovePerson(self.stage, self.editor, event, subject)
+        return MoveBox(self.stage, self.editor, event, subject)
 
 
 def _after(pile: list[Hit], hit: Hit) -> Hit:
