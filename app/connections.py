@@ -26,7 +26,9 @@ def connect_panels(window: "MainWindow") -> None:
         lambda: window.header.show_image(window.session.current_record(), window.session.read_only)
     )
     canvas.tool_changed.connect(lambda: window.conditions.set_placing(canvas.placing))
-    window.session.taus_changed.connect(window.joints.refresh)
+    window.session.acceptance_changed.connect(window.joints.refresh)
+    window.session.acceptance_changed.connect(lambda: window.predictions.show_habit(window.session.habit_people()))
+    window.session.shown_model_changed.connect(lambda: window.predictions.show_habit(window.session.habit_people()))
     window.joints.model.placed.connect(window.editing.move_joint)
     window.joints.model.visibility_set.connect(window.editing.set_visibility)
     # Arrows and Tab move and select joints only while the canvas has the focus.

@@ -32,7 +32,7 @@ class Docks:
         self.image_list = ImageListPanel(model, window)
         self.people = PeoplePanel(document, selection, window)
         names, colors = session.skeleton.keypoints, scene.look.colors
-        self.joints = JointsPanel(document, selection, session.tau_of, names, colors, window)
+        self.joints = JointsPanel(document, selection, session.acceptance_of, names, colors, window)
         self.predictions = PredictionsPanel(window)
         self.heatmap = HeatmapPanel(COLOR_MAPS, window)
         self.view = ViewPanel(window)

@@ -23,6 +23,7 @@ from app.document.records import SAME_PERSON_IOU, Box, Edit, Joint, Person
 from app.storage.folder_images import add_folder
 from app.storage.project import Project
 from app.storage.shipped import bundled_model, default_skeleton, sample_folder
+from app.storage.visibility import Acceptance
 from app.storage.writer import ProjectStore
 from app.workers.engine_client import COMPLETED, EngineClient
 from app.workers.jobs import run_child
@@ -79,7 +80,7 @@ class Loop(QObject):
         self._engine = EngineClient(self)
         self._trainer = TrainerClient(self)
         self._images: dict[int, ImageFile] = {}
-        self._taus: dict[str, float] = {}
+        self._acceptances: dict[str, Acceptance] = {}
 
     def run(self) -> Outcome:
         """Runs all steps. Raises LoopError, OSError."""
@@ -128,7 +129,7 @@ class Loop(QObject):
         (self._engine.load if model else self._engine.start)(model)
         info = answer.wait("the model's answer")[0]
         self._say(f"model {info.name} {info.hash} on {info.device}")
-        self._taus[info.hash] = info.tau
+        self._acceptances[info.hash] = Acceptance(info.tau)
 
     def _prefill(self) -> int:
         """Pre-fills all images into the prediction layer; returns how many people are found with confidence."""
@@ -176,7 +177,7 @@ class Loop(QObject):
         for annotation in truth["annotations"]:
             people_of[names[annotation["image_id"]]].append(_person(annotation))
         for key, file in self._images.items():
-            self._do(predictions.accept_all(self._document, key, ACCEPT_SCORE, self._taus.__getitem__))
+            self._do(predictions.accept_all(self._document, key, ACCEPT_SCORE, self._acceptances.__getitem__))
             for person in people_of[file.path]:
                 self._correct_person(key, person)
             wanted = people_of[file.path]

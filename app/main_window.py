@@ -29,6 +29,7 @@ from app.controllers.engine_status import EngineStatus
 from app.controllers.estimation import Estimation
 from app.controllers.exporting import WAITS_FOR_SAVING, Exporting
 from app.controllers.fine_tuning import FineTuning
+from app.controllers.habits import Habits
 from app.controllers.heatmaps import Heatmaps
 from app.controllers.import_reports import REPORT, ImportReports
 from app.controllers.listing import Listing
@@ -117,12 +118,13 @@ class MainWindow(QMainWindow):
         self.devices = Devices(self.engine, self.messages, settings)
         self.model = ImageListModel(self)
         look = Look.of(skeleton.keypoints, skeleton.edges, skeleton.sides, skeleton.colors)
-        self.proposals = Proposals(session.document, session.selection, self.layers, session.tau_of, self)
+        self.proposals = Proposals(session.document, session.selection, self.layers, session.acceptance_of, self)
         self.scene = PoseScene(session.document, session.selection, self.layers, self.proposals, look, self)
         self.view_state = ViewState(self.layers, settings)
         self.listing = Listing(session, self.model)
         self.navigation = Navigation(self.model, session.selection)
         self.photos = Photos(session, self.loader, self.scene, self.model, self.navigation, self.messages)
+        self.habits = Habits(session)
         self.estimation = Estimation(session, self.engine, self.messages)
         self.editing = Editing(session, self.scene, self.proposals, self.estimation, self.navigation, self.messages)
         self.clipboard = Clipboard(session, self.editing, self.navigation, self.messages)
@@ -274,7 +276,7 @@ class MainWindow(QMainWindow):
         self.messages.settled.connect(self.message_bar.dismiss_topic)
         self.messages.project_left.connect(self.message_bar.dismiss_project)
         self.opening.title_changed.connect(lambda title: self.setWindowTitle(f"{title} – {TITLE}"))
-        session.taus_changed.connect(self.proposals.forget)
+        session.acceptance_changed.connect(self.proposals.forget)
         self.engine_status.changed.connect(self.status.model.setText)
 
     # Showing

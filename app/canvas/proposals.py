@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.canvas.layers import Layers
-from app.commands.predictions import Proposal, TauOf, acceptable, is_comparison, proposal
+from app.commands.predictions import AcceptanceOf, Proposal, acceptable, is_comparison, proposal
 from app.document.document import Document
 from app.document.records import Prediction, PredictionStatus
 from app.document.selection import Selection
@@ -36,15 +36,20 @@ class Proposals(QObject):
     """Sorts the predictions anew only after something that decides about them has changed: a pointer asks often."""
 
     changed = Signal()
-    """The same predictions are other proposals now: a model's keypoint threshold is another one."""
+    """The same predictions are other proposals now: other joints of theirs would become labels."""
     counted = Signal(object)
     """Proposed: once per round of the event loop, after anything that matters may have changed."""
 
     def __init__(
-        self, document: Document, selection: Selection, layers: Layers, tau_of: TauOf, parent: QObject | None = None
+        self,
+        document: Document,
+        selection: Selection,
+        layers: Layers,
+        acceptance_of: AcceptanceOf,
+        parent: QObject | None = None,
     ) -> None:
         super().__init__(parent)
-        self._document, self._selection, self._layers, self._tau_of = document, selection, layers, tau_of
+        self._document, self._selection, self._layers, self._acceptance_of = document, selection, layers, acceptance_of
         self._state: tuple[object, ...] | None = None
         self._proposed = Proposed()
         self._timer = QTimer(self)
@@ -74,7 +79,7 @@ class Proposals(QObject):
         return self._proposed
 
     def forget(self) -> None:
-        """A model's keypoint threshold has changed: what is sure and what a hint is decided anew."""
+        """By what a model's joints become labels has changed: what is sure and what a hint is decided anew."""
         self._state, self._proposed = None, Proposed()
         self.changed.emit()
         self._touch()
@@ -104,7 +109,7 @@ class Proposals(QObject):
         for prediction in shown:
             known = before.get(prediction.key)
             same = known is not None and known.prediction == prediction
-            proposals.append(known if known and same else proposal(prediction, self._tau_of(prediction.model)))
+            proposals.append(known if known and same else proposal(prediction, self._acceptance_of(prediction.model)))
         return tuple(proposals)
 
     def _touch(self, *_: object) -> None:

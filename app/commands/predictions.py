@@ -17,11 +17,10 @@ from app.document.records import (
     Prediction,
     PredictionStatus,
 )
-from app.storage.visibility import accepted_v
+from app.storage.visibility import Acceptance, accepted_v
 
-TauOf = Callable[[str], float]
-"""A model's keypoint threshold by the model's hash: of a joint below it only the place is taken over, as a hint, unless
-the model says more of it."""
+AcceptanceOf = Callable[[str], Acceptance]
+"""By the model's hash: which of its joints become labels. Of the others only the place is taken over, as a hint."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,18 +38,18 @@ class Proposal:
         return self.prediction.key
 
 
-def proposal(prediction: Prediction, tau: float) -> Proposal:
-    """A prediction as a person; tau is the threshold of the prediction's own model."""
-    joints = estimated_joints(prediction.joints, tau, prediction.model)
+def proposal(prediction: Prediction, acceptance: Acceptance) -> Proposal:
+    """A prediction as a person; acceptance is that of the prediction's own model."""
+    joints = estimated_joints(prediction.joints, acceptance, prediction.model)
     return Proposal(prediction, Person(prediction.key, prediction.box, joints))
 
 
-def estimated_joints(places: Sequence[PredictedJoint], tau: float, model_hash: str) -> tuple[Joint, ...]:
+def estimated_joints(places: Sequence[PredictedJoint], acceptance: Acceptance, model_hash: str) -> tuple[Joint, ...]:
     """A model's K places as joints: occluded, visible, or with v = 0, where the place stays as a hint.
 
-    The v is the model's own; from one that is silent, a joint below the confidence tau has v = 0, else 2.
+    The v is the model's own and the project's habit; see `Acceptance` for a model that is silent.
     """
-    v = accepted_v(places, tau)
+    v = accepted_v(places, acceptance)
     return tuple(Joint(place.x, place.y, one, model_hash) for place, one in zip(places, v, strict=True))
 
 
@@ -79,7 +78,7 @@ def acceptable(found: Iterable[Prediction], people: Iterable[Person]) -> list[Pr
     return chosen
 
 
-def accept(document: Document, image: int, keys: Iterable[int], tau_of: TauOf) -> Edit | None:
+def accept(document: Document, image: int, keys: Iterable[int], acceptance_of: AcceptanceOf) -> Edit | None:
     """Accepts open predictions by key; those that match a label or one accepted before them are left open.
 
     Raises:
@@ -88,12 +87,12 @@ def accept(document: Document, image: int, keys: Iterable[int], tau_of: TauOf) -
     wanted = [document.prediction(image, key) for key in keys]
     chosen = acceptable(wanted, document.people(image))
     text = "Accept prediction" if len(chosen) == 1 else f"Accept {len(chosen)} predictions"
-    people = [proposal(prediction, tau_of(prediction.model)).person for prediction in chosen]
+    people = [proposal(prediction, acceptance_of(prediction.model)).person for prediction in chosen]
     return _accepting(document, image, text, chosen, people)
 
 
 def accept_moved(
-    document: Document, image: int, key: int, index: int, x: float, y: float, tau_of: TauOf
+    document: Document, image: int, key: int, index: int, x: float, y: float, acceptance_of: AcceptanceOf
 ) -> Edit | None:
     """Accepts an open prediction with one joint moved to (x, y), in one step: that joint is a person's, and labelled.
 
@@ -104,28 +103,30 @@ def accept_moved(
     def moved(person: Person) -> Person:
         return person.with_joint(index, Joint(x, y, person.joints[index].v or 2, HUMAN))
 
-    return _accept_changed(document, image, key, moved, "Accept and move joint", tau_of)
+    return _accept_changed(document, image, key, moved, "Accept and move joint", acceptance_of)
 
 
-def accept_resized(document: Document, image: int, key: int, box: Box, tau_of: TauOf) -> Edit | None:
+def accept_resized(document: Document, image: int, key: int, box: Box, acceptance_of: AcceptanceOf) -> Edit | None:
     """Accepts an open prediction with another box, in one step; the joints stay. As `accept_moved` otherwise."""
-    return _accept_changed(document, image, key, lambda person: person.with_box(box), "Accept and change box", tau_of)
+    return _accept_changed(
+        document, image, key, lambda person: person.with_box(box), "Accept and change box", acceptance_of
+    )
 
 
 def _accept_changed(
-    document: Document, image: int, key: int, change: Callable[[Person], Person], text: str, tau_of: TauOf
+    document: Document, image: int, key: int, change: Callable[[Person], Person], text: str, acceptance_of: AcceptanceOf
 ) -> Edit | None:
     prediction = document.prediction(image, key)
     chosen = acceptable([prediction], document.people(image))
-    changed = change(proposal(prediction, tau_of(prediction.model)).person)
+    changed = change(proposal(prediction, acceptance_of(prediction.model)).person)
     return _accepting(document, image, text, chosen, [changed] if chosen else [])
 
 
-def accept_all(document: Document, image: int, threshold: float, tau_of: TauOf) -> Edit | None:
+def accept_all(document: Document, image: int, threshold: float, acceptance_of: AcceptanceOf) -> Edit | None:
     """Accepts every open prediction with at least this score, the best first."""
     chosen = [prediction for prediction in document.predictions(image) if prediction.score >= threshold]
     chosen.sort(key=lambda prediction: -prediction.score)
-    return accept(document, image, [prediction.key for prediction in chosen], tau_of)
+    return accept(document, image, [prediction.key for prediction in chosen], acceptance_of)
 
 
 def reject(document: Document, image: int, key: int) -> Edit | None:

@@ -87,14 +87,14 @@ class Editing(QObject):
 
     def move_proposed_joint(self, prediction: int, joint: int, x: float, y: float) -> None:
         """Accepts a proposal with one joint moved; both are one undo step."""
-        place, tau_of = self._on_image(x, y), self._session.tau_of
-        edit = predictions.accept_moved(self._document, self._image(), prediction, joint, *place, tau_of)
+        place, acceptance_of = self._on_image(x, y), self._session.acceptance_of
+        edit = predictions.accept_moved(self._document, self._image(), prediction, joint, *place, acceptance_of)
         self._add(edit, joint)
 
     def set_proposed_box(self, prediction: int, box: Box) -> None:
         """Accepts a proposal with another box; the model's joints for it belong to the same undo step."""
         image = self._image()
-        edit = predictions.accept_resized(self._document, image, prediction, box, self._session.tau_of)
+        edit = predictions.accept_resized(self._document, image, prediction, box, self._session.acceptance_of)
         self._add(edit)
         if edit and (added := edit.people[0].after) and self._document.has_person(image, added.key):
             self._estimation.request(image, added.key, edit.text)
@@ -219,7 +219,7 @@ class Editing(QObject):
         key, joint = self._selection.prediction, self._selection.joint
         if key is None:
             return
-        self._add(predictions.accept(self._document, self._image(), [key], self._session.tau_of), joint)
+        self._add(predictions.accept(self._document, self._image(), [key], self._session.acceptance_of), joint)
 
     def reject(self) -> None:
         key = self._selection.prediction
@@ -232,7 +232,7 @@ class Editing(QObject):
     def accept_shown(self) -> None:
         """Accepts what is on screen, and nothing that the threshold or the switch hides."""
         keys = self._proposals.now().accepted
-        self._push(predictions.accept(self._document, self._image(), keys, self._session.tau_of))
+        self._push(predictions.accept(self._document, self._image(), keys, self._session.acceptance_of))
 
     def accept_and_go_on(self) -> None:
         """Space: everything shown becomes a label; a photo that the model is still looking at is not left behind."""

@@ -1,6 +1,6 @@
 """The model's joints for boxes: of a person just drawn, of a box that is or was changed, or asked for."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QObject, Signal
 
@@ -122,7 +122,7 @@ class Estimation(QObject):
                 self._take(wish, result)
                 return
             if drag == self._drag:
-                self.followed.emit(_joints(result))
+                self.followed.emit(self._joints(result))
             self._follow()
 
         def failed(reason: str) -> None:
@@ -180,7 +180,7 @@ class Estimation(QObject):
         document = self._session.document
         now = document.person(wish.image, wish.key) if document.has_person(wish.image, wish.key) else None
         if now is not None and now.box == wish.box and not now.is_crowd:
-            edit = people.set_joints(document, wish.image, wish.key, _joints(result), wish.text, wish.fill)
+            edit = people.set_joints(document, wish.image, wish.key, self._joints(result), wish.text, wish.fill)
             stack.push(self._session.undo_stack, document, edit, merge=wish.merge)
 
     def _ask_again(self) -> None:
@@ -199,6 +199,6 @@ class Estimation(QObject):
         if request is not None:
             self._engine.cancel_request(request)
 
-
-def _joints(result: EstimateResult) -> tuple[Joint, ...]:
-    return estimated_joints(result.joints(0), result.tau, result.model_hash)
+    def _joints(self, result: EstimateResult) -> tuple[Joint, ...]:
+        acceptance = replace(self._session.acceptance_of(result.model_hash), tau=result.tau)
+        return estimated_joints(result.joints(0), acceptance, result.model_hash)

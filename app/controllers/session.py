@@ -17,6 +17,7 @@ from app.storage.errors import ProjectError
 from app.storage.project import OpenedImage, Project
 from app.storage.rows import ImageRow
 from app.storage.shipped import Skeleton
+from app.storage.visibility import Acceptance, Habit
 from app.storage.writer import ProjectStore
 from app.workers.payloads import ImageFile
 
@@ -79,8 +80,8 @@ class Session(QObject):
     """int: edits that are not on the disk yet."""
     not_saved = Signal(str)
     """str: why edits cannot be written."""
-    taus_changed = Signal()
-    """A model's keypoint threshold became known, or is another one."""
+    acceptance_changed = Signal()
+    """Other joints of a model's would become labels: its threshold or the project's habit is another one."""
     set_aside = Signal(int, str)
     """An edit that the project does not take is in a side file. int: how many there are; str: a sentence."""
     left_behind = Signal(str)
@@ -100,6 +101,7 @@ class Session(QObject):
         self._rows: dict[int, ImageRow] = {}
         self._roots: dict[int, Path] = {}
         self._taus: dict[str, float] = {}
+        self._habits: Mapping[str, Habit] = {}
         self._models: dict[str, str] = {}
         self._recent: OrderedDict[int, None] = OrderedDict()
         self._awaited: Callable[[], Collection[int]] = tuple
@@ -203,7 +205,7 @@ class Session(QObject):
 
     def _take_fresh(self, answer: _Rows) -> None:
         self._take_facts(answer)
-        self.taus_changed.emit()
+        self.acceptance_changed.emit()
         self.refreshed.emit()
 
     def _take_facts(self, answer: _Rows) -> None:
@@ -281,7 +283,22 @@ class Session(QObject):
     def set_tau(self, model: str, tau: float) -> None:
         """Says what the running model's threshold is."""
         self._taus[model] = tau
-        self.taus_changed.emit()
+        self.acceptance_changed.emit()
+
+    def acceptance_of(self, model: str) -> Acceptance:
+        """By what a model's joints become labels here, by the model's hash."""
+        return Acceptance(self.tau_of(model), self._habits.get(model))
+
+    def habit_people(self) -> int:
+        """From how many people the habit was learnt by which the shown model's joints become labels; 0 without one."""
+        habit = self._habits.get(self.shown_model)
+        return habit.people if habit else 0
+
+    def set_habits(self, habits: Mapping[str, Habit]) -> None:
+        """Says how people are labelled in this project, beside what each model expects."""
+        if habits != self._habits:
+            self._habits = habits
+            self.acceptance_changed.emit()
 
     def record(self, key: int) -> ImageRecord | None:
         """The record of an open image."""

@@ -17,7 +17,7 @@ from PySide6.QtCore import (
 from PySide6.QtGui import QColor, QShowEvent
 from PySide6.QtWidgets import QAbstractItemView, QHeaderView, QLabel, QTableView, QVBoxLayout, QWidget
 
-from app.commands.predictions import Proposal, TauOf, proposal
+from app.commands.predictions import AcceptanceOf, Proposal, proposal
 from app.document.document import Document
 from app.document.records import HUMAN, IMPORTED, Joint, PredictedJoint
 from app.document.selection import Selection
@@ -177,13 +177,13 @@ class JointsPanel(QWidget):
         self,
         document: Document,
         selection: Selection,
-        tau_of: TauOf,
+        acceptance_of: AcceptanceOf,
         names: Sequence[str],
         colors: Sequence[QColor],
         parent: QWidget | None = None,
     ) -> None:
         super().__init__(parent)
-        self._document, self._selection, self._tau_of = document, selection, tau_of
+        self._document, self._selection, self._acceptance_of = document, selection, acceptance_of
         self._following = False
         self.model = JointsModel([name.replace("_", " ") for name in names], colors, self)
         self.table = QTableView(self)
@@ -258,7 +258,7 @@ class JointsPanel(QWidget):
             self.model.show_person(person, self._document.person(image, person).joints, self._source(image, person))
         elif image is not None and prediction is not None and self._document.is_open(image):
             found = self._document.prediction(image, prediction)
-            self.model.show_proposal(proposal(found, self._tau_of(found.model)))
+            self.model.show_proposal(proposal(found, self._acceptance_of(found.model)))
         else:
             self.model.show_nobody()
         rows = self.model.rowCount() > 0

@@ -27,8 +27,15 @@ class PredictionsPanel(QWidget):
         self.accept.setToolTip("Make every shown prediction a label")
         self.prefill = QPushButton("Pre-fill", self)
         self.prefill.setToolTip("Ask the model for the people of this image")
+        self.habit = QLabel(self)
+        self.habit.setProperty("muted", True)
+        self.habit.setToolTip(
+            "Whether a proposal's joint is shown as visible, occluded or a hint follows your labels, too:"
+            " every project leaves other joints out"
+        )
         self._shown, self._available = 0, False
         self.set_available(False)
+        self.show_habit(0)
         self.accept.clicked.connect(self.accept_all_wanted)
         self.prefill.clicked.connect(self.prefill_wanted)
         self.slider.valueChanged.connect(self._moved)
@@ -45,6 +52,7 @@ class PredictionsPanel(QWidget):
         layout.setSpacing(8)
         layout.addLayout(row)
         layout.addWidget(self.counts)
+        layout.addWidget(self.habit)
         layout.addLayout(buttons)
         layout.addStretch(1)
 
@@ -63,6 +71,11 @@ class PredictionsPanel(QWidget):
         self.counts.setText("  ·  ".join(parts))
         self._shown = shown
         self._enable()
+
+    def show_habit(self, people: int) -> None:
+        """Says from how many labelled people it was learnt which joints are left out here."""
+        self.habit.setVisible(people > 0)
+        self.habit.setText(f"visibility as with {people} {'person' if people == 1 else 'people'} here")
 
     def set_available(self, available: bool) -> None:
         """Says whether there is an image whose labels may be changed."""

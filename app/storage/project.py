@@ -290,6 +290,16 @@ class Project:
         """Keys of the images that a model has looked at, whether it found somebody or not."""
         return seen_by(self._connection, model)
 
+    def images_worked_on(self, most: int) -> list[int]:
+        """Keys of labelled images on which a model has told v = 0, 1, 2 apart, the newest first, `most` at most."""
+        rows = self._connection.execute(
+            "SELECT DISTINCT image_id FROM prediction JOIN image ON image.id = image_id "
+            "WHERE visibility IS NOT NULL AND people > 0 AND state NOT IN ('unseen', 'predicted') "
+            "ORDER BY image_id DESC LIMIT ?",
+            (most,),
+        )
+        return [key for (key,) in rows]
+
     def taus(self) -> dict[str, float]:
         """Keypoint thresholds of the models that pre-filled something here, by hash."""
         return taus(self._connection)

@@ -26,7 +26,7 @@ from app.storage.looks import IS_SHOWN
 from app.storage.project_skeleton import read_skeleton
 from app.storage.rows import PREDICTION_COLUMNS, prediction_from_columns
 from app.storage.snapshot import CONDITIONS, Only, count_images, snapshot
-from app.storage.visibility import accepted_v, said_by_model
+from app.storage.visibility import Acceptance, accepted_v, said_by_model
 from msarcnn.atomic_files import atomic_writer
 from msarcnn.joint_names import JointOrder, own_order
 
@@ -91,7 +91,7 @@ def _visibility(joints: Sequence[PredictedJoint], order: JointOrder) -> dict[str
     """The v that the joints would be accepted with, where the model says so itself."""
     if not said_by_model(joints):
         return {}
-    return {"keypoint_visibility": order.write(accepted_v(joints, 0.0), [0] * order.count)}
+    return {"keypoint_visibility": order.write(accepted_v(joints, Acceptance(0.0)), [0] * order.count)}
 
 
 def _frame(connection: sqlite3.Connection) -> tuple[dict[str, Any], JointOrder]:

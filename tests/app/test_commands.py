@@ -21,9 +21,14 @@ from app.document.records import (
     PredictedJoint,
     PredictionStatus,
 )
+from app.storage.visibility import Acceptance
 
 KEY = 7
 AREA = 1234.5
+
+
+def at_40(model: str) -> Acceptance:
+    return Acceptance(0.4)
 
 
 def state(document: Document) -> tuple[object, ...]:
@@ -341,30 +346,30 @@ def test_swap_left_right() -> None:
 def test_accept_copies_into_the_labels() -> None:
     document = make_document()
     document.set_predictions(IMAGE, [make_prediction(1)])
-    person = done_undone_redone(document, predictions.accept(document, IMAGE, [1], tau_of=lambda _: 0.4))
+    person = done_undone_redone(document, predictions.accept(document, IMAGE, [1], acceptance_of=at_40))
     assert person is not None
     assert [joint.v for joint in person.joints] == [0] * 8 + [2] * 9
     assert person.joints[0] == Joint(0.0, 0.0, 0, MODEL)
     assert document.predictions(IMAGE)[0].status is PredictionStatus.ACCEPTED
-    assert predictions.accept(document, IMAGE, [1], tau_of=lambda _: 0.4) is None
+    assert predictions.accept(document, IMAGE, [1], acceptance_of=at_40) is None
 
 
 def test_moving_a_proposals_joint_accepts_it() -> None:
     document = make_document()
     document.set_predictions(IMAGE, [make_prediction(1), make_prediction(2, 10, 0.8)])
-    person = done_undone_redone(document, predictions.accept_moved(document, IMAGE, 1, 3, 7.5, 8.5, lambda _: 0.4))
+    person = done_undone_redone(document, predictions.accept_moved(document, IMAGE, 1, 3, 7.5, 8.5, at_40))
     assert person is not None
     assert person.joints[3] == Joint(7.5, 8.5, 2, HUMAN)
     assert [joint.v for joint in person.joints] == [0, 0, 0, 2, 0, 0, 0, 0] + [2] * 9
     assert document.predictions(IMAGE)[0].status is PredictionStatus.ACCEPTED
     for key in (1, 2):
-        assert predictions.accept_moved(document, IMAGE, key, 3, 1, 1, lambda _: 0.4) is None, "it is labelled"
+        assert predictions.accept_moved(document, IMAGE, key, 3, 1, 1, at_40) is None, "it is labelled"
 
 
 def test_a_proposals_joint_that_is_moved_stays_as_visible_as_it_was_proposed() -> None:
     document = make_document()
     document.set_predictions(IMAGE, [with_visibility(make_prediction(1))])
-    person = done_undone_redone(document, predictions.accept_moved(document, IMAGE, 1, 4, 7.5, 8.5, lambda _: 0.4))
+    person = done_undone_redone(document, predictions.accept_moved(document, IMAGE, 1, 4, 7.5, 8.5, at_40))
     assert person is not None and person.joints[4] == Joint(7.5, 8.5, 1, HUMAN)
 
 
@@ -372,11 +377,11 @@ def test_changing_a_proposals_box_accepts_it() -> None:
     document = make_document()
     document.set_predictions(IMAGE, [make_prediction(1)])
     box = Box(1, 2, 30, 40)
-    person = done_undone_redone(document, predictions.accept_resized(document, IMAGE, 1, box, lambda _: 0.4))
+    person = done_undone_redone(document, predictions.accept_resized(document, IMAGE, 1, box, at_40))
     assert person is not None and person.box == box
     assert [joint.v for joint in person.joints] == [0] * 8 + [2] * 9
     assert document.predictions(IMAGE)[0].status is PredictionStatus.ACCEPTED
-    assert predictions.accept_resized(document, IMAGE, 1, box, lambda _: 0.4) is None, "it is accepted"
+    assert predictions.accept_resized(document, IMAGE, 1, box, at_40) is None, "it is accepted"
 
 
 def test_accepting_never_makes_a_second_label() -> None:
@@ -388,12 +393,12 @@ def test_accepting_never_makes_a_second_label() -> None:
         make_prediction(4, 400, 0.2),
     ]
     document.set_predictions(IMAGE, found)
-    edit = predictions.accept_all(document, IMAGE, threshold=0.5, tau_of=lambda _: 0.4)
+    edit = predictions.accept_all(document, IMAGE, threshold=0.5, acceptance_of=at_40)
     assert edit is not None and edit.text == "Accept 2 predictions"
     done_undone_redone(document, edit)
     assert [p.box.x for p in document.people(IMAGE)] == [0.0, 200.0]
     assert predictions.is_comparison(found[1], document.people(IMAGE))
-    assert predictions.accept(document, IMAGE, [2], tau_of=lambda _: 0.4) is None
+    assert predictions.accept(document, IMAGE, [2], acceptance_of=at_40) is None
 
 
 def test_reject() -> None:
@@ -406,14 +411,14 @@ def test_reject() -> None:
 
 def test_estimated_joints() -> None:
     places = [PredictedJoint(1.0, 2.0, 0.5)] * 8 + [PredictedJoint(1.0, 2.0, 0.1)] * 9
-    found = predictions.estimated_joints(places, 0.5, MODEL)
+    found = predictions.estimated_joints(places, Acceptance(0.5), MODEL)
     assert found[0] == Joint(1.0, 2.0, 2, MODEL) and found[16] == Joint(1.0, 2.0, 0, MODEL)
 
 
 def test_a_model_that_tells_visibility_apart_is_believed_whatever_its_confidence() -> None:
     said = [(0.1, 0.8, 0.1), (0.9, 0.05, 0.05), (0.1, 0.2, 0.7)]
     places = [PredictedJoint(1.0, 2.0, 0.01, v) for v in said]
-    assert [joint.v for joint in predictions.estimated_joints(places, 0.5, MODEL)] == [1, 0, 2]
+    assert [joint.v for joint in predictions.estimated_joints(places, Acceptance(0.5), MODEL)] == [1, 0, 2]
 
 
 def test_image_states() -> None:

@@ -25,6 +25,7 @@ from app.storage.errors import ProjectError
 from app.storage.project import Project
 from app.storage.results_export import export_results
 from app.storage.results_import import ResultsError, ResultsReport, stage_results
+from app.storage.visibility import Acceptance
 from msarcnn.skeleton import coco17
 
 
@@ -165,7 +166,7 @@ def test_visibility_goes_out_and_in_again_in_the_files_order(tmp_path: Path) -> 
     assert record["keypoint_visibility"] == likely[::-1]
     report = take(project, tmp_path, [record, {**record, "keypoint_visibility": [3] * 17}])
     (again,) = [found for found in project.predictions(one) if found.model == report.model]
-    assert [proposed.v for proposed in proposal(again, 0.5).person.joints] == likely
+    assert [proposed.v for proposed in proposal(again, Acceptance(0.5)).person.joints] == likely
     assert report.problems[0].endswith("its keypoint_visibility is not 17 numbers 0, 1 or 2")
     project.close()
 
@@ -173,7 +174,7 @@ def test_visibility_goes_out_and_in_again_in_the_files_order(tmp_path: Path) -> 
 def test_visibility_of_joints_without_places_says_nothing(project: Project, tmp_path: Path) -> None:
     take(project, tmp_path, [result(42, keypoints=None, keypoint_visibility=[2] * 17)])
     (found,) = project.predictions(find_image(project, "a one.jpg"))
-    assert all(joint.v == 0 for joint in proposal(found, 0.5).person.joints)
+    assert all(joint.v == 0 for joint in proposal(found, Acceptance(0.5)).person.joints)
     project.close()
 
 

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit
 from app.dialogs.export import ExportDialog
 from app.document.records import ImageState
 from app.main_window import MainWindow
-from app.storage.visibility import accepted_v
+from app.storage.visibility import Acceptance, accepted_v
 
 Labelled = dict[str, Any]
 """{"bbox", "keypoints", "iscrowd"} as in the file."""
@@ -178,7 +178,7 @@ class Labeller(Person):
                 # Only what the model thinks to be labelled becomes a label.
                 "keypoints": [
                     number
-                    for joint, v in zip(found.joints, accepted_v(found.joints, info.tau), strict=True)
+                    for joint, v in zip(found.joints, accepted_v(found.joints, Acceptance(info.tau)), strict=True)
                     for number in ((joint.x, joint.y, v) if v else (0, 0, 0))
                 ],
                 "iscrowd": 0,

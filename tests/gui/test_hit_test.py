@@ -7,6 +7,7 @@ import pytest
 from app.canvas.hit_test import Handle, Hit, Part, Visible, clipped, handle_places, hit_test, hits, resized
 from app.commands.predictions import proposal
 from app.document.records import HUMAN, Box, Joint, Person, PredictedJoint, Prediction
+from app.storage.visibility import Acceptance
 
 NOWHERE = Joint()
 EDGES = ((0, 1),)
@@ -20,7 +21,7 @@ def person(key: int, box: Box, *places: tuple[float, float], v: int = 2) -> Pers
 BIG = person(1, Box(0, 0, 200, 200), (20, 100), (180, 100))
 SMALL = person(2, Box(50, 50, 60, 60), (60, 60), (100, 105))
 PREDICTION = Prediction(9, "m", Box(300, 0, 50, 50), 0.8, (PredictedJoint(310, 10, 0.9),) * 2)
-SEEN = Visible((BIG, SMALL), (proposal(PREDICTION, 0.5),), None, EDGES)
+SEEN = Visible((BIG, SMALL), (proposal(PREDICTION, Acceptance(0.5)),), None, EDGES)
 
 
 @pytest.mark.parametrize(

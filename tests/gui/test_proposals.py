@@ -323,3 +323,27 @@ def test_dragging_where_labels_cannot_be_changed_says_so(window: MainWindow, mon
     drag(window, 9, 230, 200)
     assert people(window) == () and "read-only" in window.message_bar.text
     assert len(window.proposals.now().shown) == 1
+
+
+def test_proposals_are_shown_as_this_projects_people_are_labelled(
+    make_window: WindowMaker, open_in: Opener, photos: Path, qtbot: QtBot
+) -> None:
+    window = make_window()
+    open_in(window, photos)
+    found = replace(FOUND, joints=tuple(replace(joint, visibility=(0.45, 0.05, 0.5)) for joint in JOINTS))
+    window.session.show_model(MODEL)
+    assert not window.predictions.habit.isVisible()
+    for labelled in range(4):
+        propose(window, found)
+        assert labelled or [joint.v for joint in window.proposals.now().shown[0].person.joints] == [2] * 17
+        window.editing.accept_shown()
+        window.session.selection.select_joints(people(window)[0].key, range(5))
+        trigger(window, qtbot, "delete")
+        trigger(window, qtbot, "mark_done")
+        trigger(window, qtbot, "next_image")
+        qtbot.waitUntil(lambda: window.session.current_record() is not None)
+    qtbot.waitUntil(lambda: "4 people here" in window.predictions.habit.text())
+    propose(window, found)
+    assert [joint.v for joint in window.proposals.now().shown[0].person.joints] == [0] * 5 + [2] * 12
+    window.session.close()
+    assert window.session.acceptance_of(MODEL).habit is None

@@ -13,6 +13,7 @@ from app.canvas.tools.place_joints import PlaceJointsTool
 from app.canvas.tools.select import SelectTool
 from app.commands.predictions import Proposal, proposal
 from app.document.records import HUMAN, Box, Joint, Person, PredictedJoint, Prediction
+from app.storage.visibility import Acceptance
 
 EDGES = ((0, 1),)
 PERSON = Person(1, Box(50, 50, 100, 100), (Joint(80, 80, 2, HUMAN), Joint(120, 80, 1, HUMAN)))
@@ -36,7 +37,7 @@ class FakeStage:
 
     def visible(self) -> Visible:
         person, _, prediction = self.selected
-        proposals = tuple(proposal(found, 0.5) for found in self.predictions)
+        proposals = tuple(proposal(found, Acceptance(0.5)) for found in self.predictions)
         return Visible(tuple(self.people.values()), proposals, person, EDGES, joints=self.joints, prediction=prediction)
 
     def image_extent(self) -> tuple[int, int]:

@@ -63,7 +63,8 @@ class Proposed:
 
     def holds(self) -> bool:
         # One that a new pre-fill has found elsewhere is not the one that was pressed.
-        return self._stage.proposal(self._proposal.key) == self._proposal
+        now = self._stage.proposal(self._proposal.key)
+        return now is not None and now.prediction == self._proposal.prediction
 
     def show(self, person: Person) -> None:
         self._stage.preview_person(person, proposed=True)
