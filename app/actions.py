@@ -244,6 +244,9 @@ _PREDICT = (
     _a("auto_prefill", "Pre-fill images when &opened", "mdi6.lightning-bolt-outline", "", "Predict",
        "Ask the model as soon as an image without labels is opened", "always", "prefill.toggle_automatic",
        layer="automatic", separated=True),
+    _a("refine", "Joints &follow corrected ones", "mdi6.vector-polyline-edit", "", "Predict",
+       "When a joint is put right, the model places those beside it anew that nobody has placed", "always",
+       "estimation.toggle_refining", layer="refine"),
 )  # fmt: skip
 
 _TRAIN = (

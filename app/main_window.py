@@ -125,7 +125,7 @@ class MainWindow(QMainWindow):
         self.navigation = Navigation(self.model, session.selection)
         self.photos = Photos(session, self.loader, self.scene, self.model, self.navigation, self.messages)
         self.habits = Habits(session)
-        self.estimation = Estimation(session, self.engine, self.messages)
+        self.estimation = Estimation(session, self.engine, self.messages, settings)
         self.editing = Editing(session, self.scene, self.proposals, self.estimation, self.navigation, self.messages)
         self.clipboard = Clipboard(session, self.editing, self.navigation, self.messages)
         answers = MapAnswers(session, self.engine)
@@ -149,7 +149,9 @@ class MainWindow(QMainWindow):
             session, self.trainer, self.model, self.models, self.messages, self.scene.key_names
         )
         self.engine_status = EngineStatus(self.engine, self.models, self.messages)
-        self.conditions = Conditions(session, self.layers, self.prefill, self.fine_tuning, self.clipboard)
+        self.conditions = Conditions(
+            session, self.layers, self.prefill, self.estimation, self.fine_tuning, self.clipboard
+        )
         self.closing = Closing(
             session,
             self.messages,

@@ -125,9 +125,9 @@ class AugmentedModel:
         visibility = None if maps.visibility is None else maps.visibility[:, self._flip]
         return Heatmaps(maps.logits[:, self._flip].flip(-1), visibility)
 
-    def decode(self, maps: Heatmaps, boxes: np.ndarray) -> Poses:
+    def decode(self, maps: Heatmaps, boxes: np.ndarray, known: np.ndarray | None = None) -> Poses:
         """As the model does."""
-        return self.predictor.decode(maps, boxes)
+        return self.predictor.decode(maps, boxes, known)
 
     def estimate(self, features: Looks, boxes: np.ndarray) -> Poses:
         """The joints of any boxes: `heatmaps`, then `decode`."""

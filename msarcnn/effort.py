@@ -6,13 +6,15 @@ accept      once an image on which a prediction is shown (Space)
 delete      a person shown where none is labelled (Backspace); one inside a crowd region costs nothing
 draw        the box of a labelled person who was not found; the joints are then estimated from it
 adjust      a box whose IoU with the label is below 0.7; the joints are then estimated from the new one
-move        a labelled joint whose own OKS term is below 0.5, to its place
+move        a labelled joint whose own OKS term is below 0.5, to its place, the worst first; joints that the model has
+            placed follow, as far as what is known now tells where they are
 visibility  a step of V on joints that are right in place (not labelled -> visible -> occluded -> not labelled), or
             deleting joints that have no label; the joints of a person that a box holds are selected together, and
             spanning the box counts no more than pointing at one joint does
 
 `evaluate` also counts the actions of annotators who do without parts of it: without joints for boxes that are drawn
-or adjusted, without the model's v (a threshold decides), one joint at a time, and without all of these.
+or adjusted, without joints that follow, without the model's v (a threshold decides), one joint at a time, and without
+all of these.
 
 From nothing, a person costs 18 actions: a box, and for every of the 17 joints a click or the skip key. A person whose
 joints nobody labelled costs 1, the box, and only the box is judged.
@@ -21,6 +23,7 @@ joints nobody labelled costs 1, the box, and only the box is judged.
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from itertools import combinations
 from typing import Any
 
@@ -45,8 +48,9 @@ VISIBLE = 2
 CYCLE = (0, 2, 1)
 """v in the order of the app's key V; of several joints the one furthest behind decides what all become."""
 
-Estimate = Callable[[np.ndarray], tuple[np.ndarray, np.ndarray]]
-"""Boxes [N, 4] xyxy -> keypoints [N, K, 2] and the v [N, K] that each is accepted with."""
+Estimate = Callable[[np.ndarray, np.ndarray | None], tuple[np.ndarray, np.ndarray]]
+"""A box [4] xyxy, and joints [K, 3] that are known where v > 0, or None -> keypoints [K, 2] and the v [K] that each is
+accepted with."""
 
 
 @dataclass(frozen=True)
@@ -65,13 +69,15 @@ class Shown:
 class Effort:
     """Sums over images; `figures` makes them means. sigmas: the skeleton's, K of them.
 
-    groups says whether the annotator selects several joints at once. corrections holds a person's number of corrections
-    to each of CORRECTION_TARGETS; posed counts the people with labelled joints, untouched those of them who were found
-    and needed nothing; by_image are the actions on each image and those from nothing.
+    groups says whether the annotator selects several joints at once, follow whether joints follow those that are moved.
+    corrections holds a person's number of corrections to each of CORRECTION_TARGETS; posed counts the people with
+    labelled joints, untouched those of them who were found and needed nothing; by_image are the actions on each image
+    and those from nothing.
     """
 
     sigmas: Sequence[float] = field(default_factory=lambda: coco17().sigmas)
     groups: bool = True
+    follow: bool = True
     images: int = 0
     people: int = 0
     posed: int = 0
@@ -108,25 +114,35 @@ class Effort:
         keypoints = np.array(person.get("keypoints") or np.zeros(0), dtype=float).reshape(-1, 3)
         posed = bool((keypoints[:, 2] > 0).any())
         counts: Counter[str] = Counter()
-        pose = None if match is None else (shown.keypoints[match], shown.v[match])
+        x, y, w, h = person["bbox"]
+        box = np.array([x, y, x + w, y + h], dtype=float)
+        pose = None
         if match is None:
             counts["draw"] = 1
-        elif box_overlaps(shown.boxes[match][None], person["bbox"])[0] < GOOD_BOX_IOU:
-            counts["adjust"] = 1
+        else:
+            pose = shown.keypoints[match], shown.v[match]
+            if box_overlaps(shown.boxes[match][None], person["bbox"])[0] < GOOD_BOX_IOU:
+                counts["adjust"] = 1
+            else:
+                box = shown.boxes[match]
         if posed:
             if counts and estimate is not None:
-                x, y, w, h = person["bbox"]
-                points, v = estimate(np.array([[x, y, x + w, y + h]]))
-                pose = points[0], v[0]
+                pose = estimate(box, None)
             if pose is None:
                 # Nothing to correct: every labelled joint is placed, and marked where it is occluded.
                 counts["move"] = int((keypoints[:, 2] > 0).sum())
                 counts["visibility"] = int((keypoints[:, 2] == 1).sum())
-                terms = np.zeros(len(keypoints))
+                self.corrections.append(corrections_needed(np.linspace(0, 1, counts["move"] + 1).tolist()))
             else:
-                terms = oks_terms(pose[0], keypoints, person["area"], self.sigmas)
-                counts += joint_actions(terms, pose[1], keypoints, pose[0] if self.groups else None)
-            self.corrections.append(corrections_needed(terms[keypoints[:, 2] > 0]))
+                again = None if estimate is None or not self.follow else partial(_places, estimate, box)
+                steps = []
+                for step in corrected(pose[0], keypoints, person["area"], self.sigmas, again):
+                    steps.append(step)
+                    if not step.wrong and step.oks >= CORRECTION_TARGETS[-1]:
+                        break
+                done = next(step for step in steps if not step.wrong)
+                counts += joint_actions(done.moved, pose[1], keypoints, done.places if self.groups else None)
+                self.corrections.append(corrections_needed([step.oks for step in steps]))
         self.posed += posed
         self.untouched += posed and not counts.total()
         self.from_nothing += 1 + len(keypoints) * posed
@@ -172,23 +188,19 @@ def match_people(
 
 
 def joint_actions(
-    terms: np.ndarray, shown: np.ndarray, labels: np.ndarray, places: np.ndarray | None = None
+    moved: np.ndarray, shown: np.ndarray, labels: np.ndarray, places: np.ndarray | None = None
 ) -> Counter[str]:
     """Actions that make a pose the labelled one.
 
     Args:
-        terms: [K] OKS terms of the joints.
+        moved: [K] which joints have been moved to their places.
         shown: [K] the v that each joint was accepted with; 0 is a hint.
         labels: [K, 3] the labelled places and their v: 0, 1 or 2.
-        places: [K, 2] where the joints are shown; None for an annotator who sets v one joint at a time.
+        places: [K, 2] where the joints are then; None for an annotator who sets v one joint at a time.
     """
     wanted = labels[:, 2].astype(int)
-    moved = (wanted > 0) & (terms < GOOD_JOINT_TERM)
     v = np.where(moved & (shown == 0), VISIBLE, shown).astype(int)
-    if places is None:
-        steps = int(CORRECTIONS[v, wanted].sum())
-    else:
-        steps = group_steps(np.where(moved[:, None], labels[:, :2], places), v, wanted)
+    steps = int(CORRECTIONS[v, wanted].sum()) if places is None else group_steps(places, v, wanted)
     return Counter(move=int(moved.sum()), visibility=steps)
 
 
@@ -231,15 +243,61 @@ def _boxes(places: np.ndarray, v: np.ndarray, wanted: np.ndarray) -> Iterator[tu
                 yield held, steps if target else 1  # Del takes one whatever they are
 
 
-def corrections_needed(terms: np.ndarray) -> tuple[int, ...]:
+@dataclass(frozen=True)
+class Corrected:
+    """A pose after some joints were moved to their places: places [K, 2], moved [K].
+
+    wrong says whether a labelled joint is still to be moved, oks is the OKS by now.
+    """
+
+    places: np.ndarray
+    moved: np.ndarray
+    wrong: bool
+    oks: float
+
+
+def corrected(
+    places: np.ndarray,
+    labels: np.ndarray,
+    area: float,
+    sigmas: Sequence[float],
+    again: Callable[[np.ndarray], np.ndarray] | None,
+) -> Iterator[Corrected]:
+    """Yields a pose after 0, 1, 2, ... of its labelled joints were moved to their places, the worst first.
+
+    Args:
+        places: [K, 2] as the model has placed them.
+        labels: [K, 3].
+        area: The person's, in pixels.
+        sigmas: K OKS constants.
+        again: The model's places [K, 2] by what is known, [K, 3] with v > 0 where it is; None: no joint follows.
+    """
+    places, labelled = places.copy(), labels[:, 2] > 0
+    moved = np.zeros(len(labels), dtype=bool)
+    while True:
+        terms = oks_terms(places, labels, area, sigmas)
+        wrong = bool((labelled & ~moved & (terms < GOOD_JOINT_TERM)).any())
+        yield Corrected(places.copy(), moved.copy(), wrong, float(terms[labelled].mean()))
+        left = np.flatnonzero(labelled & ~moved)
+        if not len(left):
+            return
+        worst = left[terms[left].argmin()]
+        moved[worst], places[worst] = True, labels[worst, :2]
+        if again is not None:
+            places[~moved] = again(np.where(moved[:, None], labels, 0.0))[~moved]
+
+
+def corrections_needed(oks: Sequence[float]) -> tuple[int, ...]:
     """NoC@85/90/95 (Click-Pose): joints put right, the worst first, until the OKS reaches 0.85 / 0.90 / 0.95.
 
     Args:
-        terms: [N] OKS terms of the labelled joints of a person, N >= 1.
+        oks: After 0, 1, 2, ... corrections; the last is 1.
     """
-    falling = np.sort(terms)
-    reached = [(index + falling[index:].sum()) / len(terms) for index in range(len(terms) + 1)]
-    return tuple(next(n for n, oks in enumerate(reached) if oks >= target) for target in CORRECTION_TARGETS)
+    return tuple(next(n for n, reached in enumerate(oks) if reached >= target) for target in CORRECTION_TARGETS)
+
+
+def _places(estimate: Estimate, box: np.ndarray, known: np.ndarray) -> np.ndarray:
+    return estimate(box, known)[0]
 
 
 def _ratio_spread(by_image: Sequence[tuple[int, int]]) -> float:

@@ -4,6 +4,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ import numpy as np
 from msarcnn.augmented import looking
 from msarcnn.coco import CocoDataset, Reading, read_coco
 from msarcnn.dataset import DataError, ground_truth, labelled_images
-from msarcnn.effort import Effort, Estimate, Shown
+from msarcnn.effort import Effort, Shown
 from msarcnn.evaluation import (
     KINDS,
     ImageResult,
@@ -24,7 +25,7 @@ from msarcnn.evaluation import (
 )
 from msarcnn.images import ImageError
 from msarcnn.model_files import file_hash
-from msarcnn.pose_model import PoseModel
+from msarcnn.pose_model import Heatmaps, PoseModel
 from msarcnn.proposals import read_proposals
 from msarcnn.reading_notes import reading_notes, why_nobody
 from msarcnn.results import read_results
@@ -124,23 +125,29 @@ def evaluate_model(
 class _Annotators:
     """Simulated ones on the same images: one with all that the app has, others without parts of it."""
 
-    WITHOUT = ("estimates", "visibility", "groups", "all")
-    """No joints for boxes that are drawn or changed; v by the threshold on the confidence alone; v set one joint at a
-    time; none of these."""
+    WITHOUT = ("estimates", "following", "visibility", "groups", "all")
+    """No joints from the model after the pre-fill; none that follow those that were moved; v by the threshold on the
+    confidence alone; v set one joint at a time; none of these."""
 
     def __init__(self, sigmas: Sequence[float]) -> None:
         self._complete = Effort(sigmas)
-        self._without = {name: Effort(sigmas, name not in ("groups", "all")) for name in self.WITHOUT}
+        self._without = {
+            name: Effort(sigmas, groups=name not in ("groups", "all"), follow=name != "following")
+            for name in self.WITHOUT
+        }
 
     def add(self, people: list[dict[str, Any]], shown: ImageResult, model: PoseModel, features: Any) -> None:
         """Counts an image, of which somebody is shown these people, encoded by the model."""
         tau = model.tau
         by_head = Shown(shown.boxes, shown.keypoints, shown.v(tau))
         by_threshold = Shown(shown.boxes, shown.keypoints, probable_v(shown.confidences, None, tau))
-        self._complete.add(people, by_head, _estimate(model, features))
+        maps: dict[tuple[float, ...], Heatmaps] = {}
+        estimate = partial(_estimate, model, features, maps)
+        self._complete.add(people, by_head, estimate)
         self._without["estimates"].add(people, by_head, None)
-        self._without["visibility"].add(people, by_threshold, _estimate(model, features, told=False))
-        self._without["groups"].add(people, by_head, _estimate(model, features))
+        self._without["following"].add(people, by_head, estimate)
+        self._without["visibility"].add(people, by_threshold, partial(estimate, told=False))
+        self._without["groups"].add(people, by_head, estimate)
         self._without["all"].add(people, by_threshold, None)
 
     def figures(self) -> dict[str, dict[str, Any]]:
@@ -202,14 +209,23 @@ def _people_by_image(truth: dict[str, Any]) -> dict[int, list[dict[str, Any]]]:
     return people
 
 
-def _estimate(model: PoseModel, features: Any, told: bool = True) -> Estimate:
-    """The model's joints for boxes; told: with the v that it tells, else by the threshold."""
+def _estimate(
+    model: PoseModel,
+    features: Any,
+    maps: dict[tuple[float, ...], Heatmaps],
+    box: np.ndarray,
+    known: np.ndarray | None,
+    told: bool = True,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The model's joints for a box, as `effort.Estimate`; told: with the v that it tells, else by the threshold.
 
-    def estimate(boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        poses = model.decode(model.heatmaps(features, boxes), boxes)
-        return poses.keypoints, probable_v(poses.confidences, poses.visibility if told else None, model.tau)
-
-    return estimate
+    maps keeps the heatmaps of an image's boxes: which joints are known changes how they are read only.
+    """
+    place = tuple(box.tolist())
+    if place not in maps:
+        maps[place] = model.heatmaps(features, box[None])
+    poses = model.decode(maps[place], box[None], None if known is None else known[None])
+    return poses.keypoints[0], probable_v(poses.confidences, poses.visibility if told else None, model.tau)[0]
 
 
 def _shown_entries(entries: list[dict[str, Any]], count: int) -> Shown:

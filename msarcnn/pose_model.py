@@ -141,8 +141,12 @@ class PoseModel(Protocol):
         """
         ...
 
-    def decode(self, maps: Heatmaps, boxes: np.ndarray) -> Poses:
-        """Joints from heatmaps, which may be a mean of several."""
+    def decode(self, maps: Heatmaps, boxes: np.ndarray, known: np.ndarray | None = None) -> Poses:
+        """Joints from heatmaps, which may be a mean of several.
+
+        known [N, K, 3] are joints that somebody has placed, x, y where v > 0: they tell where their neighbours are, but
+        not to every model.
+        """
         ...
 
     def find(self, features: Any, checkpoint: Checkpoint = go_on, proposals: np.ndarray | None = None) -> PosedPeople:

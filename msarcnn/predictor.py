@@ -2,6 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from msarcnn.backbone import fold_frozen_batchnorm
 from msarcnn.checkpoint import CheckpointInfo, load_checkpoint
 from msarcnn.checkpoint_error import CheckpointError
 from msarcnn.devices import CPU, Choice, Device, choose_device, first_sentence, is_gpu_shortage
+from msarcnn.joint_pairs import with_known_joints
 from msarcnn.level_shares import level_contributions
 from msarcnn.model import MSARCNN, Features
 from msarcnn.model_files import file_hash
@@ -164,9 +166,14 @@ class Predictor:
         return self.placed.on_features(features, lambda network, kept: network.heatmaps(kept, [wanted.to(kept.device)]))
 
     @torch.inference_mode()
-    def decode(self, maps: Heatmaps, boxes: np.ndarray) -> Poses:
-        """Joints from heatmaps, in the pixels of the boxes [N, 4]; confidences are calibrated."""
+    def decode(self, maps: Heatmaps, boxes: np.ndarray, known: np.ndarray | None = None) -> Poses:
+        """Joints from heatmaps, in the pixels of the boxes [N, 4]; confidences are calibrated.
+
+        known [N, K, 3] tells where some joints are, and so where their neighbours may be (msarcnn.joint_pairs).
+        """
         network, wanted = self.placed.network, _boxes(boxes)
+        if known is not None:
+            maps = replace(maps, logits=with_known_joints(maps.logits, boxes, known, self.skeleton.keypoints))
         visibility = None if maps.visibility is None else maps.visibility.softmax(dim=-1)
         try:
             return self._poses(*network.decode(maps.logits, wanted.to(maps.logits.device)), visibility)

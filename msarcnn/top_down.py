@@ -155,8 +155,11 @@ class TopDown:
         self.move(CPU)
 
     @torch.inference_mode()
-    def decode(self, maps: Heatmaps, boxes: np.ndarray) -> Poses:
-        """The hottest cell of each map, a quarter of a cell towards the second; confidences are calibrated."""
+    def decode(self, maps: Heatmaps, boxes: np.ndarray, known: np.ndarray | None = None) -> Poses:
+        """The hottest cell of each map, a quarter of a cell towards the second; confidences are calibrated.
+
+        Joints that are known tell it nothing.
+        """
         shares, peaks = decode_heat(maps.logits.exp())
         frames = [Frame.around(box, self.config).corners(self.config) for box in np.asarray(boxes).reshape(-1, 4)]
         corners = np.array(frames, dtype=np.float32).reshape(-1, 1, 4)

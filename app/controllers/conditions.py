@@ -4,6 +4,7 @@ from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.canvas.layers import SWITCHES, Layers
 from app.controllers.clipboard import Clipboard
+from app.controllers.estimation import Estimation
 from app.controllers.fine_tuning import FineTuning
 from app.controllers.prefill import Prefill
 from app.controllers.session import Session
@@ -41,11 +42,17 @@ class Conditions(QObject):
     changed = Signal()
 
     def __init__(
-        self, session: Session, layers: Layers, prefill: Prefill, fine_tuning: FineTuning, clipboard: Clipboard
+        self,
+        session: Session,
+        layers: Layers,
+        prefill: Prefill,
+        estimation: Estimation,
+        fine_tuning: FineTuning,
+        clipboard: Clipboard,
     ) -> None:
         super().__init__(session)
         self._session, self._layers, self._prefill, self._fine_tuning = session, layers, prefill, fine_tuning
-        self._clipboard = clipboard
+        self._estimation, self._clipboard = estimation, clipboard
         self._placing = False
         self._timer = QTimer(self)
         self._timer.setSingleShot(True)
@@ -62,6 +69,7 @@ class Conditions(QObject):
             stack.indexChanged,
             layers.changed,
             prefill.changed,
+            estimation.changed,
             fine_tuning.changed,
             clipboard.changed,
         ):
@@ -106,7 +114,8 @@ class Conditions(QObject):
         """The on/off state of everything that has a tick in a menu."""
         shown = {layer: self._layers.shows(layer) for layer in SWITCHES}
         record = self._session.current_record()
-        return shown | {"automatic": self._prefill.automatic, "flag": record is not None and record.flagged}
+        flagged = record is not None and record.flagged
+        return shown | {"automatic": self._prefill.automatic, "refine": self._estimation.refines, "flag": flagged}
 
     def set_placing(self, placing: bool) -> None:
         """Says whether clicks on the canvas place one joint after the other."""

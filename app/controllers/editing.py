@@ -61,10 +61,9 @@ class Editing(QObject):
     def add_person(self, box: Box) -> None:
         """A new person at once; the joints come from the engine and belong to the same undo step."""
         image = self._image()
-        edit = people.add_person(self._document, image, box)
-        if edit and self._push(edit) and (added := edit.people[0].after):
-            self._selection.person = added.key
-            self._estimation.request(image, added.key, "Draw person")
+        added = self._add(people.add_person(self._document, image, box))
+        if added is not None:
+            self._estimation.request(image, added, "Draw person")
 
     def set_box(self, person: int, box: Box) -> None:
         image = self._image()
@@ -79,29 +78,32 @@ class Editing(QObject):
 
     def move_joint(self, person: int, joint: int, x: float, y: float) -> None:
         if self._document.has_person(self._image(), person):
-            self._push(joints.move_joint(self._document, self._image(), person, joint, *self._on_image(x, y)))
+            self._correct(
+                person, joints.move_joint(self._document, self._image(), person, joint, *self._on_image(x, y))
+            )
 
     def move_joints(self, person: int, indices: Sequence[int], dx: float, dy: float) -> None:
         if self._document.has_person(self._image(), person):
-            self._push(joints.move_joints(self._document, self._image(), person, indices, dx, dy))
+            self._correct(person, joints.move_joints(self._document, self._image(), person, indices, dx, dy))
 
     def move_proposed_joint(self, prediction: int, joint: int, x: float, y: float) -> None:
         """Accepts a proposal with one joint moved; both are one undo step."""
         place, acceptance_of = self._on_image(x, y), self._session.acceptance_of
         edit = predictions.accept_moved(self._document, self._image(), prediction, joint, *place, acceptance_of)
-        self._add(edit, joint)
+        added = self._add(edit, joint)
+        if edit and added is not None:
+            self._estimation.refine(edit.image, added, edit.text)
 
     def set_proposed_box(self, prediction: int, box: Box) -> None:
         """Accepts a proposal with another box; the model's joints for it belong to the same undo step."""
-        image = self._image()
-        edit = predictions.accept_resized(self._document, image, prediction, box, self._session.acceptance_of)
-        self._add(edit)
-        if edit and (added := edit.people[0].after) and self._document.has_person(image, added.key):
-            self._estimation.request(image, added.key, edit.text)
+        edit = predictions.accept_resized(self._document, self._image(), prediction, box, self._session.acceptance_of)
+        added = self._add(edit)
+        if edit and added is not None:
+            self._estimation.request(edit.image, added, edit.text)
 
     def place_joint(self, person: int, joint: int, x: float, y: float, v: int) -> None:
         if self._document.has_person(self._image(), person):
-            self._push(joints.move_joint(self._document, self._image(), person, joint, x, y, v))
+            self._correct(person, joints.move_joint(self._document, self._image(), person, joint, x, y, v))
 
     def set_visibility(self, person: int, joint: int, v: int) -> None:
         if self._document.has_person(self._image(), person):
@@ -269,11 +271,18 @@ class Editing(QObject):
         if self._selection.person is not None:
             self._push(command(self._document, self._image(), self._selection.person))
 
-    def _add(self, edit: Edit | None, joint: int | None = None) -> None:
-        """Pushes an edit that begins with a new person, and selects that one, perhaps with a joint."""
+    def _correct(self, person: int, edit: Edit | None) -> None:
+        """Pushes an edit that puts joints of somebody right; the model's beside them follow in the same undo step."""
+        if edit and self._push(edit):
+            self._estimation.refine(edit.image, person, edit.text)
+
+    def _add(self, edit: Edit | None, joint: int | None = None) -> int | None:
+        """Pushes an edit that begins with a new person, and selects that one, perhaps with a joint; returns the key."""
         if edit and self._push(edit) and (added := edit.people[0].after):
             self._selection.person = added.key
             self._selection.joint = joint
+            return added.key
+        return None
 
     def _on_image(self, x: float, y: float) -> tuple[float, float]:
         return nearest_on_image(x, y, self._scene.image_extent())

@@ -1,5 +1,6 @@
 """The model's joints for boxes: of a person just drawn, of a box that is or was changed, or asked for."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QObject, Signal
@@ -9,6 +10,7 @@ from app.commands.predictions import estimated_joints
 from app.controllers.messages import Messages
 from app.controllers.session import Session
 from app.document.records import Box, Joint, Person
+from app.storage.settings import Settings
 from app.workers.engine_client import EngineClient
 from app.workers.payloads import EstimateResult
 
@@ -19,26 +21,24 @@ _SMALLEST = 2.0
 
 @dataclass(frozen=True, slots=True)
 class _Place:
-    """The box that an answer is about."""
+    """What an answer is about: a box, and the joints that somebody has placed there; the others have v = 0."""
 
     image: int
     box: Box
+    known: tuple[Joint, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class _Wish:
     """Somebody's joints are asked for, in the box as it was then; see `Estimation.request`."""
 
-    image: int
     key: int
-    box: Box
+    place: _Place
     text: str
     merge: bool
     fill: bool
-
-    @property
-    def place(self) -> _Place:
-        return _Place(self.image, self.box)
+    around: frozenset[int] | None = None
+    """The joints that are asked for; None: all."""
 
 
 class Estimation(QObject):
@@ -52,9 +52,13 @@ class Estimation(QObject):
     followed = Signal(object)
     """The model's joints [K] for the box that is being dragged, as it was a moment ago."""
 
-    def __init__(self, session: Session, engine: EngineClient, messages: Messages) -> None:
+    changed = Signal()
+    """Whether joints follow."""
+
+    def __init__(self, session: Session, engine: EngineClient, messages: Messages, settings: Settings) -> None:
         super().__init__(session)
-        self._session, self._engine, self._messages = session, engine, messages
+        self._session, self._engine, self._messages, self._settings = session, engine, messages, settings
+        self.refines = settings.value("joints_follow", True)
         self._waiting: dict[int, tuple[int | None, _Wish]] = {}
         """By person: the request, None where it is the one that follows the box."""
         self._following: tuple[_Place, int] | None = None
@@ -63,7 +67,7 @@ class Estimation(QObject):
         """How many drags of boxes have ended."""
         self._wanted: _Place | None = None
         self._known: tuple[_Place, EstimateResult] | None = None
-        session.set_awaited(lambda: frozenset(wish.image for _, wish in self._waiting.values()))
+        session.set_awaited(lambda: frozenset(wish.place.image for _, wish in self._waiting.values()))
         engine.ready.connect(lambda _: self._ask_again())
         session.closed.connect(self._drop_all)
         session.selection.image_changed.connect(lambda _: self._forget_followed())
@@ -93,7 +97,30 @@ class Estimation(QObject):
         if person.is_crowd or not any(joint.may_be_filled if fill else joint.from_model for joint in person.joints):
             return
         self._cancel(self._waiting.pop(key, (None, None))[0])
-        self._ask(_Wish(image, key, person.box, text, merge, fill))
+        self._ask(_Wish(key, _Place(image, person.box, _known(person)), text, merge, fill))
+
+    def refine(self, image: int, key: int, text: str) -> None:
+        """Somebody has put a joint right: the joints beside those that are known are asked for again.
+
+        Only those that the model which answers has placed: another one would be of another mind about all of them.
+        """
+        info, person = self._engine.info, self._session.document.person(image, key)
+        known = {index for index, joint in enumerate(person.joints) if _is_known(joint)}
+        skeleton = self._session.skeleton
+        pairs = (*skeleton.edges, *skeleton.flip_pairs)
+        beside = {near for pair in pairs for one, near in (pair, pair[::-1]) if one in known}
+        around = frozenset(index for index in beside if info and person.joints[index].origin == info.hash)
+        if self.refines and around and not person.is_crowd:
+            self._cancel(self._waiting.pop(key, (None, None))[0])
+            self._ask(
+                _Wish(key, _Place(image, person.box, _known(person)), text, merge=True, fill=False, around=around)
+            )
+
+    def toggle_refining(self) -> None:
+        """Whether the model's joints follow those that somebody puts right."""
+        self.refines = not self.refines
+        self._settings.set_value("joints_follow", self.refines)
+        self.changed.emit()
 
     def follow(self, person: Person) -> None:
         """Asks for the joints in a box that is being dragged, unless somebody placed all of them; see `followed`."""
@@ -101,7 +128,7 @@ class Estimation(QObject):
         if image is None or person.is_crowd or min(box.w, box.h) < _SMALLEST:
             return
         if any(joint.from_model for joint in person.joints):
-            self._wanted = _Place(image, box)
+            self._wanted = _Place(image, box, _known(person))
             self._follow()
 
     def stop_following(self) -> None:
@@ -131,9 +158,11 @@ class Estimation(QObject):
             if wish is not None:
                 self._ask(wish)
 
-        file = self._session.image_file(place.image)
-        number = self._engine.estimate(file, [place.box], heatmaps=False, done=done, failed=failed)
-        self._following = place, number
+        self._following = place, self._send(place, done, failed)
+
+    def _send(self, place: _Place, done: Callable[[EstimateResult], None], failed: Callable[[str], None]) -> int:
+        file, known = self._session.image_file(place.image), place.known or None
+        return self._engine.estimate(file, [place.box], heatmaps=False, done=done, failed=failed, known=known)
 
     def _let_go(self, place: _Place) -> _Wish | None:
         """Who waits for what was asked about a box while it was dragged."""
@@ -172,15 +201,14 @@ class Estimation(QObject):
             self._waiting.pop(wish.key, None)
             self._messages.post(f"The joints could not be estimated: {reason}", "warning", topic=_TOPIC)
 
-        file = self._session.image_file(wish.image)
-        request = self._engine.estimate(file, [wish.box], heatmaps=False, done=done, failed=failed)
-        self._waiting[wish.key] = request, wish
+        self._waiting[wish.key] = self._send(wish.place, done, failed), wish
 
     def _take(self, wish: _Wish, result: EstimateResult) -> None:
-        document = self._session.document
-        now = document.person(wish.image, wish.key) if document.has_person(wish.image, wish.key) else None
-        if now is not None and now.box == wish.box and not now.is_crowd:
-            edit = people.set_joints(document, wish.image, wish.key, self._joints(result), wish.text, wish.fill)
+        document, image = self._session.document, wish.place.image
+        now = document.person(image, wish.key) if document.has_person(image, wish.key) else None
+        if now is not None and now.box == wish.place.box and not now.is_crowd:
+            joints = self._joints(result)
+            edit = people.set_joints(document, image, wish.key, joints, wish.text, wish.fill, wish.around)
             stack.push(self._session.undo_stack, document, edit, merge=wish.merge)
 
     def _ask_again(self) -> None:
@@ -202,3 +230,13 @@ class Estimation(QObject):
     def _joints(self, result: EstimateResult) -> tuple[Joint, ...]:
         acceptance = replace(self._session.acceptance_of(result.model_hash), tau=result.tau)
         return estimated_joints(result.joints(0), acceptance, result.model_hash)
+
+
+def _is_known(joint: Joint) -> bool:
+    return joint.v > 0 and not joint.from_model
+
+
+def _known(person: Person) -> tuple[Joint, ...]:
+    """The joints that somebody has placed, without the others' places; nothing where nobody has."""
+    joints = tuple(joint if _is_known(joint) else Joint() for joint in person.joints)
+    return joints if any(joint.v for joint in joints) else ()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from PySide6.QtCore import QObject, QTimer, Signal, Slot
 
-from app.document.records import Box
+from app.document.records import Box, Joint
 from app.workers.batches import Batch, BatchQueue
 from app.workers.engine_link import HANG_SECONDS, EngineLink
 from app.workers.payloads import EngineInfo, EstimateResult, ImageFile, PrefillResult
@@ -145,6 +145,7 @@ class EngineClient(QObject):
         failed: Callable[[str], None],
         model: str | None = None,
         levels_of: int | None = None,
+        known: Sequence[Joint] | None = None,
     ) -> int:
         """Asks for the joints in any boxes of an image (it is encoded first unless it still is).
 
@@ -159,6 +160,8 @@ class EngineClient(QObject):
             done: Gets the result.
             failed: Gets a sentence for the user.
             levels_of: A joint of the first box, for which the result tells the pyramid's levels apart.
+            known: The K joints of the only box; those with v > 0 are where they are, and the others are looked for
+                beside them.
             model: Hash of the model to ask, which has to be there still (`before`); None: the one that answers.
 
         Returns:
@@ -167,7 +170,9 @@ class EngineClient(QObject):
         request = self._link.new_request()
         corners = [[box.x, box.y, box.right, box.bottom] for box in boxes]
         asked = {} if model is None else {"model": model}
-        wish = {"boxes": corners, "heatmaps": heatmaps, "levels_of": levels_of}
+        wish = {"boxes": corners, "heatmaps": heatmaps, "levels_of": levels_of, "known": None}
+        if known is not None:
+            wish["known"] = [(joint.x, joint.y, joint.v) for joint in known]
         message = {"type": "estimate", "request": request} | wish | asked
         self._estimates[request] = _Estimate(message | image.to_message(), tuple(boxes), done, failed)
         if reason := self._link.problem:

@@ -309,7 +309,8 @@ class Engine:
         boxes = np.asarray(request.message["boxes"], np.float32).reshape(-1, 4)
         notes, features = self._encode(request, model, lambda: self._check(request), keep=True)
         answer = model.heatmaps(features, boxes)
-        poses = model.decode(answer, boxes)
+        known = request.message["known"]
+        poses = model.decode(answer, boxes, None if known is None else np.asarray(known, np.float32)[None])
         maps = heatmap_probabilities(answer.logits.cpu()).half().numpy() if request.message["heatmaps"] else None
         self._check(request)
         joint = request.message["levels_of"]

@@ -17,7 +17,7 @@ from PySide6.QtCore import QCoreApplication, Qt
 from pytestqt.qtbot import QtBot
 from small_models import save_small_model
 
-from app.document.records import Box, PredictionStatus
+from app.document.records import HUMAN, Box, Joint, PredictionStatus
 from app.workers.batches import MOST_TROUBLES_IN_A_ROW
 from app.workers.engine_client import CANCELLED, COMPLETED, FAILED, EngineClient
 from app.workers.payloads import EngineInfo, EstimateResult, ImageFile, PrefillResult
@@ -214,6 +214,11 @@ def test_estimate_of_any_boxes_with_heatmaps(qtbot: QtBot, engine: EngineClient,
     qtbot.waitUntil(lambda: told.count == 1, timeout=TIMEOUT)
     levels = told.done[0].levels
     assert levels is not None and levels.shape == (4, 16, 16) and np.isfinite(levels).all()
+    known, beside = [Joint()] * 9 + [Joint(70, 90, 2, HUMAN)] + [Joint()] * 7, Answers()
+    engine.estimate(files(photos, 3)[0], BOXES[:1], False, beside.done.append, beside.failed.append, known=known)
+    qtbot.waitUntil(lambda: beside.count == 1, timeout=TIMEOUT)
+    moved = np.abs(beside.done[0].keypoints[0] - result.keypoints[0]).max(axis=-1) > 1
+    assert {7, 10} & set(np.flatnonzero(moved)) and set(np.flatnonzero(moved)) <= {7, 10}, "its neighbours only"
     np.testing.assert_allclose(again.done[0].keypoints[0], result.keypoints[0], atol=1e-3)
 
 

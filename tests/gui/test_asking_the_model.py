@@ -11,7 +11,7 @@ from pytestqt.qtbot import QtBot
 from window_helpers import Opener, WindowMaker, current, people, trigger
 
 from app.canvas.items.heatmap_item import HeatmapItem
-from app.document.records import HUMAN, Box, PredictedJoint, Prediction
+from app.document.records import HUMAN, Box, Joint, PredictedJoint, Prediction
 from app.main_window import MainWindow
 from app.workers.payloads import EngineInfo, EstimateResult, ImageFile
 
@@ -28,6 +28,7 @@ class Asked:
     failed: Callable[[str], None]
     model: str | None = None
     levels_of: int | None = None
+    known: Sequence[Joint] | None = None
     cancelled: bool = False
 
     def answer(self, model: str, confidence: float, places: Sequence[tuple[int, int, float]] = ()) -> None:
@@ -59,8 +60,9 @@ class Questions(list[Asked]):
         failed: Callable[[str], None],
         model: str | None = None,
         levels_of: int | None = None,
+        known: Sequence[Joint] | None = None,
     ) -> int:
-        self.append(Asked(boxes, heatmaps, done, failed, model, levels_of))
+        self.append(Asked(boxes, heatmaps, done, failed, model, levels_of, known))
         return len(self) - 1
 
     def cancel_request(self, request: int) -> None:

@@ -268,6 +268,7 @@ SHOWS = {
     "select_person_1": Shows(selection, first=lambda window: (nine_people(window), window.editing.select_person(2))),
     **{f"select_person_{number}": Shows(selection, first=nine_people) for number in range(2, 10)},
     "auto_prefill": Shows(lambda window: window.prefill.automatic),
+    "refine": Shows(lambda window: not window.estimation.refines),
     "snapshot": Shows(lambda window: window.message_bar.text),
     "effort": Shows(shown_dialogs),
     "import_report": Shows(shown_dialogs),

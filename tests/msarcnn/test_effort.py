@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from msarcnn.effort import Effort, Shown, corrections_needed, group_steps, joint_actions, match_people
+from msarcnn.effort import Effort, Shown, corrected, corrections_needed, group_steps, joint_actions, match_people
 from msarcnn.visibility import CORRECTIONS
 
 K = 17
@@ -29,15 +29,14 @@ def shown(*people, v=2):
     return Shown(boxes, np.array(points, dtype=float).reshape(-1, K, 2), np.full((len(people), K), v))
 
 
-def perfect(boxes):
+def perfect(box, known):
     """A model that knows the joints of every box."""
-    centres = np.column_stack((boxes[:, 0] + boxes[:, 2], boxes[:, 1] + boxes[:, 3])) / 2
-    return np.repeat(centres[:, None], K, axis=1), np.full((len(boxes), K), 2)
+    return np.tile((box[:2] + box[2:]) / 2, (K, 1)), np.full(K, 2)
 
 
-def lost(boxes):
+def lost(box, known):
     """A model that puts every joint far away and trusts none."""
-    return np.full((len(boxes), K, 2), -1000.0), np.zeros((len(boxes), K), dtype=int)
+    return np.full((K, 2), -1000.0), np.zeros(K, dtype=int)
 
 
 def effort(truth, pre_fill, estimate=perfect):
@@ -132,7 +131,8 @@ def test_what_a_joint_costs():
     ]
     for term, v, label, moves, steps in cases:
         for places in (None, np.zeros((1, 2))):  # a box around one joint is that joint
-            counts = joint_actions(np.array([term]), np.array([v]), np.array([[5.0, 5.0, label]]), places)
+            moved = np.array([label > 0 and term < 0.5])
+            counts = joint_actions(moved, np.array([v]), np.array([[5.0, 5.0, label]]), places)
             assert (counts["move"], counts["visibility"]) == (moves, steps), (term, v, label)
             json.dumps(counts)  # plain numbers
 
@@ -195,12 +195,34 @@ def test_a_model_that_knows_nothing_costs_more_than_nothing():
 
 
 def test_corrections_start_with_the_worst_joint():
-    # OKS 0.5, then (3 + 0.8) / 5, then (4 + 0.8) / 5 = 0.96.
-    assert corrections_needed(np.array([0.0, 0.2, 0.8, 1.0, 1.0])) == (2, 2, 2)
-    # (0.4 + 1 + 1 + 1) / 4 = 0.85 exactly needs none for 0.85.
-    assert corrections_needed(np.array([0.4, 1.0, 1.0, 1.0])) == (0, 1, 1)
-    assert corrections_needed(np.zeros(1)) == (1, 1, 1)
-    assert corrections_needed(np.zeros(20)) == (17, 18, 19)
+    # Four joints in a row of a person of 10,000 px, right but for 30 and 60 px: terms 1, 1, exp(-4.5), exp(-18).
+    labels = np.column_stack((np.arange(4) * 100.0, np.zeros(4), [2, 2, 2, 2]))
+    off = labels[:, :2] + [[0, 0], [0, 0], [0, 30], [0, 60]]
+    steps = list(corrected(off, labels, 10_000.0, [0.05] * 4, None))
+    near = np.exp(-4.5)
+    assert [step.oks for step in steps] == pytest.approx([(2 + near + np.exp(-18)) / 4, (3 + near) / 4, 1, 1, 1])
+    assert [step.moved.tolist() for step in steps[:3]] == [[0, 0, 0, 0], [0, 0, 0, 1], [0, 0, 1, 1]]
+    assert [step.wrong for step in steps] == [True, True, False, False, False]
+    assert corrections_needed([0.5, 0.76, 0.96, 1.0]) == (2, 2, 2)
+    assert corrections_needed([0.85, 1.0]) == (0, 1, 1)
+
+
+def test_joints_follow_those_that_were_moved():
+    """A model that has everybody 50 px too far right, until it is told where one joint is."""
+    asked = []
+
+    def told(box, known):
+        points, v = perfect(box, None)
+        asked.append(None if known is None else known[:, 2] > 0)
+        return points + (np.array([50, 0]) if known is None else 0), v
+
+    figures = effort([person()], shown((BOX, 50)), told)
+    assert counted(figures) == {"accept": 1, "move": 1} and figures["NoC95"] == 1
+    assert [known.sum() for known in asked] == [1], "of the box that was found, with the joint that was moved"
+    alone = Effort(follow=False)
+    alone.add([person()], shown((BOX, 50)), told)
+    assert counted(alone.figures()) == {"accept": 1, "move": 17}
+    assert counted(effort([person()], shown(), told)) == {"draw": 1, "move": 1}
 
 
 def test_people_are_matched_best_first():

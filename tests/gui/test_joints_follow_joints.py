@@ -1,0 +1,126 @@
+"""The model's joints follow those beside them that somebody puts right, with a pretended engine."""
+
+from pathlib import Path
+
+import pytest
+from pytestqt.qtbot import QtBot
+from test_asking_the_model import NEW, OLD, Questions, pretend
+from test_proposals import FOUND, propose
+from window_helpers import Opener, WindowMaker, people, trigger
+
+from app.document.records import HUMAN, Box, Joint, Person
+from app.main_window import MainWindow
+from app.workers.engine_client import EngineClient
+from app.workers.payloads import EngineInfo
+from msarcnn.skeleton import coco17
+
+BOX = Box(200, 40, 60, 120)
+NAMES = coco17().keypoints
+ELBOW, WRIST = NAMES.index("left_elbow"), NAMES.index("left_wrist")
+BESIDE_WRIST = {NAMES.index(name) for name in ("left_elbow", "right_wrist")}
+MIDDLE = (230, 100)
+
+
+@pytest.fixture
+def window(make_window: WindowMaker, open_in: Opener, coco_file: Path, monkeypatch: pytest.MonkeyPatch) -> MainWindow:
+    monkeypatch.setattr(EngineClient, "info", property(lambda _: EngineInfo(OLD, "a model", 0.5, "cpu")))
+    window = make_window()
+    open_in(window, coco_file)
+    return window
+
+
+@pytest.fixture
+def questions(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> Questions:
+    """A person was drawn whose joints the model has placed in the box's middle, and somebody has moved all of them."""
+    questions = pretend(window, monkeypatch)
+    window.editing.add_person(BOX)
+    questions[0].answer(OLD, 0.9)
+    person = drawn(window)
+    window.editing.move_person(person.key, 0, 20)
+    questions.clear()
+    window.session.undo_stack.clear()
+    return questions
+
+
+def drawn(window: MainWindow) -> Person:
+    return people(window)[1]
+
+
+def at(joint: Joint) -> tuple[float, float]:
+    return joint.x, joint.y
+
+
+def answered(window: MainWindow, questions: Questions) -> set[int]:
+    """Which joints the answer has moved to the middle of the box as the model knows it."""
+    before = drawn(window).joints
+    middle = drawn(window).box.x + 30, drawn(window).box.y + 60
+    questions[-1].boxes = [Box(middle[0] - 5, middle[1] - 25, 10, 10)]  # it sees them all twenty pixels higher
+    questions[-1].answer(OLD, 0.9)
+    return {index for index, joint in enumerate(drawn(window).joints) if joint != before[index]}
+
+
+def test_the_joints_beside_follow_in_the_same_undo_step(window: MainWindow, questions: Questions, qtbot: QtBot) -> None:
+    before = drawn(window)
+    window.editing.move_joint(before.key, WRIST, 210, 150)
+    assert questions[0].boxes == [before.box] and not questions[0].heatmaps
+    known = questions[0].known
+    assert known is not None and [index for index, joint in enumerate(known) if joint.v] == [WRIST]
+    assert at(known[WRIST]) == (210, 150)
+    assert answered(window, questions) == BESIDE_WRIST
+    assert drawn(window).joints[WRIST] == Joint(210, 150, 2, HUMAN)
+    assert all(drawn(window).joints[index].from_model for index in BESIDE_WRIST), "the next one may move them again"
+    trigger(window, qtbot, "undo")
+    assert drawn(window) == before and not window.session.undo_stack.canUndo()
+
+
+def test_all_that_are_known_by_then_are_told(window: MainWindow, questions: Questions) -> None:
+    key = drawn(window).key
+    window.editing.move_joint(key, WRIST, 210, 150)
+    window.editing.move_joint(key, ELBOW, 215, 130)
+    assert [asked.cancelled for asked in questions] == [True, False]
+    known = questions[1].known
+    assert known is not None and {index for index, joint in enumerate(known) if joint.v} == {WRIST, ELBOW}
+    assert ELBOW not in answered(window, questions)
+    window.editing.set_box(key, Box(190, 50, 80, 120))
+    assert questions[-1].known == known, "also about another box"
+
+
+def test_joints_of_another_model_and_of_people_stay(
+    window: MainWindow, questions: Questions, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    imported = people(window)[0]
+    window.editing.move_joint(imported.key, WRIST, 100, 100)
+    assert not questions
+    monkeypatch.setattr(EngineClient, "info", property(lambda _: EngineInfo(NEW, "another", 0.5, "cpu")))
+    window.editing.move_joint(drawn(window).key, WRIST, 210, 150)
+    assert not questions, "another model would be of another mind about all of them"
+
+
+def test_whoever_wants_them_to_stay_switches_it_off(window: MainWindow, questions: Questions, qtbot: QtBot) -> None:
+    trigger(window, qtbot, "refine")
+    window.editing.move_joint(drawn(window).key, WRIST, 210, 150)
+    assert not questions and not window.estimation.refines
+    qtbot.waitUntil(lambda: not window.actions_by_id["refine"].isChecked())
+
+
+def test_a_proposals_joint_takes_its_neighbours_along(window: MainWindow, questions: Questions, qtbot: QtBot) -> None:
+    window.editing.delete()
+    window.session.undo_stack.clear()
+    propose(window, FOUND)
+    window.editing.move_proposed_joint(window.proposals.now().shown[0].key, WRIST, 210, 150)
+    assert len(questions) == 1 and questions[0].boxes == [FOUND.box]
+    assert answered(window, questions) == BESIDE_WRIST
+    trigger(window, qtbot, "undo")
+    assert len(people(window)) == 1 and len(window.proposals.now().shown) == 1, (
+        "accepted, moved and followed in one step"
+    )
+
+
+def test_an_answer_about_another_box_or_nobody_changes_nothing(window: MainWindow, questions: Questions) -> None:
+    key = drawn(window).key
+    window.editing.move_joint(key, WRIST, 210, 150)
+    asked = questions[0]
+    window.session.selection.person = key
+    window.editing.delete()
+    asked.answer(OLD, 0.9)
+    assert len(people(window)) == 1
