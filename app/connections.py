@@ -19,6 +19,8 @@ def connect_panels(window: "MainWindow") -> None:
     window.image_list.chosen.connect(lambda key: setattr(window.session.selection, "current_image", key))
     window.image_list.thumbnails_wanted.connect(window.photos.want_thumbnails)
     window.image_list.left.connect(canvas.setFocus)
+    window.image_list.order_wanted.connect(window.ordering.choose)
+    window.ordering.chosen.connect(window.image_list.show_order)
     window.image_list.selected.connect(window.prefill.set_selected)
     window.header.left.connect(canvas.setFocus)
     window.header.note_edited.connect(window.editing.set_note)

@@ -40,6 +40,7 @@ from app.controllers.messages import Message, Messages
 from app.controllers.models import Models
 from app.controllers.navigation import Navigation
 from app.controllers.opening import IMPORT, Opening
+from app.controllers.ordering import Ordering
 from app.controllers.peaks import Peaks
 from app.controllers.photos import Photos
 from app.controllers.prefill import Prefill
@@ -125,6 +126,7 @@ class MainWindow(QMainWindow):
         self.navigation = Navigation(self.model, session.selection)
         self.photos = Photos(session, self.loader, self.scene, self.model, self.navigation, self.messages)
         self.habits = Habits(session)
+        self.ordering = Ordering(session, self.model, self.messages)
         self.estimation = Estimation(session, self.engine, self.messages, settings)
         self.editing = Editing(session, self.scene, self.proposals, self.estimation, self.navigation, self.messages)
         self.clipboard = Clipboard(session, self.editing, self.navigation, self.messages)
@@ -166,6 +168,7 @@ class MainWindow(QMainWindow):
                 self.videos,
                 self.effort,
                 self.auditing,
+                self.ordering,
                 self.models,
             ],
             self.engine,

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 from torchvision.models.detection.faster_rcnn import FastRCNNPredictor, TwoMLPHead
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.keypoint_rcnn import KeypointRCNNHeads, KeypointRCNNPredictor
@@ -27,6 +29,10 @@ from msarcnn.visibility_head import VisibilityHead
 
 BOXES_PER_PASS = (256, 32)
 """Boxes given to the keypoint head at a time, on a GPU and on a CPU."""
+
+
+_P5_STRIDE = 32
+"""Pixels of the resized image a cell."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +61,14 @@ class Features:
     @property
     def device(self) -> torch.device:
         return self.maps[LEVELS[0]].device
+
+    def summaries(self) -> Tensor:
+        """[B, C], float32: what is seen on an image as a whole, P5's mean without the padding, of length 1."""
+        means = [
+            one[:, : ceil(height / _P5_STRIDE), : ceil(width / _P5_STRIDE)].mean(dim=(1, 2))
+            for one, (height, width) in zip(self.maps[LEVELS[-1]].float(), self.sizes, strict=True)
+        ]
+        return functional.normalize(torch.stack(means), dim=1)
 
     def split(self) -> "list[Features]":
         """Every image by itself; the maps are views."""

@@ -6,7 +6,7 @@ pixel; images are [H, W, 3] uint8 RGB arrays.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
@@ -42,7 +42,9 @@ class People:
 
     def only(self: _Rows, rows: np.ndarray) -> _Rows:
         """The same with some of its people: a mask [N] or indices."""
-        values: dict[str, Any] = {field.name: getattr(self, field.name) for field in fields(self)}
+        values: dict[str, Any] = {
+            field.name: getattr(self, field.name) for field in fields(self) if not field.metadata.get("of_image")
+        }
         chosen: dict[str, Any] = {name: value if value is None else value[rows] for name, value in values.items()}
         return replace(self, **chosen)
 
@@ -83,12 +85,15 @@ class PosedPeople(People):
         visibility: [N, K, 3] float32, probabilities of v = 0, 1, 2, or None (msarcnn.visibility).
         scores: [N] float32: the chance of being a person, by the box score and the pose (`Calibration`), falling.
         ranks: [N] float32: what orders them when poses are judged (ModelConfig.pose_score); scores order boxes.
+        summary: [C] float32, what the model sees on the image as a whole: near each other for images that look alike.
+            None from a model that does not say.
     """
 
     keypoints: np.ndarray
     confidences: np.ndarray
     visibility: np.ndarray | None
     ranks: np.ndarray
+    summary: np.ndarray | None = field(default=None, metadata={"of_image": True})
 
 
 class PoseModel(Protocol):

@@ -205,7 +205,7 @@ class Predictor:
 
         def ask(network: MSARCNN, kept: Features) -> PosedPeople:
             boxes = None if given is None else [given.to(kept.device)]
-            return self._posed(network.find(kept, checkpoint, boxes)[0])
+            return self._posed(network.find(kept, checkpoint, boxes)[0], kept.summaries()[0])
 
         return self.placed.on_features(features, ask)
 
@@ -218,7 +218,10 @@ class Predictor:
         def ask(network: MSARCNN, few: list[np.ndarray]) -> list[PosedPeople]:
             features = network.encode(_tensors(network, few), waiting)
             waiting()
-            return [self._posed(result) for result in network.find(features, waiting)]
+            return [
+                self._posed(result, summary)
+                for result, summary in zip(network.find(features, waiting), features.summaries(), strict=True)
+            ]
 
         found: dict[int, PosedPeople] = {}
         for rows in self._of_like_shape(images):
@@ -234,10 +237,11 @@ class Predictor:
         size = self.batch
         return [rows[start : start + size] for rows in rows_by_size.values() for start in range(0, len(rows), size)]
 
-    def _posed(self, result: dict[str, Tensor]) -> PosedPeople:
+    def _posed(self, result: dict[str, Tensor], summary: Tensor) -> PosedPeople:
         poses = self._poses(result["keypoints"], result["peaks"], result.get("visibility"))
         people = People(_array(result["boxes"]), _array(result["scores"]))
-        return posed_people(people, poses, self.info.calibration, self.info.whole.pose_score)
+        posed = posed_people(people, poses, self.info.calibration, self.info.whole.pose_score)
+        return replace(posed, summary=_array(summary))
 
     def _poses(self, points: Tensor, peaks: Tensor, visibility: Tensor | None) -> Poses:
         confidences = _array(self.info.calibration.confidence(peaks))

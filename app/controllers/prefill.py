@@ -277,7 +277,9 @@ class Prefill(QObject):
 
         self._on_the_way.add(key)
         self._session.store.submit(
-            lambda project: project.store_predictions(key, result.model_hash, found, result.width, result.height, tau),
+            lambda project: project.store_predictions(
+                key, result.model_hash, found, result.width, result.height, tau, result.summary
+            ),
             stored,
             failed,
         )

@@ -34,6 +34,14 @@ from app.panels.image_model import DAMAGE_ROLE, RECORD_ROLE, THUMBNAIL_ROLE, Ima
 
 THUMBNAIL = QSize(72, 52)
 """Size of a thumbnail in the list, in logical pixels."""
+ORDERS = {
+    "name": ("In the project's order", "As the files or the folders have them"),
+    "work": ("Most work first", "By the corrections that the model expects its own predictions to need"),
+    "easy": ("Least work first", "By the corrections that the model expects its own predictions to need"),
+    "difference": ("Most different first", "Each as unlike those before it, and the finished ones, as can be"),
+    "random": ("At random", "Always the same order, so that it can be gone on with"),
+}
+"""Texts and tooltips by name."""
 _ROW = 66
 _SETTLE_MS = 60
 _LEAST_WIDTH = 210
@@ -165,6 +173,8 @@ class ImageListPanel(QWidget):
     """list[int]: keys of visible rows without a thumbnail."""
     selected = Signal(object)
     """list[int]: keys of the selected images, in the list's order."""
+    order_wanted = Signal(str)
+    """One of ORDERS' names: in which order the images are wanted."""
     left = Signal()
     """The user is through with searching, or has clicked an image; the keys belong to the canvas again."""
 
@@ -184,6 +194,12 @@ class ImageListPanel(QWidget):
         self.more.setCheckable(True)
         self.more.setText("Filter")
         self.more.setToolTip("More conditions: flag, predictions, number of people, score")
+        self.order = QComboBox(self)
+        for name, (text, _) in ORDERS.items():
+            self.order.addItem(text, name)
+        for row, (_, tooltip) in enumerate(ORDERS.values()):
+            self.order.setItemData(row, tooltip, Qt.ItemDataRole.ToolTipRole)
+        self.order.setToolTip("In which order the images are shown, and gone through")
         self.controls = FilterControls(self)
         self.controls.hide()
         self.view = _Rows(model, self)
@@ -201,6 +217,7 @@ class ImageListPanel(QWidget):
         line.addWidget(self.more)
         layout.addWidget(self.search)
         layout.addLayout(line)
+        layout.addWidget(self.order)
         layout.addWidget(self.controls)
         layout.addWidget(self.view, 1)
         layout.addWidget(self.nothing, 1)
@@ -214,6 +231,7 @@ class ImageListPanel(QWidget):
         self.search.left.connect(self.left)
         self.state.currentIndexChanged.connect(self._filter)
         self.controls.changed.connect(self._filter)
+        self.order.activated.connect(lambda row: self.order_wanted.emit(self.order.itemData(row)))
         self.more.toggled.connect(self.controls.setVisible)
         self.view.clicked.connect(lambda _: self.left.emit())
         self.view.selectionModel().currentChanged.connect(self._picked)
@@ -241,6 +259,10 @@ class ImageListPanel(QWidget):
         self._tell_selected()
         self.view.viewport().update()
         self._settle.start()
+
+    def show_order(self, name: str) -> None:
+        """Says in which order the images are shown, without a signal."""
+        self.order.setCurrentIndex(self.order.findData(name))
 
     def resizeEvent(self, event: object) -> None:
         self._settle.start()

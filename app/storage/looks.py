@@ -2,7 +2,11 @@
 
 import sqlite3
 
+import numpy as np
+
 from app.document.records import Look
+
+_SUMMARY = "<f2"
 
 IS_SHOWN = (
     "(l.model = :shown OR NOT EXISTS (SELECT 1 FROM looked o "
@@ -28,6 +32,20 @@ def recount_looks(connection: sqlite3.Connection, image: int) -> None:
         "WHERE p.image_id = looked.image_id AND p.model = looked.model AND p.status = 'open') WHERE image_id = ?",
         (image,),
     )
+
+
+def store_summary(connection: sqlite3.Connection, image: int, model: str, summary: np.ndarray) -> None:
+    """Remembers what a model that has looked at an image sees there as a whole [C]; `_SUMMARY` numbers in the file."""
+    connection.execute(
+        "UPDATE looked SET summary = ? WHERE image_id = ? AND model = ?",
+        (summary.astype(_SUMMARY).tobytes(), image, model),
+    )
+
+
+def summaries_by(connection: sqlite3.Connection, model: str) -> dict[int, np.ndarray]:
+    """What a model sees as a whole [C], float32, by the image's key; of images where it has said so."""
+    rows = connection.execute("SELECT image_id, summary FROM looked WHERE model = ? AND summary IS NOT NULL", (model,))
+    return {key: np.frombuffer(summary, _SUMMARY).astype(np.float32) for key, summary in rows}
 
 
 def looks_at(connection: sqlite3.Connection, image: int) -> tuple[Look, ...]:

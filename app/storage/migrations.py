@@ -43,7 +43,12 @@ def _visibility_of_predictions(connection: sqlite3.Connection) -> None:
     connection.execute("ALTER TABLE prediction ADD COLUMN visibility BLOB")
 
 
-MIGRATIONS: tuple[Migration, ...] = (_looks_of_every_model, _visibility_of_predictions)
+def _summaries_of_images(connection: sqlite3.Connection) -> None:
+    """Format 4: what a model sees on an image as a whole."""
+    connection.execute("ALTER TABLE looked ADD COLUMN summary BLOB")
+
+
+MIGRATIONS: tuple[Migration, ...] = (_looks_of_every_model, _visibility_of_predictions, _summaries_of_images)
 """The first makes format 2 of format 1, and so on. Whoever changes `schema.TABLES` raises SCHEMA_VERSION and adds one.
 
 A migration is never changed once it was published, so it names columns and values itself instead of using code that

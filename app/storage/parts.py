@@ -292,9 +292,16 @@ class _Taking:
                     f"INSERT INTO prediction (image_id, {PREDICTION_VALUES}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
                     ((image.mine, *row) for row in theirs),
                 )
+        said = "SELECT model, summary FROM looked WHERE image_id = ? AND summary IS NOT NULL"
+        summaries = self._mine.execute(said, (image.mine,)).fetchall()
+        summaries += self._theirs.execute(said, (image.key,)).fetchall()
         self._mine.execute("DELETE FROM looked WHERE image_id = ?", (image.mine,))
         for model in (*came, *stayed):
             note_look(self._mine, image.mine, model)
+        for model, summary in summaries:
+            self._mine.execute(
+                "UPDATE looked SET summary = ? WHERE image_id = ? AND model = ?", (summary, image.mine, model)
+            )
         recount_looks(self._mine, image.mine)
 
     def take_models(self) -> None:

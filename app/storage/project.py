@@ -11,6 +11,8 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from app.document.document import FIRST_OWN_PERSON_KEY, unbegun_state, with_marks
 from app.document.records import Edit, ImageRecord, Person, Prediction, PredictionStatus
 from app.storage import migrations, schema
@@ -21,7 +23,7 @@ from app.storage.edit_rows import recount, store_person
 from app.storage.errors import ProjectError, ReadOnlyProjectError
 from app.storage.import_report import ReadReport, keep_report, kept_report
 from app.storage.lock import ProjectLock
-from app.storage.looks import IS_SHOWN, looks_at, models_that_looked, recount_looks, seen_by
+from app.storage.looks import IS_SHOWN, looks_at, models_that_looked, recount_looks, seen_by, store_summary
 from app.storage.parts import PartReport, part_report, take_part
 from app.storage.prediction_rows import (
     attach_results,
@@ -312,12 +314,14 @@ class Project:
         width: int,
         height: int,
         tau: float | None = None,
+        summary: np.ndarray | None = None,
     ) -> OpenedImage:
         """Replaces a model's open predictions on an image by new ones (their keys do not matter).
 
         People whom somebody accepted or rejected from this model before do not come back, and a person found
         again keeps its key. An unseen image becomes predicted. The size is only taken where none is known: labels
-        and predictions are in the frame of the one that is. tau is the model's keypoint threshold.
+        and predictions are in the frame of the one that is. tau is the model's keypoint threshold, summary [C] what it
+        sees on the image as a whole.
 
         Returns:
             The image's record, its people, and this model's open predictions with their keys.
@@ -330,6 +334,8 @@ class Project:
             )
             if tau is not None:
                 store_tau(self._connection, model, tau)
+            if summary is not None:
+                store_summary(self._connection, image, model, summary)
         record, people, stored = self.load_image(image)
         mine = tuple(p for p in stored if p.model == model and p.status is PredictionStatus.OPEN)
         return record, people, mine

@@ -11,7 +11,7 @@ from app.storage.errors import ProjectError
 
 APPLICATION_ID = 0x4D534150
 """Bytes 68..71 of the file: tells our projects from other SQLite databases."""
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
 """The format that TABLES make. Older files are brought up to it (`migrations`), newer ones are refused."""
 BUSY_SECONDS = 15.0
 """How long a commit waits for an exporter that is copying the file."""
@@ -113,13 +113,15 @@ CREATE TABLE prediction (
 CREATE INDEX prediction_image ON prediction (image_id);
 
 -- Which models have looked at an image, also those that found nobody. number: 1, 2, ... on each image, the newest look
--- has the highest; predictions, lowest_confidence: the model's open predictions there, and the lowest score of them.
+-- has the highest; predictions, lowest_confidence: the model's open predictions there, and the lowest score of them;
+-- summary: what it sees on the image as a whole, little-endian half floats, NULL where it does not say.
 CREATE TABLE looked (
     image_id INTEGER NOT NULL REFERENCES image,
     model TEXT NOT NULL,
     number INTEGER NOT NULL,
     predictions INTEGER NOT NULL DEFAULT 0,
     lowest_confidence REAL,
+    summary BLOB,
     PRIMARY KEY (image_id, model)
 ) WITHOUT ROWID;
 

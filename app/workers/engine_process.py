@@ -423,6 +423,7 @@ def _predicted(found: Any) -> Message:
         "keypoints": found.keypoints,
         "confidences": found.confidences,
         "visibility": found.visibility,
+        "summary": found.summary,
     }
 
 

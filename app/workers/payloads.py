@@ -85,6 +85,7 @@ class PrefillResult:
         confidences: float32 [N, K], 0..1.
         visibility: float32 [N, K, 3], probabilities of v = 0, 1, 2; None where the model is silent.
         model_hash: Which model it was.
+        summary: float32 [C], what it sees on the image as a whole; None where it does not say.
         notes: What the image reader had to say, e.g. "animated: the first frame is used".
     """
 
@@ -97,6 +98,7 @@ class PrefillResult:
     visibility: np.ndarray | None
     model_hash: str
     notes: tuple[str, ...] = ()
+    summary: np.ndarray | None = None
 
     @classmethod
     def from_message(cls, message: Message) -> "PrefillResult":
@@ -111,6 +113,7 @@ class PrefillResult:
             visibility=message["visibility"],
             model_hash=message["model_hash"],
             notes=tuple(message["notes"]),
+            summary=message["summary"],
         )
 
     def __len__(self) -> int:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from storage_builders import (
     MODEL,
@@ -25,6 +26,7 @@ from app.document.records import HUMAN, Box, Change, Edit, ImageState, Joint, Pe
 from app.storage.attach import Overlaps
 from app.storage.coco_export import export_coco
 from app.storage.errors import ProjectError
+from app.storage.looks import summaries_by
 from app.storage.project import Project
 from app.storage.shipped import default_skeleton
 from app.storage.split import split_project
@@ -339,3 +341,20 @@ def test_decisions_about_predictions_marks_and_models_come_back(whole: Project, 
     assert whole.predictions(3)[0].joints == with_visibility(make_prediction(1)).joints
     assert [p.model for p in whole.predictions(3)] == ["another"] and whole.image(3).predictions == 1
     assert whole.taus() == {MODEL: 0.4, "another": 0.3}
+
+
+def test_what_a_model_sees_on_an_image_comes_back_with_the_part(whole: Project, tmp_path: Path) -> None:
+    def sees(project: Project, image: int, model: str, value: float) -> None:
+        project.store_predictions(image, model, [], 640, 480, 0.5, np.array([value, 1.0], np.float32))
+
+    sees(whole, 1, "before", 0.5)
+    first, _ = parts_of(whole, tmp_path)
+    sees(whole, 1, "here", 0.25)
+    part = Project.open(first)
+    sees(part, 1, "before", 2.0)
+    sees(part, 1, "there", 4.0)
+    part.apply(Edit(1, "flag", flagged=Change(False, True)))
+    part.close()
+    list(take(whole, first))
+    seen = {model: summaries_by(whole._connection, model) for model in ("before", "here", "there")}
+    assert [seen["before"][1][0], seen["here"][1][0], seen["there"][1][0]] == [2.0, 0.25, 4.0]

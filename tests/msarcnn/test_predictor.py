@@ -213,3 +213,23 @@ def test_numbers_too_large_for_half_precision_are_an_error_and_not_nobody(tiny_m
         half.roi_heads.box_head.fc6.weight.fill_(6e4)
     with pytest.raises(RuntimeError, match="too large for half precision"):
         Predictor.of(half, CheckpointInfo(half.config)).predict([photo])
+
+
+def test_an_image_as_a_whole_is_its_top_features_without_the_padding(tiny_model):
+    """Two images in one frame of 96 x 128 px, one filling it: cells of 32 px, so 3 x 4 and 2 x 2 of them."""
+    maps = {level: torch.zeros(2, 2, 3, 4) for level in ("0", "1", "2")}
+    top = torch.full((2, 2, 3, 4), 100.0)
+    top[0, 0], top[0, 1] = 3.0, 4.0
+    top[1, :, :2, :2] = torch.tensor([[[0.0, 2.0], [0.0, 2.0]], [[0.0, 0.0], [0.0, 0.0]]])
+    features = Features(maps | {"3": top}, [(96, 128), (40, 64)], [(96, 128), (40, 64)])
+    torch.testing.assert_close(features.summaries(), torch.tensor([[0.6, 0.8], [1.0, 0.0]]))
+
+
+def test_a_find_says_what_the_image_is_like(predictor, photo):
+    (whole,), (twice, other) = predictor.predict([photo]), predictor.predict([photo, photo[::-1]])
+    assert whole.summary.dtype == np.float32 and np.linalg.norm(whole.summary) == pytest.approx(1, abs=1e-4)
+    np.testing.assert_allclose(twice.summary, whole.summary, atol=1e-4)
+    assert np.abs(other.summary - whole.summary).max() > 1e-4
+    alone = predictor.find(encoded(predictor, photo))
+    np.testing.assert_allclose(alone.summary, whole.summary, atol=1e-5)
+    assert whole.only(np.zeros(len(whole), dtype=bool)).summary is not None, "it is the image's, whoever is on it"
