@@ -189,7 +189,7 @@ _PERSON = (
     _a("previous_place", "Previous place of the joint", "mdi6.map-marker-left-outline", "[", "Person",
        "Move the joint back to the place before", "shown joint", "peaks.step", -1),
     _a("swap_sides", "S&wap left and right", "mdi6.swap-horizontal", "X", "Person",
-       "Exchange the left and the right joints", "person", "editing.swap_left_right"),
+       "Exchange left and right joints, of several selected ones just these", "person", "editing.swap_left_right"),
     _a("mirror", "&Mirror", "mdi6.flip-horizontal", "M", "Person",
        "Mirror the pose within its box; left joints become right ones", "person", "editing.mirror"),
     _a("toggle_crowd", "Mark as &crowd", "mdi6.account-group-outline", "C", "Person",

@@ -81,12 +81,17 @@ def delete_joints(document: Document, image: int, key: int, indices: Collection[
     return person_edit(document, image, f"Delete {_joints(indices)}", after)
 
 
-def swap_left_right(document: Document, image: int, key: int) -> Edit | None:
-    """Exchanges the left and right joints of a person (places and visibilities; names stay)."""
+def swap_left_right(document: Document, image: int, key: int, only: Collection[int] = ()) -> Edit | None:
+    """Exchanges the left and right joints of a person (places and visibilities; names stay).
+
+    only: indices of which those are that are exchanged, each with its other side; without any all are.
+    """
     person = document.person(image, key)
+    twins = document.skeleton.flip_permutation
+    meant = {index for one in only for index in (one, twins[one])} or set(range(len(twins)))
     swapped = tuple(
         joint if source == index or joint.v == 0 else replace(joint, origin=HUMAN)
-        for index, source in enumerate(document.skeleton.flip_permutation)
+        for index, source in enumerate(twin if at in meant else at for at, twin in enumerate(twins))
         for joint in (person.joints[source],)
     )
     return person_edit(document, image, "Swap left and right", replace(person, joints=swapped))

@@ -20,7 +20,7 @@ class Auditing(QObject):
 
     Signals:
         asked(): the window with the findings is wanted.
-        listed(list of tuples): suspicion, kind, what, joints and image, a row a finding.
+        listed(list of tuples): suspicion, picture (base64), what, joints and image, a row a finding.
         said(str): a sentence about the state of the audit.
     """
 
@@ -128,7 +128,7 @@ class Auditing(QObject):
             [
                 (
                     one.suspicion,
-                    one.kind,
+                    one.picture,
                     one.about,
                     ", ".join(names[joint].replace("_", " ") for joint in one.joints),
                     self._session.image_file(one.image).name,
@@ -139,7 +139,8 @@ class Auditing(QObject):
         if self._result:
             images, problems = self._result["images"], self._result["problems"]
             unread = f"; {len(problems)} photos could not be read" if problems else ""
-            self.said.emit(f"{len(self._suspects)} suspicions on {images} images{unread}")
+            learnt = f" · {self._result['learnt']}" if self._result.get("learnt") else ""
+            self.said.emit(f"{len(self._suspects)} suspicions on {images} images{unread}{learnt}")
 
     def _image_opened(self, image: int) -> None:
         if self._wanted is not None and image == self._wanted.image:
@@ -153,7 +154,7 @@ class Auditing(QObject):
         self._wanted = None
         there = [key for key in wanted.people if document.has_person(wanted.image, key)]
         if there and wanted.joints:
-            selection.select_joint(there[0], wanted.joints[0])
+            selection.select_joints(there[0], wanted.joints)
         elif there:
             selection.person = there[-1]
         elif not wanted.people:

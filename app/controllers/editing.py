@@ -1,6 +1,7 @@
 """Every change of the current image's labels that a key, a menu or a gesture asks for."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from PySide6.QtCore import QObject, QTimer
 
@@ -144,7 +145,8 @@ class Editing(QObject):
             self.cycle_joints(self._selection.person, self._selection.joints)
 
     def swap_left_right(self) -> None:
-        self._on_person(joints.swap_left_right)
+        only = self._selection.joints if len(self._selection.joints) > 1 else ()
+        self._on_person(partial(joints.swap_left_right, only=only))
 
     def toggle_crowd(self) -> None:
         self._on_person(people.toggle_crowd)

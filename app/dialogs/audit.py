@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtGui import QKeySequence, QShortcut
+from PySide6.QtCore import QByteArray, QSize, Qt, Signal
+from PySide6.QtGui import QIcon, QKeySequence, QPixmap, QShortcut
 from PySide6.QtWidgets import (
     QAbstractItemView,
     QComboBox,
@@ -18,7 +18,8 @@ from PySide6.QtWidgets import (
     QWidget,
 )
 
-_HEADER = ("Suspicion", "What", "Joints", "Image")
+_HEADER = ("", "Suspicion", "What", "Joints", "Image")
+_PICTURE = QSize(72, 56)
 _EVERYTHING = "Everything"
 _NUMBER = Qt.ItemDataRole.UserRole
 
@@ -34,8 +35,9 @@ class AuditWindow(QDialog):
         super().__init__(parent)
         self.setWindowTitle("Audit of the labels")
         self.setModal(False)
-        self.resize(760, 520)
+        self.resize(820, 560)
         self._rows: list[tuple[float, str, str, str, str]] = []
+        self._icons: dict[int, QIcon] = {}
         self.kinds = QComboBox(self)
         self.kinds.setToolTip("Show one kind of suspicion only")
         self.again = QPushButton("Look again", self)
@@ -50,6 +52,8 @@ class AuditWindow(QDialog):
         self.table.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)
         self.table.setSelectionMode(QAbstractItemView.SelectionMode.SingleSelection)
         self.table.verticalHeader().hide()
+        self.table.verticalHeader().setDefaultSectionSize(_PICTURE.height() + 6)
+        self.table.setIconSize(_PICTURE)
         self.table.setShowGrid(False)
         self.table.horizontalHeader().setSectionResizeMode(QHeaderView.ResizeMode.ResizeToContents)
         self.table.horizontalHeader().setStretchLastSection(True)
@@ -70,8 +74,9 @@ class AuditWindow(QDialog):
         layout.addWidget(self.table, 1)
 
     def show_findings(self, rows: Sequence[tuple[float, str, str, str, str]]) -> None:
-        """Shows rows of suspicion, kind, what, joints and image; the row that is current stays as near as it can."""
+        """Shows rows of suspicion, picture, what, joints and image; what is current stays as near as it can."""
         self._rows = list(rows)
+        self._icons.clear()
         abouts = dict.fromkeys(about for _, _, about, _, _ in rows)
         shown = self.kinds.currentText()
         self.kinds.blockSignals(True)
@@ -90,15 +95,25 @@ class AuditWindow(QDialog):
         self.table.blockSignals(True)
         self.table.setRowCount(len(chosen))
         for at, (number, (suspicion, _, about, joints, image)) in enumerate(chosen):
-            for column, text in enumerate((f"{suspicion:.2f}", about, joints, image)):
+            for column, text in enumerate(("", f"{suspicion:.2f}", about, joints, image)):
                 item = QTableWidgetItem(text)
                 item.setData(_NUMBER, number)
                 self.table.setItem(at, column, item)
+            self._show_picture(at, number)
         self.table.blockSignals(False)
         self.right.setEnabled(bool(chosen))
         if chosen:
             self.table.setCurrentCell(-1, -1)
             self.table.setCurrentCell(min(current, len(chosen) - 1), 0)
+
+    def _show_picture(self, at: int, number: int) -> None:
+        if number not in self._icons and (written := self._rows[number][1]):
+            pixmap = QPixmap()
+            pixmap.loadFromData(QByteArray.fromBase64(written.encode()))
+            self._icons[number] = QIcon(pixmap)
+            self._icons[number].addPixmap(pixmap, QIcon.Mode.Selected)  # else the style tints it
+        if (icon := self._icons.get(number)) and (item := self.table.item(at, 0)):
+            item.setIcon(icon)
 
     def _number(self, row: int) -> int | None:
         item = self.table.item(row, 0)

@@ -19,6 +19,7 @@ class Suspect(msgspec.Struct, frozen=True):
         people: Keys: one, two that are one, none for somebody who is not labelled.
         joints: Indices of the joints that it is about.
         box: x, y, w, h in pixels: where to look.
+        picture: A small JPEG of it in base64, or "".
     """
 
     image: int
@@ -28,6 +29,7 @@ class Suspect(msgspec.Struct, frozen=True):
     people: tuple[int, ...]
     joints: tuple[int, ...]
     box: tuple[float, float, float, float]
+    picture: str = ""
 
     @property
     def mark(self) -> str:

@@ -343,6 +343,18 @@ def test_swap_left_right() -> None:
     assert person.joints[6] == replace(before.joints[5], origin=HUMAN)
 
 
+def test_left_and_right_of_some_joints_only() -> None:
+    document = labelled()
+    before = document.person(IMAGE, KEY)
+    person = done_undone_redone(document, joints.swap_left_right(document, IMAGE, KEY, [6, 7, 0]))
+    assert person is not None
+    assert person.joints[5] == replace(before.joints[6], origin=HUMAN), "one of a pair means both"
+    assert person.joints[8] == replace(before.joints[7], origin=HUMAN)
+    changed = [index for index in range(17) if person.joints[index] != before.joints[index]]
+    assert set(changed) == {5, 6, 7, 8}
+    assert joints.swap_left_right(document, IMAGE, KEY, [0]) is None, "the nose has no other side"
+
+
 def test_accept_copies_into_the_labels() -> None:
     document = make_document()
     document.set_predictions(IMAGE, [make_prediction(1)])

@@ -67,16 +67,18 @@ def test_a_person_labelled_twice_is_found_and_once_called_right_never_again(
     trigger(window, qtbot, "audit")
     dialog = shown(window)
     qtbot.waitUntil(lambda: "suspicions on 2 images" in dialog.status.text(), timeout=TIMEOUT)
-    twice = [row for row in rows(dialog) if row[1] == "labelled twice"]
-    assert [row[0] for row in twice] == ["1.00"] and twice[0][3] == "0.jpg"
+    twice = [row for row in rows(dialog) if row[2] == "labelled twice"]
+    assert [row[1] for row in twice] == ["1.00"] and twice[0][4] == "0.jpg"
     dialog.kinds.setCurrentText("labelled twice")
     assert len(rows(dialog)) == 1 and window.session.selection.person == second.key
+    picture = dialog.table.item(0, 0)
+    assert picture is not None and not picture.icon().isNull(), "whom it is about is seen in the list"
     QTest.keyClick(dialog, Qt.Key.Key_R)
-    assert dialog.kinds.currentText() == "Everything" and "labelled twice" not in {row[1] for row in rows(dialog)}
+    assert dialog.kinds.currentText() == "Everything" and "labelled twice" not in {row[2] for row in rows(dialog)}
     dialog.again.click()
     qtbot.waitUntil(lambda: dialog.status.text() == "Looking through the labels…", timeout=TIMEOUT)
     qtbot.waitUntil(lambda: "suspicions on 2 images" in dialog.status.text(), timeout=TIMEOUT)
-    assert "labelled twice" not in {row[1] for row in rows(dialog)}, "it is kept in the project"
+    assert "labelled twice" not in {row[2] for row in rows(dialog)}, "it is kept in the project"
     assert {person.key for person in people(window)} == {first.key, second.key}, "nothing was changed"
 
 
@@ -92,15 +94,15 @@ def test_the_main_window_follows_the_list(window: MainWindow, qtbot: QtBot) -> N
         ],
     )
     assert (window.session.selection.person, window.session.selection.joint) == (person.key, 9)
-    assert rows(dialog)[0] == ["0.90", "miss it is", "left wrist", "0.jpg"]
+    assert rows(dialog)[0] == ["", "0.90", "miss it is", "left wrist", "0.jpg"]
     QTest.keyClick(dialog.table, Qt.Key.Key_Down)
     qtbot.waitUntil(lambda: current(window) == list(window.session.rows)[2])
     assert window.session.selection.person is None
     QTest.keyClick(dialog.table, Qt.Key.Key_Down)
-    qtbot.waitUntil(lambda: window.session.selection.joint == 5)
-    assert window.session.selection.person == person.key
+    qtbot.waitUntil(lambda: window.session.selection.joints == (5, 6))
+    assert window.session.selection.person == person.key, "both, for the key that exchanges them"
     dialog.right.click()
-    assert [row[0] for row in rows(dialog)] == ["0.90", "0.80"]
+    assert [row[1] for row in rows(dialog)] == ["0.90", "0.80"]
     assert dialog.table.currentRow() == 1, "the next one, or the last that is left"
 
 
