@@ -9,6 +9,7 @@ own with an empty project folder; it fails when the state is not reached within 
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -19,11 +20,16 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from PySide6.QtCore import QPoint, Qt
+from PySide6.QtCore import QEvent, QPoint, QPointF, Qt
+from PySide6.QtGui import QMouseEvent
 from PySide6.QtTest import QTest
+from PySide6.QtWidgets import QApplication, QWidget
 
 from app import application as program
-from app.document.records import ImageRecord
+from app.commands.people import span
+from app.dialogs.audit import AuditWindow
+from app.dialogs.maps import VIEWS, MapsWindow
+from app.document.records import ImageRecord, Person
 from app.main_window import MainWindow
 from msarcnn.resources import resource_path
 from msarcnn.skeleton import coco17
@@ -96,6 +102,7 @@ class Stage:
         QTest.mouseClick(self.window.canvas.viewport(), Qt.MouseButton.LeftButton, pos=self.to_screen(x, y))
 
 
+WRIST, HIP, LEGS = 9, 11, (13, 14, 15, 16)
 SHOWN = "people_0008.jpg"
 DRAWN = "people_0007.jpg"
 
@@ -118,17 +125,75 @@ def window(stage: Stage) -> None:
     stage.open_sample(SHOWN)
 
 
-def heatmap(stage: Stage) -> None:
-    """Why the model put a wrist where it is."""
+def accepted(stage: Stage) -> Person:
+    """The largest proposal of the sample's photo is a label now."""
     stage.open_sample(SHOWN)
     session = stage.window.session
-    session.selection.prediction = stage.window.proposals.now().shown[0].key
+    largest = max(stage.window.proposals.now().shown, key=lambda proposal: proposal.person.box.area)
+    session.selection.prediction = largest.key
     stage.do("accept")
     image = session.selection.current_image
     assert image is not None
-    session.selection.select_joint(session.document.people(image)[0].key, 9)
+    return session.document.people(image)[0]
+
+
+def heatmap(stage: Stage) -> None:
+    """Why the model put a wrist where it is."""
+    stage.window.session.selection.select_joint(accepted(stage).key, WRIST)
     stage.do("toggle_heatmap")
     QTest.qWait(1500)
+
+
+def maps(stage: Stage) -> MapsWindow:
+    """All maps of a person."""
+    stage.window.session.selection.select_joint(accepted(stage).key, WRIST)
+    stage.do("show_maps")
+    dialog = stage.window.findChild(MapsWindow)
+    assert dialog is not None
+    stage.until(lambda: dialog.save.isEnabled())
+    return dialog
+
+
+def levels(stage: Stage) -> MapsWindow:
+    """Which levels of the pyramid a hip's place comes from."""
+    dialog = maps(stage)
+    stage.window.session.selection.joint = HIP
+    dialog.view.setCurrentIndex(VIEWS.index("Feature levels"))
+    QTest.qWait(1500)
+    return dialog
+
+
+def joints(stage: Stage) -> None:
+    """A box around the joints of the legs, before the button is let go."""
+    person = accepted(stage)
+    legs = span([person.joints[index] for index in LEGS if person.joints[index].has_place])
+    port, shift = stage.window.canvas.viewport(), Qt.KeyboardModifier.ShiftModifier
+    corners = stage.to_screen(legs.x - 6, legs.y - 6), stage.to_screen(legs.right + 6, legs.bottom + 6)
+    QTest.mousePress(port, Qt.MouseButton.LeftButton, shift, corners[0])
+    place = QPointF(corners[1])
+    held = Qt.MouseButton.LeftButton
+    move = QMouseEvent(QEvent.Type.MouseMove, place, port.mapToGlobal(place), Qt.MouseButton.NoButton, held, shift)
+    QApplication.sendEvent(port, move)
+
+
+def audit(stage: Stage) -> AuditWindow:
+    """The sample's labels, in one of which the arms were exchanged."""
+    content = json.loads((resource_path("sample") / "annotations.json").read_text())
+    person = max(content["annotations"], key=lambda one: float(one["area"]))
+    flat = person["keypoints"]
+    for left, right in ((7, 8), (9, 10)):
+        flat[3 * left : 3 * left + 3], flat[3 * right : 3 * right + 3] = (
+            flat[3 * right : 3 * right + 3],
+            flat[3 * left : 3 * left + 3],
+        )
+    shutil.copytree(resource_path("sample") / "images", stage.folder / "images")
+    (stage.folder / "annotations.json").write_text(json.dumps(content))
+    stage.open(stage.folder / "annotations.json")
+    stage.do("audit")
+    dialog = stage.window.findChild(AuditWindow)
+    assert dialog is not None
+    stage.until(lambda: "suspicions" in dialog.status.text())
+    return dialog
 
 
 def placing(stage: Stage) -> None:
@@ -209,7 +274,8 @@ def write_crowd(folder: Path) -> Path:
 class Picture:
     """How a picture is made: its state, colours, size in logical pixels, the display's scale, the kind of file."""
 
-    state: Callable[[Stage], None]
+    state: Callable[[Stage], QWidget | None]
+    """Comes to the state; returns the window to take a picture of, None: the main one."""
     dark: bool = True
     size: tuple[int, int] = (1440, 900)
     scale: int = 1
@@ -221,6 +287,10 @@ PICTURES = {
     "window": Picture(window),
     "window_light": Picture(window, dark=False),
     "heatmap": Picture(heatmap),
+    "maps": Picture(maps),
+    "levels": Picture(levels),
+    "joints": Picture(joints, kind="jpg"),
+    "audit": Picture(audit, dark=False),
     "placing": Picture(placing, dark=False),
     "busy": Picture(busy),
     "fifty": Picture(fifty, size=(1920, 1080), kind="jpg"),
@@ -236,11 +306,11 @@ def make(name: str, output: Path, folder: Path) -> None:
     program.set_icons(shown)
     shown.resize(*picture.size)
     shown.show()
-    picture.state(Stage(shown, folder))
+    taken = picture.state(Stage(shown, folder)) or shown
     if picture.state is not busy:
         shown.message_bar.clear()
     QTest.qWait(400)
-    shown.grab().save(str(output / f"guide_{name}.{picture.kind}"), quality=_QUALITY if picture.kind == "jpg" else -1)
+    taken.grab().save(str(output / f"guide_{name}.{picture.kind}"), quality=_QUALITY if picture.kind == "jpg" else -1)
     shown.closing.finish()
 
 

@@ -26,7 +26,7 @@ class SelectTool(Tool):
     """
 
     hint = (
-        "Drag joints (Shift snaps), handles, the box, a bone for the whole pose · Shift+drag: several joints"
+        "Drag joints, handles, the box, a bone for the pose · Shift: snap, or select several joints"
         " · right-click: visibility · {new_person}: new"
     )
 
