@@ -88,7 +88,7 @@ def _records(connection: sqlite3.Connection, only: Only, shown: str) -> Iterator
 
 
 def _visibility(joints: Sequence[PredictedJoint], order: JointOrder) -> dict[str, list[int]]:
-    """The v that the joints would be accepted with, where the model says so itself."""
+    """The most useful v as the model says it, where it does; a project's habit stays in the project."""
     if not said_by_model(joints):
         return {}
     return {"keypoint_visibility": order.write(accepted_v(joints, Acceptance(0.0)), [0] * order.count)}

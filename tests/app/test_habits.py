@@ -3,11 +3,13 @@
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
 from storage_builders import MODEL, make_prediction, make_project, with_visibility
 
 from app.commands import images, joints, predictions
 from app.document.document import Document
 from app.document.records import Edit
+from app.storage import habits as habits_module
 from app.storage.habits import learnt_habits
 from app.storage.project import Project
 from app.storage.visibility import Acceptance, accepted_v, said_by_model
@@ -37,14 +39,29 @@ class Labeller:
         self.do(joints.set_visibility(self.document, self.image, self.person, indices, v))
 
 
-def test_what_is_only_accepted_teaches_nothing_and_what_is_finished_does(tmp_path: Path) -> None:
+def test_what_is_only_accepted_teaches_nothing_not_even_when_it_is_finished(tmp_path: Path) -> None:
     project = make_project(tmp_path / "p.poseproj")
     image = project.image_rows()[0].key
     labeller = Labeller(project, image)
-    assert learnt_habits(project) == {}
     labeller.do(images.mark_done(labeller.document, image))
+    assert learnt_habits(project) == {}
+    place = labeller.document.people(image)[0].joints[1]
+    labeller.do(joints.move_joint(labeller.document, image, labeller.person, 1, place.x + 1, place.y))
+    assert learnt_habits(project) == {}, "the place was wrong, and v as it was shown"
+    labeller.set_v([1], 2)
     habits = learnt_habits(project)
     assert list(habits) == [MODEL] and habits[MODEL].people == 1 and len(habits[MODEL].factors) == 17
+    project.close()
+
+
+def test_the_newest_that_were_worked_on_are_learnt_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    project = make_project(tmp_path / "p.poseproj", images=6)
+    rows = [row.key for row in project.image_rows()]
+    for image in (rows[5], rows[0], rows[3]):
+        Labeller(project, image).set_v([1], 2)
+    assert project.images_worked_on(2) == [rows[3], rows[0]]
+    monkeypatch.setattr(habits_module, "MOST_PEOPLE", 2)
+    assert learnt_habits(project)[MODEL].people == 2
     project.close()
 
 
@@ -72,7 +89,7 @@ def test_silent_models_and_those_that_found_somebody_else_learn_nothing(tmp_path
     project.store_predictions(first, "silent", [make_prediction(1, model="silent")], 640, 480, 0.5)
     assert list(learnt_habits(project)) == [MODEL]
     elsewhere = Labeller(project, second)
-    elsewhere.do(joints.move_joint(elsewhere.document, second, elsewhere.person, 3, 5, 5))
+    elsewhere.set_v([1], 2)
     other = replace(FOUND, model="other", box=replace(FOUND.box, x=200))
     project.store_predictions(second, "other", [other], 640, 480, 0.5)
     assert list(learnt_habits(project)) == [MODEL], "nobody is labelled there"

@@ -342,7 +342,12 @@ def test_proposals_are_shown_as_this_projects_people_are_labelled(
         trigger(window, qtbot, "mark_done")
         trigger(window, qtbot, "next_image")
         qtbot.waitUntil(lambda: window.session.current_record() is not None)
-    qtbot.waitUntil(lambda: "4 people here" in window.predictions.habit.text())
+    qtbot.waitUntil(lambda: window.habits._learnt is not None)
+    assert "4 people" not in window.predictions.habit.text(), "nothing changes under a hand"
+    trigger(window, qtbot, "previous_image")
+    trigger(window, qtbot, "next_image")
+    qtbot.waitUntil(lambda: window.session.current_record() is not None)
+    assert "4 people here" in window.predictions.habit.text()
     propose(window, found)
     assert [joint.v for joint in window.proposals.now().shown[0].person.joints] == [0] * 5 + [2] * 12
     window.session.close()

@@ -83,8 +83,22 @@ def test_the_study_counts_what_a_learnt_habit_saves(capsys, monkeypatch):
     assert rows[0].startswith("60 people on 60 images")
     as_labelled, faces = (next(row for row in rows if row.startswith(f"| {name}")) for name in ("as in", "eyes and"))
     assert set(as_labelled.split("|")[2:-1]) == {" 0.00 ± 0.00, 0.00 ± 0.00 "}
+    nobody_cares = next(row for row in rows if row.startswith("| 0%"))
+    assert nobody_cares == "| 0% | 0.00 ± 0.00 | 0.00 ± 0.00 |"
     before, *_, after = faces.split("|")[2:-1]
     assert (before, after) == (" 4.00 ± 0.00, 1.00 ± 0.00 ", " 0.00 ± 0.00, 0.00 ± 0.00 ")
     monkeypatch.setattr(habit_study, "found_people", lambda *_: found[:40])
     with pytest.raises(SystemExit, match="more than 40"):
         habit_study.main()
+
+
+def test_who_corrects_nothing_teaches_nothing():
+    """Everybody is shown as visible; half of the joints are occluded, and nobody says so."""
+    doubtful = np.tile([0.05, 0.4, 0.55], (1, 17, 1))
+    labels = np.tile([[1, 2] * 8 + [1]], (1, 1))
+    places = np.column_stack((np.arange(17) * 10.0, np.zeros(17)))[None]
+    found = [(doubtful, places, np.ones((1, 17), dtype=bool), labels)] * 40
+    without, learnt = habit_study.with_care(found, 0.0, 0)
+    assert without == learnt == 9
+    without, learnt = habit_study.with_care(found, 1.0, 0)
+    assert (without, learnt) == (9, 0)
