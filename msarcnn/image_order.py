@@ -5,6 +5,9 @@ import numpy as np
 from msarcnn.effort import SHOWN_SCORE
 from msarcnn.visibility import CORRECTIONS
 
+_BLOCK = 256
+"""Labelled images whose distances to all are held at a time."""
+
 
 def expected_actions(scores: np.ndarray, confidences: np.ndarray, visibility: np.ndarray | None = None) -> float:
     """How many actions (msarcnn.effort) the people found on an image are expected to take, where a model knows itself.
@@ -40,26 +43,22 @@ def farthest_first(vectors: np.ndarray, done: np.ndarray, most: int | None = Non
         [N] indices; without any that are done the first is the one in the middle of all.
     """
     vectors = np.asarray(vectors, dtype=np.float32)
-    open_ones = np.flatnonzero(~done)
+    squares = (vectors**2).sum(axis=1)
+    open_ones, labelled = np.flatnonzero(~done), np.flatnonzero(done)
     far = np.full(len(vectors), np.inf, dtype=np.float32)
-    for index in np.flatnonzero(done).tolist():
-        far = np.minimum(far, _distances(vectors, index))
+    for start in range(0, len(labelled), _BLOCK):
+        some = labelled[start : start + _BLOCK]
+        apart = squares[:, None] + squares[some] - 2 * (vectors @ vectors[some].T)
+        far = np.minimum(far, apart.min(axis=1))
     order: list[int] = []
-    if len(open_ones) and not done.any():
-        middle = vectors.mean(axis=0)
-        order.append(int(np.argmin(((vectors - middle) ** 2).sum(axis=1))))
-        far = _distances(vectors, order[0])
-    far[done] = far[order] = -1.0
-    while len(order) < min(len(open_ones), len(open_ones) if most is None else most):
-        farthest = int(far.argmax())
-        order.append(farthest)
-        far = np.minimum(far, _distances(vectors, farthest))
-        far[farthest] = -1.0
-    far[order] = -1.0
-    rest = [index for index in np.argsort(-far, kind="stable").tolist() if far[index] >= 0]
-    return np.array([*order, *rest, *np.flatnonzero(done)], dtype=int)
-
-
-def _distances(vectors: np.ndarray, index: int) -> np.ndarray:
-    squares: np.ndarray = ((vectors - vectors[index]) ** 2).sum(axis=1)
-    return squares
+    wanted = len(open_ones) if most is None else min(len(open_ones), most)
+    while len(order) < wanted:
+        if order or len(labelled):
+            following = int(open_ones[far[open_ones].argmax()])
+        else:
+            following = int(((vectors - vectors.mean(axis=0)) ** 2).sum(axis=1).argmin())
+        order.append(following)
+        far = np.minimum(far, squares + squares[following] - 2 * (vectors @ vectors[following]))
+        open_ones = open_ones[open_ones != following]
+    rest = open_ones[np.argsort(-far[open_ones], kind="stable")]
+    return np.array([*order, *rest, *labelled], dtype=int)

@@ -3,7 +3,7 @@
 import random
 from typing import Any
 
-from PySide6.QtCore import QObject, Signal
+from PySide6.QtCore import QObject, QTimer, Signal
 
 from app.controllers.exporting import when_saved
 from app.controllers.messages import Messages
@@ -30,7 +30,7 @@ class Ordering(QObject):
         self._job: ChildJob | None = None
         self._result: dict[str, Any] = {}
         session.opened.connect(self._forget)
-        session.refreshed.connect(self._forget)  # there are other images, and the list is made anew
+        session.refreshed.connect(lambda: QTimer.singleShot(0, self, self._refreshed))
         session.closed.connect(self.close)
 
     def choose(self, name: str) -> None:
@@ -80,7 +80,8 @@ class Ordering(QObject):
             self._keep()
             return
         if name == "easy":
-            keys[:known] = reversed(keys[:known])
+            left = int(self._result["open"])
+            keys[:left] = reversed(keys[:left])
         if known < len(keys):
             left = len(keys) - known
             text = (
@@ -99,6 +100,11 @@ class Ordering(QObject):
         """The order that was wanted cannot be had."""
         self._wanted = self._shown
         self.chosen.emit(self._shown)
+
+    def _refreshed(self) -> None:
+        """The list was read anew: the order holds if it is of the same images."""
+        if self._shown != BY_NAME and not self._model.has_order:
+            self._forget()
 
     def _forget(self) -> None:
         self.close()

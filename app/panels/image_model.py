@@ -39,8 +39,8 @@ class ImageListModel(QAbstractListModel):
         self._damaged: dict[int, str] = {}
         self._thumbnails: OrderedDict[int, QPixmap] = OrderedDict()
         self._filter = ImageFilter()
-        self._order: Mapping[int, int] | None = None
-        """Places by key, where another order than the project's is wanted."""
+        self._order: Sequence[int] | None = None
+        """Keys, where another order than the project's is wanted."""
         self._finished = 0
 
     def rowCount(self, parent: Index = QModelIndex()) -> int:  # noqa: B008 - Qt's own default
@@ -62,9 +62,10 @@ class ImageListModel(QAbstractListModel):
         return None
 
     def set_records(self, records: Mapping[int, ImageRow]) -> None:
-        """Shows another set of images, given by key, in their order."""
+        """Shows another set of images, given by key; an order that was set holds for the same images only."""
         self.beginResetModel()
-        self._order = None
+        if self._order is not None and records.keys() != self._records.keys():
+            self._order = None
         self._records = dict(records)
         # Not record.state.finished: for 100,000 images that takes longer than everything else here.
         self._finished = sum([record.state in FINISHED for record in self._records.values()])
@@ -102,16 +103,18 @@ class ImageListModel(QAbstractListModel):
         self.endResetModel()
 
     def set_order(self, keys: Sequence[int] | None) -> None:
-        """Shows the images in the order of these keys, which are all of the project's; None: as the project has them.
+        """Shows the images in the order of these keys, others after them; None: as the project has them."""
+        self._order = None if keys is None else [key for key in keys if key in self._records]
+        if self._order is not None:
+            self._order += self._records.keys() - set(self._order)
+        self.beginResetModel()
+        self._apply_filter()
+        self.endResetModel()
 
-        Images that come later are at the end, until another order is set.
-        """
-        order = None if keys is None else {key: place for place, key in enumerate(keys)}
-        if order != self._order:
-            self._order = order
-            self.beginResetModel()
-            self._apply_filter()
-            self.endResetModel()
+    @property
+    def has_order(self) -> bool:
+        """Whether the images are shown in another order than the project's."""
+        return self._order is not None
 
     def set_damaged(self, key: int, reason: str) -> None:
         self._damaged[key] = reason
@@ -155,7 +158,7 @@ class ImageListModel(QAbstractListModel):
     def place_of(self, key: int) -> int:
         """The row that an image has, or would have if the filter let it pass."""
         place = 0
-        for known in self._ordered(list(self._records)):
+        for known in self._order or self._records:
             if known == key:
                 break
             place += known in self._rows
@@ -178,12 +181,10 @@ class ImageListModel(QAbstractListModel):
             self._shown = list(self._records)
         else:
             self._shown = [record.key for record in self._filter.keep(self._records.values(), self._damaged)]
-        self._shown = self._ordered(self._shown)
+        if self._order is not None:
+            passing = set(self._shown)
+            self._shown = [key for key in self._order if key in passing]
         self._rows = {key: row for row, key in enumerate(self._shown)}
-
-    def _ordered(self, keys: list[int]) -> list[int]:
-        order = self._order
-        return keys if order is None else sorted(keys, key=lambda key: order.get(key, len(order)))
 
     def _touch(self, key: int) -> None:
         row = self._rows.get(key)

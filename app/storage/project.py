@@ -18,7 +18,6 @@ from app.document.records import Edit, ImageRecord, Person, Prediction, Predicti
 from app.storage import migrations, schema
 from app.storage.attach import AttachProgress, Overlaps, attach_batches, export_mark, was_taken
 from app.storage.audit_marks import add_mark
-from app.storage.coco_person import read_person
 from app.storage.edit_rows import recount, store_person
 from app.storage.errors import ProjectError, ReadOnlyProjectError
 from app.storage.import_report import ReadReport, keep_report, kept_report
@@ -43,8 +42,12 @@ from app.storage.rows import (
     image_record,
     image_row,
 )
+from app.storage.snapshot import people_on
 from app.storage.split import PROJECT_ID
 from msarcnn.skeleton import Skeleton, coco17
+
+_NEWEST_OPERATIONS = 5000
+"""Among so many is looked for what was worked on last."""
 
 OpenedImage = tuple[ImageRecord, tuple[Person, ...], tuple[Prediction, ...]]
 
@@ -220,10 +223,7 @@ class Project:
     def load_image(self, key: int) -> OpenedImage:
         """An image's record, people and predictions of all models. Raises KeyError when there is none."""
         record = self.image(key)
-        people = self._connection.execute(
-            "SELECT id, data, imported, raw FROM person WHERE image_id = ? AND deleted = 0 ORDER BY id", (key,)
-        )
-        return record, tuple(read_person(*columns) for columns in people), self.predictions(key)
+        return record, people_on(self._connection, key), self.predictions(key)
 
     def predictions(self, image: int) -> tuple[Prediction, ...]:
         """All predictions on an image, of every model, by key."""
@@ -293,12 +293,10 @@ class Project:
         return seen_by(self._connection, model)
 
     def images_worked_on(self, most: int) -> list[int]:
-        """Keys of labelled images on which a model has told v = 0, 1, 2 apart, the newest first, `most` at most."""
+        """Keys of the images whose labels were changed last, the newest first, `most` at most."""
         rows = self._connection.execute(
-            "SELECT DISTINCT image_id FROM prediction JOIN image ON image.id = image_id "
-            "WHERE visibility IS NOT NULL AND people > 0 AND state NOT IN ('unseen', 'predicted') "
-            "ORDER BY image_id DESC LIMIT ?",
-            (most,),
+            "SELECT DISTINCT image_id FROM (SELECT image_id FROM operation ORDER BY id DESC LIMIT ?) LIMIT ?",
+            (_NEWEST_OPERATIONS, most),
         )
         return [key for (key,) in rows]
 

@@ -77,8 +77,12 @@ def labelled_images(connection: sqlite3.Connection, only: Only) -> Iterator[Labe
         f"WHERE {CONDITIONS[only]} ORDER BY i.id"
     )
     for key, root, path, width, height, state in rows:
-        people = connection.execute(
-            "SELECT id, data, imported, raw FROM person WHERE image_id = ? AND deleted = 0 ORDER BY id", (key,)
-        )
-        persons = tuple(read_person(*columns) for columns in people)
-        yield LabelledImage(key, Path(root), path, width, height, ImageState(state), persons)
+        yield LabelledImage(key, Path(root), path, width, height, ImageState(state), people_on(connection, key))
+
+
+def people_on(connection: sqlite3.Connection, image: int) -> tuple[Person, ...]:
+    """The labels of an image, by key."""
+    people = connection.execute(
+        "SELECT id, data, imported, raw FROM person WHERE image_id = ? AND deleted = 0 ORDER BY id", (image,)
+    )
+    return tuple(read_person(*columns) for columns in people)

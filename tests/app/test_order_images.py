@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from storage_builders import MODEL, make_prediction, make_project, with_visibility
+from storage_builders import MODEL, make_joints, make_prediction, make_project, with_visibility
 
-from app.document.records import Change, Edit, ImageState, PredictedJoint, Prediction
+from app.document.records import Change, Edit, ImageState, Person, PredictedJoint, Prediction
 from app.storage.looks import summaries_by
 from app.storage.order_images import main
 from app.storage.project import Project
@@ -32,6 +32,7 @@ def look(project: Project, image: int, *people: Prediction, summary: tuple[float
 def order(capsys: pytest.CaptureFixture[str], project: Project, *arguments: str) -> tuple[list[int], int]:
     assert main([str(project.path), *arguments]) == 0
     line = json.loads(capsys.readouterr().out)
+    assert line["open"] <= line["known"] <= len(line["images"])
     return line["images"], line["known"]
 
 
@@ -54,6 +55,19 @@ def test_what_is_decided_is_no_work_any_more(project: Project, capsys: pytest.Ca
     rejected = replace(prediction, status=type(prediction.status).REJECTED)
     project.apply(Edit(1, "reject", (), (Change(prediction, rejected),)))
     assert order(capsys, project, "--by", "work")[0][:2] == [2, 1]
+
+
+def test_finished_images_and_people_who_are_labelled_are_no_work(
+    project: Project, capsys: pytest.CaptureFixture[str]
+) -> None:
+    look(project, 1, found(0.3))
+    look(project, 2, found(0.6))
+    look(project, 3, found(0.9))
+    project.apply(Edit(1, "done", state=Change(project.image(1).state, ImageState.DONE)))
+    assert order(capsys, project, "--by", "work") == ([2, 3, 1, 4, 5], 3)
+    by_hand = Person(project.next_person_key, make_prediction(1).box, make_joints())
+    project.apply(Edit(2, "draw", (Change(None, by_hand),)))
+    assert order(capsys, project, "--by", "work")[0] == [3, 2, 1, 4, 5]
 
 
 def test_the_most_different_is_first_and_finished_images_count(

@@ -108,6 +108,25 @@ def test_a_later_choice_counts(window: MainWindow, qtbot: QtBot) -> None:
     before = list(window.model.keys)
     choose(window, "work")
     choose(window, "name")
-    qtbot.wait(700)
+    begun = []
+    window.session.store.when_saved(lambda: begun.append(True))
+    qtbot.waitUntil(lambda: bool(begun))
+    qtbot.wait(50)
+    assert window.ordering._job is None, "the child of the earlier choice was never begun, or is gone"
     assert list(window.model.keys) == before and shown(window) == "name"
     assert set(ORDERS) == {window.image_list.order.itemData(row) for row in range(window.image_list.order.count())}
+
+
+def test_the_order_stays_when_the_same_images_are_read_again(window: MainWindow, qtbot: QtBot) -> None:
+    choose(window, "random")
+    order = list(window.model.keys)
+    with qtbot.waitSignal(window.session.refreshed):
+        window.session.refresh(None)
+    qtbot.wait(50)
+    assert list(window.model.keys) == order and shown(window) == "random"
+    records = {record.key: record for record in window.model.records()}
+    del records[order[0]]
+    window.model.set_records(records)
+    assert list(window.model.keys) == sorted(order[1:]) and not window.model.has_order
+    window.ordering._refreshed()
+    assert shown(window) == "name"
