@@ -1,6 +1,6 @@
 """What a gesture may ask for: the canvas knows how to point, not how labels change."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from app.document.records import Box
@@ -21,7 +21,7 @@ class Editor(Protocol):
 
     def move_proposed_joint(self, prediction: int, joint: int, x: float, y: float) -> None: ...
 
-    def move_joints(self, person: int, joints: Sequence[int], dx: float, dy: float) -> None: ...
+    def move_joints(self, person: int, places: Mapping[int, tuple[float, float]]) -> None: ...
 
     def place_joint(self, person: int, joint: int, x: float, y: float, v: int) -> None: ...
 

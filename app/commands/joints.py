@@ -4,7 +4,7 @@ Whatever a person does to a joint makes it theirs (origin HUMAN): re-estimation 
 All raise KeyError when the image is not open or has no such person, IndexError for a joint that is not there.
 """
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 from app.commands.label_edit import person_edit
@@ -31,21 +31,24 @@ def move_joint(
     )
 
 
-def move_joints(
-    document: Document, image: int, key: int, indices: Collection[int], dx: float, dy: float
-) -> Edit | None:
-    """Moves those of the joints that have a place by (dx, dy) pixels; one that was not labelled becomes visible."""
+def move_joints(document: Document, image: int, key: int, places: Mapping[int, tuple[float, float]]) -> Edit | None:
+    """Puts joints at x, y by their indices, in pixels; one that was not labelled becomes visible."""
     person = document.person(image, key)
-    return person_edit(document, image, f"Move {_joints(indices)}", with_moved(person, indices, dx, dy))
+    return person_edit(document, image, f"Move {_joints(places)}", with_moved(person, places))
 
 
-def with_moved(person: Person, indices: Collection[int], dx: float, dy: float) -> Person:
-    """The person with some joints moved by somebody; those without a place stay without one."""
-    for index in indices:
+def with_moved(person: Person, places: Mapping[int, tuple[float, float]]) -> Person:
+    """The person with some joints put where somebody wants them; one that is there already stays whoever's it is."""
+    for index, (x, y) in places.items():
         joint = person.joints[index]
-        if joint.has_place and (dx or dy):
-            person = person.with_joint(index, Joint(joint.x + dx, joint.y + dy, joint.v or 2, HUMAN))
+        if (x, y) != (joint.x, joint.y):
+            person = person.with_joint(index, Joint(x, y, joint.v or 2, HUMAN))
     return person
+
+
+def placed(person: Person, indices: Collection[int]) -> dict[int, Joint]:
+    """Those of the joints that have a place, by their indices."""
+    return {index: person.joints[index] for index in indices if person.joints[index].has_place}
 
 
 def set_visibility(document: Document, image: int, key: int, indices: Collection[int], v: int) -> Edit | None:

@@ -55,25 +55,22 @@ def set_joints(
     joints: Sequence[Joint],
     text: str = "Estimate joints",
     fill: bool = False,
-    only: Collection[int] | None = None,
 ) -> Edit | None:
     """Takes over the engine's joints, except where a person placed or imported one.
 
-    fill: also where an imported person has no label; only for somebody who asks for it. only: those of these indices.
+    fill: also where an imported person has no label; only for somebody who asks for it.
     None also when the person was deleted while the engine was at work.
     """
     if not document.has_person(image, key):
         return None
-    return person_edit(document, image, text, with_joints(document.person(image, key), joints, fill, only))
+    return person_edit(document, image, text, with_joints(document.person(image, key), joints, fill))
 
 
-def with_joints(
-    person: Person, joints: Sequence[Joint], fill: bool = False, only: Collection[int] | None = None
-) -> Person:
+def with_joints(person: Person, joints: Sequence[Joint], fill: bool = False) -> Person:
     """A person with the engine's joints, except where a person placed or imported one; see `set_joints`."""
     merged = tuple(
-        new if (old.from_model or (fill and old.may_be_filled)) and (only is None or index in only) else old
-        for index, (old, new) in enumerate(zip(person.joints, joints, strict=True))
+        new if old.from_model or (fill and old.may_be_filled) else old
+        for old, new in zip(person.joints, joints, strict=True)
     )
     return replace(person, joints=merged)
 

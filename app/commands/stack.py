@@ -36,7 +36,18 @@ class EditCommand(QUndoCommand):
             self._document.edit_revealed.emit(edit.image)
 
 
-def push(undo_stack: QUndoStack, document: Document, edit: Edit | None, merge: bool = False) -> bool:
+def newest(undo_stack: QUndoStack) -> QUndoCommand | None:
+    """The step that undo would take back; None where there is none."""
+    return undo_stack.command(undo_stack.index() - 1) if undo_stack.index() else None
+
+
+def push(
+    undo_stack: QUndoStack,
+    document: Document,
+    edit: Edit | None,
+    merge: bool = False,
+    into: QUndoCommand | None = None,
+) -> bool:
     """Applies an edit and makes it undoable.
 
     Args:
@@ -45,6 +56,7 @@ def push(undo_stack: QUndoStack, document: Document, edit: Edit | None, merge: b
         edit: What a command returned; None does nothing.
         merge: Fold into the previous step if it is on the same image and people, so that drawing a box and
             the joints that arrive for it are undone together.
+        into: The only step to fold into, as `newest` has given it; any will do without.
 
     Returns:
         Whether anything was applied.
@@ -55,7 +67,7 @@ def push(undo_stack: QUndoStack, document: Document, edit: Edit | None, merge: b
     if edit is None:
         return False
     document.check(edit)
-    previous = _foldable(undo_stack, edit) if merge else None
+    previous = foldable(undo_stack, edit, into) if merge else None
     if previous is None:
         undo_stack.push(EditCommand(document, edit))
     else:
@@ -64,18 +76,21 @@ def push(undo_stack: QUndoStack, document: Document, edit: Edit | None, merge: b
     return True
 
 
-def _foldable(undo_stack: QUndoStack, edit: Edit) -> EditCommand | None:
-    """The step to fold into. Not QUndoCommand.mergeWith: that refuses when the stack was marked clean
-    (saved) in between, which for a continuously saved project is nearly always."""
+def foldable(undo_stack: QUndoStack, edit: Edit, into: QUndoCommand | None = None) -> EditCommand | None:
+    """The step to fold into, if it is `into` where that is given.
+
+    Not QUndoCommand.mergeWith: that refuses when the stack was marked clean (saved) in between, which for a
+    continuously saved project is nearly always.
+    """
     index = undo_stack.index()
     if index == 0 or index != undo_stack.count():
         return None
     previous = undo_stack.command(index - 1)
-    if not isinstance(previous, EditCommand) or previous.edit.image != edit.image:
+    if not isinstance(previous, EditCommand) or previous.edit.image != edit.image or (into and previous is not into):
         return None
     touched = {change.after.key for change in previous.edit.people if change.after}
     wanted = {record.key for change in edit.people for record in (change.before, change.after) if record}
     return previous if wanted and wanted <= touched else None
 
 
-__all__ = ["EditCommand", "InvalidEditError", "StaleEditError", "push"]
+__all__ = ["EditCommand", "InvalidEditError", "StaleEditError", "foldable", "newest", "push"]

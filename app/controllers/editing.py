@@ -1,6 +1,6 @@
 """Every change of the current image's labels that a key, a menu or a gesture asks for."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
 from PySide6.QtCore import QObject, QTimer
@@ -83,9 +83,9 @@ class Editing(QObject):
                 person, joints.move_joint(self._document, self._image(), person, joint, *self._on_image(x, y))
             )
 
-    def move_joints(self, person: int, indices: Sequence[int], dx: float, dy: float) -> None:
+    def move_joints(self, person: int, places: Mapping[int, tuple[float, float]]) -> None:
         if self._document.has_person(self._image(), person):
-            self._correct(person, joints.move_joints(self._document, self._image(), person, indices, dx, dy))
+            self._correct(person, joints.move_joints(self._document, self._image(), person, places))
 
     def move_proposed_joint(self, prediction: int, joint: int, x: float, y: float) -> None:
         """Accepts a proposal with one joint moved; both are one undo step."""
@@ -174,17 +174,18 @@ class Editing(QObject):
         if key is None:
             return
         image, person = self._image(), self._document.person(self._image(), key)
-        placed = [person.joints[index] for index in selected if person.joints[index].has_place]
-        if selected and not placed:
+        moved = joints.placed(person, selected)
+        if selected and not moved:
             return
         merge = self._nudging.isActive()
         self._nudging.start()
-        reach = people.span(placed) if selected else people.reach(person)
-        way = kept_inside(reach, *way, self._scene.image_extent())
+        reach = people.span(moved.values()) if selected else people.reach(person)
+        dx, dy = kept_inside(reach, *way, self._scene.image_extent())
         if selected:
-            edit = joints.move_joints(self._document, image, key, selected, *way)
+            places = {index: (joint.x + dx, joint.y + dy) for index, joint in moved.items()}
+            edit = joints.move_joints(self._document, image, key, places)
         else:
-            edit = people.move_person(self._document, image, key, *way)
+            edit = people.move_person(self._document, image, key, dx, dy)
         self._push(edit, merge)
 
     def step_joint(self, step: int) -> None:

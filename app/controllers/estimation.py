@@ -4,8 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QObject, Signal
+from PySide6.QtGui import QUndoCommand
 
 from app.commands import people, stack
+from app.commands.label_edit import person_edit
 from app.commands.predictions import estimated_joints
 from app.controllers.messages import Messages
 from app.controllers.session import Session
@@ -17,6 +19,8 @@ from app.workers.payloads import EstimateResult
 _TOPIC = "estimate"
 _SMALLEST = 2.0
 """Pixels a side of a box that is asked about while it is dragged."""
+_AT_ITS_PLACE = 0.02
+"""Of a box's longer side: a joint that is no further from the model's place is where the model has put it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +39,8 @@ class _Wish:
     key: int
     place: _Place
     text: str
-    merge: bool
+    step: QUndoCommand | None
+    """What the answer is taken back with; None: with itself."""
     fill: bool
     around: frozenset[int] | None = None
     """The joints that are asked for; None: all."""
@@ -97,7 +102,8 @@ class Estimation(QObject):
         if person.is_crowd or not any(joint.may_be_filled if fill else joint.from_model for joint in person.joints):
             return
         self._cancel(self._waiting.pop(key, (None, None))[0])
-        self._ask(_Wish(key, _Place(image, person.box, _known(person)), text, merge, fill))
+        step = stack.newest(self._session.undo_stack) if merge else None
+        self._ask(_Wish(key, self._place(image, person), text, step, fill))
 
     def refine(self, image: int, key: int, text: str) -> None:
         """Somebody has put a joint right: the joints beside those that are known are asked for again.
@@ -105,16 +111,21 @@ class Estimation(QObject):
         Only those that the model which answers has placed: another one would be of another mind about all of them.
         """
         info, person = self._engine.info, self._session.document.person(image, key)
-        known = {index for index, joint in enumerate(person.joints) if _is_known(joint)}
+        request, wish = self._waiting.get(key, (None, None))
+        if wish is not None and wish.around is None:  # all of them are on their way already
+            self._cancel(request)
+            del self._waiting[key]
+            self._ask(replace(wish, place=self._place(image, person)))
+            return
         skeleton = self._session.skeleton
         pairs = (*skeleton.edges, *skeleton.flip_pairs)
-        beside = {near for pair in pairs for one, near in (pair, pair[::-1]) if one in known}
+        beside = {near for pair in pairs for one, near in (pair, pair[::-1]) if _is_known(person.joints[one])}
         around = frozenset(index for index in beside if info and person.joints[index].origin == info.hash)
         if self.refines and around and not person.is_crowd:
-            self._cancel(self._waiting.pop(key, (None, None))[0])
-            self._ask(
-                _Wish(key, _Place(image, person.box, _known(person)), text, merge=True, fill=False, around=around)
-            )
+            self._cancel(request)
+            self._waiting.pop(key, None)
+            step = stack.newest(self._session.undo_stack)
+            self._ask(_Wish(key, self._place(image, person), text, step, fill=False, around=around))
 
     def toggle_refining(self) -> None:
         """Whether the model's joints follow those that somebody puts right."""
@@ -128,7 +139,7 @@ class Estimation(QObject):
         if image is None or person.is_crowd or min(box.w, box.h) < _SMALLEST:
             return
         if any(joint.from_model for joint in person.joints):
-            self._wanted = _Place(image, box, _known(person))
+            self._wanted = self._place(image, person)
             self._follow()
 
     def stop_following(self) -> None:
@@ -204,15 +215,37 @@ class Estimation(QObject):
         self._waiting[wish.key] = self._send(wish.place, done, failed), wish
 
     def _take(self, wish: _Wish, result: EstimateResult) -> None:
-        document, image = self._session.document, wish.place.image
+        document, image, undo_stack = self._session.document, wish.place.image, self._session.undo_stack
         now = document.person(image, wish.key) if document.has_person(image, wish.key) else None
-        if now is not None and now.box == wish.place.box and not now.is_crowd:
-            joints = self._joints(result)
-            edit = people.set_joints(document, image, wish.key, joints, wish.text, wish.fill, wish.around)
-            stack.push(self._session.undo_stack, document, edit, merge=wish.merge)
+        if now is None or now.box != wish.place.box or now.is_crowd:
+            return
+        if wish.around is not None:
+            self._take_around(wish, wish.around, now, result)
+            return
+        edit = people.set_joints(document, image, wish.key, self._joints(result), wish.text, wish.fill)
+        stack.push(undo_stack, document, edit, merge=wish.step is not None, into=wish.step)
+
+    def _take_around(self, wish: _Wish, around: frozenset[int], now: Person, result: EstimateResult) -> None:
+        """Joints follow that are where the model has put them, if what it was told is still so; their v stays.
+
+        Who has undone the correction, or gone on to something else, has not asked for anything.
+        """
+        if result.unaware is None or _known(now) != wish.place.known:
+            return
+        near = _AT_ITS_PLACE * max(now.box.w, now.box.h)
+        followed = now
+        for index in around:
+            joint, place = now.joints[index], result.unaware[0, index].tolist()
+            itself = joint.origin == result.model_hash and max(abs(joint.x - place[0]), abs(joint.y - place[1])) <= near
+            if itself:
+                x, y = result.keypoints[0, index].tolist()
+                followed = followed.with_joint(index, replace(joint, x=x, y=y))
+        edit = person_edit(self._session.document, wish.place.image, wish.text, followed)
+        if edit and stack.foldable(self._session.undo_stack, edit, wish.step):
+            stack.push(self._session.undo_stack, self._session.document, edit, merge=True, into=wish.step)
 
     def _ask_again(self) -> None:
-        wishes = [wish for _, wish in self._waiting.values()]
+        wishes = [wish for _, wish in self._waiting.values() if wish.around is None]  # another model's stay
         self._drop_all()  # also what is known of a box: another model said it
         for wish in wishes:
             self._ask(wish)
@@ -226,6 +259,9 @@ class Estimation(QObject):
     def _cancel(self, request: int | None) -> None:
         if request is not None:
             self._engine.cancel_request(request)
+
+    def _place(self, image: int, person: Person) -> _Place:
+        return _Place(image, person.box, _known(person) if self.refines else ())
 
     def _joints(self, result: EstimateResult) -> tuple[Joint, ...]:
         acceptance = replace(self._session.acceptance_of(result.model_hash), tau=result.tau)

@@ -90,12 +90,6 @@ class Selection(QObject):
         """Selects a person and some of its joints, each named once; without any the person alone."""
         self._select(person, tuple(joints), None)
 
-    def toggle_joint(self, person: int, joint: int) -> None:
-        """Adds a joint to those of this person that are selected, or takes it out of them."""
-        selected = self._joints if person == self._person else ()
-        kept = tuple(other for other in selected if other != joint)
-        self.select_joints(person, kept if joint in selected else (*kept, joint))
-
     def select_proposed_joint(self, prediction: int, joint: int) -> None:
         """Selects a prediction and one of its joints in one step."""
         self._select(None, (joint,), prediction)

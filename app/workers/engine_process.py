@@ -310,7 +310,10 @@ class Engine:
         notes, features = self._encode(request, model, lambda: self._check(request), keep=True)
         answer = model.heatmaps(features, boxes)
         known = request.message["known"]
-        poses = model.decode(answer, boxes, None if known is None else np.asarray(known, np.float32)[None])
+        unaware = None
+        poses = model.decode(answer, boxes)
+        if known is not None:
+            unaware, poses = poses.keypoints, model.decode(answer, boxes, np.asarray(known, np.float32)[None])
         maps = heatmap_probabilities(answer.logits.cpu()).half().numpy() if request.message["heatmaps"] else None
         self._check(request)
         joint = request.message["levels_of"]
@@ -318,6 +321,7 @@ class Engine:
         return {
             "type": "estimated",
             "levels": levels,
+            "unaware": unaware,
             "keypoints": poses.keypoints,
             "confidences": poses.confidences,
             "visibility": poses.visibility,

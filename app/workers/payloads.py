@@ -150,6 +150,8 @@ class EstimateResult:
         tau: That model's keypoint threshold: a joint below it is a hint, not a label, unless the model says more.
         levels: float32 [4, s, s], how much P2 to P5 speak for one joint of the first box; None where that was not
             asked, or the model looks at one level only.
+        unaware: float32 [N, K, 2], where the model would have put the joints without those that it was told; None where
+            it was told none.
     """
 
     width: int
@@ -162,6 +164,7 @@ class EstimateResult:
     model_hash: str
     tau: float
     levels: np.ndarray | None = None
+    unaware: np.ndarray | None = None
 
     @classmethod
     def from_message(cls, message: Message, boxes: tuple[Box, ...]) -> "EstimateResult":
@@ -177,6 +180,7 @@ class EstimateResult:
             model_hash=message["model_hash"],
             tau=message["tau"],
             levels=message["levels"],
+            unaware=message["unaware"],
         )
 
     def joints(self, index: int) -> tuple[PredictedJoint, ...]:

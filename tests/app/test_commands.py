@@ -321,10 +321,11 @@ def test_several_joints_become_what_the_one_furthest_behind_becomes() -> None:
 
 def test_several_joints_move_together() -> None:
     document = labelled(Joint(10, 20, 0, MODEL), Joint(), Joint(30, 40, 1, IMPORTED))
-    person = done_undone_redone(document, joints.move_joints(document, IMAGE, KEY, [0, 1, 2], 5, -5))
+    person = done_undone_redone(document, joints.move_joints(document, IMAGE, KEY, {0: (15, 15), 2: (35, 35)}))
     assert person is not None
     assert person.joints[:3] == (Joint(15, 15, 2, HUMAN), Joint(), Joint(35, 35, 1, HUMAN))
-    assert joints.move_joints(document, IMAGE, KEY, [0, 1, 2], 0, 0) is None, "a hint that nobody moved stays one"
+    assert joints.move_joints(document, IMAGE, KEY, {0: (15, 15)}) is None
+    assert joints.placed(person, [0, 1, 2]) == {0: person.joints[0], 2: person.joints[2]}
 
 
 def test_several_joints_are_deleted_at_once() -> None:

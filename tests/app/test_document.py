@@ -21,6 +21,7 @@ from app.document.records import (
     PredictionStatus,
 )
 from app.document.selection import Selection
+from app.storage.visibility import Acceptance
 
 
 def recorded(document: Document) -> list[tuple[Any, ...]]:
@@ -211,7 +212,7 @@ def test_undo_after_another_models_predictions_were_shown() -> None:
     document.set_predictions(IMAGE, [make_prediction(1), make_prediction(2, 200)], MODEL)
     document.set_predictions(IMAGE, [make_prediction(3, 400, model="other")], "other")
     document.show_model(MODEL)
-    edit = predictions.accept(document, IMAGE, [1], lambda _: 0.4)
+    edit = predictions.accept(document, IMAGE, [1], lambda _: Acceptance(0.4))
     assert edit is not None
     document.apply(edit)
     assert shown(document)[:3] == ([2], MODEL, 1)

@@ -2,7 +2,6 @@
 
 import shutil
 import tempfile
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,12 +15,18 @@ from app.commands import images, joints, people, predictions, stack
 from app.document.document import Document
 from app.document.records import Box, Edit, ImageState, Person, Prediction
 from app.storage.project import Project
+from app.storage.visibility import Acceptance
 from msarcnn.skeleton import coco17
 
 places = st.floats(-5, 700, allow_nan=False, width=32)
 sides = st.floats(0.5, 300, allow_nan=False, width=32)
 boxes = st.builds(Box, places, places, sides, sides)
 which = st.integers(0, 5)
+
+
+def move_all(document: Document, image: int, key: int, some: set[int]) -> Edit | None:
+    return joints.move_joints(document, image, key, {index: (3.0 * index, 40.0) for index in some})
+
 
 State = tuple[tuple[Person, ...], tuple[Prediction, ...], bool]
 
@@ -118,9 +123,7 @@ class UndoMachine(RuleBasedStateMachine):
     @rule(
         index=which,
         some=st.sets(st.integers(0, 16), min_size=1),
-        command=st.sampled_from(
-            [joints.cycle_visibility, joints.delete_joints, partial(joints.move_joints, dx=3.0, dy=-2.0)]
-        ),
+        command=st.sampled_from([joints.cycle_visibility, joints.delete_joints, joints.swap_left_right, move_all]),
     )
     def change_joints(self, index: int, some: set[int], command: Any) -> None:
         key = self.person(index)
@@ -148,7 +151,7 @@ class UndoMachine(RuleBasedStateMachine):
 
     @rule(threshold=st.sampled_from([0.0, 0.75]))
     def accept(self, threshold: float) -> None:
-        self.push(predictions.accept_all(self.document, self.image, threshold, lambda _: 0.4))
+        self.push(predictions.accept_all(self.document, self.image, threshold, lambda _: Acceptance(0.4)))
 
     @rule(index=which)
     def reject(self, index: int) -> None:

@@ -31,8 +31,17 @@ class Asked:
     known: Sequence[Joint] | None = None
     cancelled: bool = False
 
-    def answer(self, model: str, confidence: float, places: Sequence[tuple[int, int, float]] = ()) -> None:
-        """Every joint in the middle of the box; with places (row, column of 8, probability) these stand out."""
+    def answer(
+        self,
+        model: str,
+        confidence: float,
+        places: Sequence[tuple[int, int, float]] = (),
+        told: tuple[float, float] = (0, 0),
+    ) -> None:
+        """Every joint in the middle of the box; with places (row, column of 8, probability) these stand out.
+
+        told: how far off the middle they are for what is known.
+        """
         assert not self.cancelled, "the engine's client calls nobody who has cancelled"
         box = self.boxes[0]
         joints = np.tile(np.float32([[box.x + box.w / 2, box.y + box.h / 2]]), (1, 17, 1))
@@ -45,7 +54,10 @@ class Asked:
         if self.levels_of is not None:
             levels = np.zeros((4, 4, 4), np.float32)
             levels[:, 1, 1] = 1, 6, -2, 3
-        self.done(EstimateResult(320, 240, tuple(self.boxes), joints, confidences, None, maps, model, 0.5, levels))
+        asked = 320, 240, tuple(self.boxes)
+        unaware = joints if self.known else None
+        joints = joints + np.float32(told)
+        self.done(EstimateResult(*asked, joints, confidences, None, maps, model, 0.5, levels, unaware))
 
 
 class Questions(list[Asked]):

@@ -1,5 +1,6 @@
 """The model's joints follow those beside them that somebody puts right, with a pretended engine."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from test_asking_the_model import NEW, OLD, Questions, pretend
 from test_proposals import FOUND, propose
 from window_helpers import Opener, WindowMaker, people, trigger
 
-from app.document.records import HUMAN, Box, Joint, Person
+from app.document.records import HUMAN, Box, Joint, Person, PredictedJoint
 from app.main_window import MainWindow
 from app.workers.engine_client import EngineClient
 from app.workers.payloads import EngineInfo
@@ -31,12 +32,10 @@ def window(make_window: WindowMaker, open_in: Opener, coco_file: Path, monkeypat
 
 @pytest.fixture
 def questions(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> Questions:
-    """A person was drawn whose joints the model has placed in the box's middle, and somebody has moved all of them."""
+    """A person was drawn whose joints the model has placed in the box's middle."""
     questions = pretend(window, monkeypatch)
     window.editing.add_person(BOX)
     questions[0].answer(OLD, 0.9)
-    person = drawn(window)
-    window.editing.move_person(person.key, 0, 20)
     questions.clear()
     window.session.undo_stack.clear()
     return questions
@@ -51,11 +50,9 @@ def at(joint: Joint) -> tuple[float, float]:
 
 
 def answered(window: MainWindow, questions: Questions) -> set[int]:
-    """Which joints the answer has moved to the middle of the box as the model knows it."""
+    """Which joints the answer has moved: for what is known, the model sees all of them four pixels higher."""
     before = drawn(window).joints
-    middle = drawn(window).box.x + 30, drawn(window).box.y + 60
-    questions[-1].boxes = [Box(middle[0] - 5, middle[1] - 25, 10, 10)]  # it sees them all twenty pixels higher
-    questions[-1].answer(OLD, 0.9)
+    questions[-1].answer(OLD, 0.9, told=(0, -4))
     return {index for index, joint in enumerate(drawn(window).joints) if joint != before[index]}
 
 
@@ -106,7 +103,9 @@ def test_whoever_wants_them_to_stay_switches_it_off(window: MainWindow, question
 def test_a_proposals_joint_takes_its_neighbours_along(window: MainWindow, questions: Questions, qtbot: QtBot) -> None:
     window.editing.delete()
     window.session.undo_stack.clear()
-    propose(window, FOUND)
+    box = FOUND.box
+    middle = tuple(PredictedJoint(box.x + box.w / 2, box.y + box.h / 2, 0.9) for _ in range(17))
+    propose(window, replace(FOUND, joints=middle))
     window.editing.move_proposed_joint(window.proposals.now().shown[0].key, WRIST, 210, 150)
     assert len(questions) == 1 and questions[0].boxes == [FOUND.box]
     assert answered(window, questions) == BESIDE_WRIST
@@ -116,11 +115,73 @@ def test_a_proposals_joint_takes_its_neighbours_along(window: MainWindow, questi
     )
 
 
-def test_an_answer_about_another_box_or_nobody_changes_nothing(window: MainWindow, questions: Questions) -> None:
+def test_joints_that_are_elsewhere_than_the_model_puts_them_stay(window: MainWindow, questions: Questions) -> None:
+    key = drawn(window).key
+    window.editing.move_person(key, 0, 20)  # or somebody has looked harder
+    window.editing.set_box(key, BOX)
+    questions[-1].failed("it is not asked again")
+    window.editing.move_joint(key, WRIST, 210, 150)
+    assert answered(window, questions) == set()
+
+
+def test_v_is_not_asked_for(window: MainWindow, questions: Questions) -> None:
+    key = drawn(window).key
+    window.editing.set_visibility(key, 8, 1)
+    window.editing.move_joint(key, WRIST, 210, 150)
+    before = [joint.v for joint in drawn(window).joints]
+    questions[-1].answer(OLD, 0.1, told=(0, -4))
+    assert [joint.v for joint in drawn(window).joints] == before, "though the model is less sure of them now"
+
+
+@pytest.mark.parametrize("meanwhile", ["undo", "delete joint", "mark", "done", "box", "delete", "other model"])
+def test_a_late_answer_is_for_nobody_who_has_gone_on(
+    window: MainWindow, questions: Questions, qtbot: QtBot, meanwhile: str
+) -> None:
     key = drawn(window).key
     window.editing.move_joint(key, WRIST, 210, 150)
     asked = questions[0]
-    window.session.selection.person = key
-    window.editing.delete()
-    asked.answer(OLD, 0.9)
-    assert len(people(window)) == 1
+    window.session.selection.select_joint(key, WRIST if meanwhile != "mark" else 3)
+    if meanwhile == "undo":
+        trigger(window, qtbot, "undo")
+    elif meanwhile == "delete joint":
+        window.editing.delete()
+    elif meanwhile == "mark":
+        window.editing.cycle_visibility()
+    elif meanwhile == "done":
+        window.editing.mark_done()
+    elif meanwhile == "box":
+        window.editing.set_box(key, Box(190, 40, 70, 120))
+        assert asked.cancelled
+        return
+    elif meanwhile == "delete":
+        window.session.selection.person = key
+        window.editing.delete()
+    else:
+        window.engine.ready.emit(EngineInfo(NEW, "another", 0.5, "cpu"))
+        assert asked.cancelled and len(questions) == 1, "another model is not asked about it"
+        return
+    before, steps, redo = people(window), window.session.undo_stack.count(), window.session.undo_stack.canRedo()
+    asked.answer(OLD, 0.9, told=(0, -4))
+    assert people(window) == before and window.session.undo_stack.count() == steps
+    assert window.session.undo_stack.canRedo() == redo
+
+
+def test_joints_of_a_changed_box_are_all_asked_for_with_what_is_known_by_then(
+    window: MainWindow, questions: Questions, qtbot: QtBot
+) -> None:
+    key = drawn(window).key
+    window.editing.set_box(key, Box(190, 40, 100, 120))
+    window.editing.move_joint(key, WRIST, 210, 150)
+    assert [asked.cancelled for asked in questions] == [True, False] and questions[1].known
+    questions[1].answer(OLD, 0.9)
+    moved = [index for index, joint in enumerate(drawn(window).joints) if at(joint) == (240, 100)]
+    assert moved == [index for index in range(17) if index != WRIST]
+    assert window.session.undo_stack.count() == 3, "the box, the joint, and all the others, which fit none of these"
+
+
+def test_the_key_and_the_switch(window: MainWindow, questions: Questions, qtbot: QtBot) -> None:
+    key = drawn(window).key
+    window.editing.move_joint(key, WRIST, 210, 150)
+    trigger(window, qtbot, "refine")
+    window.editing.set_box(key, Box(190, 40, 80, 120))
+    assert questions[-1].known is None, "what is switched off is off for boxes, too"

@@ -118,9 +118,9 @@ def test_the_hints_name_the_keys_as_they_are(make_window: WindowMaker, open_in: 
     window = make_window()
     open_in(window, coco_file)
     hint = window.status.hint
-    assert hint.text().endswith(" · N: new person")
+    assert hint.text().endswith(" · N: new")
     window.keys.set("new_person", ("F9",))
-    assert hint.text().endswith(" · F9: new person")
+    assert hint.text().endswith(" · F9: new")
     window.keys.set("new_person", ())
     assert hint.text().endswith("right-click: visibility"), "no key, no word about it"
     window.editing.select_person(1)

@@ -1,6 +1,6 @@
 """Every gesture with fake events: live preview, one request on release, nothing after Esc."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -110,8 +110,8 @@ class FakeEditor:
     def cycle_joints(self, person: int, joints: Sequence[int]) -> None:
         self.calls.append(("cycle", person, *joints))
 
-    def move_joints(self, person: int, joints: Sequence[int], dx: float, dy: float) -> None:
-        self.calls.append(("joints", person, tuple(joints), dx, dy))
+    def move_joints(self, person: int, places: Mapping[int, tuple[float, float]]) -> None:
+        self.calls.append(("joints", person, dict(places)))
 
 
 @pytest.fixture
@@ -534,10 +534,10 @@ def test_one_of_several_moves_them_all_and_a_click_selects_it(
 ) -> None:
     stage.select_joints(1, (0, 1))
     drag(tool, (80, 80), (90, 75), (95, 70))
-    assert editor.calls == [("joints", 1, (0, 1), 15, -10)] and stage.joints == (0, 1)
+    assert editor.calls == [("joints", 1, {0: (95, 70), 1: (135, 70)})] and stage.joints == (0, 1)
     assert [joint.v for joint in stage.previews[-1].joints] == [2, 1]
     drag(tool, (80, 80), (80 + 300, 80))
-    assert editor.calls[-1] == ("joints", 1, (0, 1), 80, 0), "as far as all of them stay on the photo"
+    assert editor.calls[-1] == ("joints", 1, {0: (160, 80), 1: (200, 80)}), "as far as all of them stay on the photo"
     drag(tool, (80, 80))
     assert stage.joints == (0,) and len(editor.calls) == 2
 
@@ -557,3 +557,12 @@ def test_a_box_around_joints_is_cancelled(tool: SelectTool, stage: FakeStage) ->
     assert tool.cancel()
     tool.release(PointerEvent(90, 90))
     assert stage.joints == (1,) and stage.boxes[-1] is None and stage.ended == 1
+
+
+def test_a_selected_joint_without_a_place_holds_nobody_back(
+    tool: SelectTool, stage: FakeStage, editor: FakeEditor
+) -> None:
+    stage.people[1] = replace(PERSON, joints=(*PERSON.joints, Joint()))
+    stage.select_joints(1, (0, 1, 2))
+    drag(tool, (80, 80), (60, 65))
+    assert editor.calls == [("joints", 1, {0: (60, 65), 1: (100, 65)})]

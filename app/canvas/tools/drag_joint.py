@@ -9,7 +9,7 @@ from app.canvas.hit_test import nearest_on_image
 from app.canvas.tools.base import PointerEvent, Stage
 from app.canvas.tools.move_box import kept_inside
 from app.canvas.tools.subjects import Label, Subject, SubjectGesture
-from app.commands.joints import with_moved
+from app.commands.joints import placed, with_moved
 from app.commands.people import span
 from app.document.records import HUMAN, Joint
 
@@ -52,12 +52,14 @@ class DragJoints(SubjectGesture):
         self.joints = joints
 
     def drag(self, event: PointerEvent) -> None:
-        self.subject.show(with_moved(self.person, self.joints, *self._way(event)))
+        self.subject.show(with_moved(self.person, self._places(event)))
 
     def commit(self, event: PointerEvent) -> None:
-        self.editor.move_joints(self.person.key, self.joints, *self._way(event))
+        self.editor.move_joints(self.person.key, self._places(event))
 
-    def _way(self, event: PointerEvent) -> tuple[float, float]:
+    def _places(self, event: PointerEvent) -> dict[int, tuple[float, float]]:
+        """Of those that have one."""
+        moved = placed(self.person, self.joints)
         way = event.x - self.start.x, event.y - self.start.y
-        reach = span([self.person.joints[index] for index in self.joints])
-        return kept_inside(reach, *way, self.stage.image_extent())
+        dx, dy = kept_inside(span(moved.values()), *way, self.stage.image_extent())
+        return {index: (joint.x + dx, joint.y + dy) for index, joint in moved.items()}

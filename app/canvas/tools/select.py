@@ -20,9 +20,9 @@ class SelectTool(Tool):
 
     A joint is dragged, a handle resizes, the border or inside of the *selected* box moves the box: of a proposal, that
     accepts it. A bone (or Ctrl) moves the whole pose. A click on what is selected already goes on to what lies beneath.
-    A drag that begins beside everybody, or anywhere with Shift, selects the joints that it goes around; Shift and a
-    click are for one joint more or less; where several are selected, a drag of one moves them all. After a joint
-    without a place was picked (in the Joints panel), a click on the image puts it there.
+    A drag that begins beside everybody, or with Shift anywhere but on a joint or handle, selects the joints that it
+    goes around; Shift and a click are for one joint more or less; where several are selected, a drag of one moves all.
+    After a joint without a place was picked (in the Joints panel), a click on the image puts it there.
     """
 
     hint = (
