@@ -210,7 +210,8 @@ class Estimation(QObject):
 
         def failed(reason: str) -> None:
             self._waiting.pop(wish.key, None)
-            self._messages.post(f"The joints could not be estimated: {reason}", "warning", topic=_TOPIC)
+            if wish.around is None:  # nobody has asked for joints that follow
+                self._messages.post(f"The joints could not be estimated: {reason}", "warning", topic=_TOPIC)
 
         self._waiting[wish.key] = self._send(wish.place, done, failed), wish
 

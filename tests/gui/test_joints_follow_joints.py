@@ -185,3 +185,10 @@ def test_the_key_and_the_switch(window: MainWindow, questions: Questions, qtbot:
     trigger(window, qtbot, "refine")
     window.editing.set_box(key, Box(190, 40, 80, 120))
     assert questions[-1].known is None, "what is switched off is off for boxes, too"
+
+
+def test_a_model_that_fails_on_it_is_not_worth_a_word(window: MainWindow, questions: Questions) -> None:
+    before = drawn(window)
+    window.editing.move_joint(before.key, WRIST, 210, 150)
+    questions[0].failed("no memory")
+    assert window.message_bar.text == "" and drawn(window).joints[ELBOW] == before.joints[ELBOW]
