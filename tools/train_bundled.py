@@ -82,6 +82,14 @@ STAGES = [
             *("--seed", 41),
         ),
     ),
+    Stage(
+        3,
+        (
+            *("--crop", 544, "--sizes", 480, 544, 608, "--mosaic", 0.5, "--pseudo-weight", 0.5, "--average", 0.999),
+            *("--sampling", 1, "--iterations", 2700, "--lr", 5e-4, "--warmup", 100, "--evaluate-every", 1350),
+            *("--seed", 51),
+        ),
+    ),
 ]
 """Each goes on with the weights of the one before. What each of them brought is in the model card."""
 

@@ -242,5 +242,5 @@ def test_every_stage_of_the_recipe_is_a_command_that_exists(monkeypatch, calls, 
     parser = build_parser()
     trainings = [parser.parse_args(call[2:]) for call in calls][: len(train_bundled.STAGES)]
     configs = [settings_from_arguments(training).train_config for training in trainings]
-    assert [one.crop for one in configs] == [512, 512, 544, 544]
+    assert [one.crop for one in configs] == [512, 512, 544, 544, 544]
     assert all(one.trunk_rate == 0.3 for one in configs)
