@@ -77,6 +77,11 @@ class Estimation(QObject):
         session.closed.connect(self._drop_all)
         session.selection.image_changed.connect(lambda _: self._forget_followed())
 
+    @property
+    def busy(self) -> bool:
+        """Whether an answer about labels is waited for."""
+        return bool(self._waiting)
+
     def reestimate(self) -> None:
         """The selected person's joints anew, except those that a person placed."""
         key, image = self._session.selection.person, self._session.selection.current_image

@@ -19,7 +19,7 @@ from PySide6.QtWidgets import QApplication, QFileDialog, QLineEdit
 from app.dialogs.export import ExportDialog
 from app.document.records import ImageState
 from app.main_window import MainWindow
-from app.storage.visibility import Acceptance, accepted_v
+from app.storage.visibility import accepted_v
 
 Labelled = dict[str, Any]
 """{"bbox", "keypoints", "iscrowd"} as in the file."""
@@ -121,6 +121,8 @@ class Labeller(Person):
                 continue
             person = self.selection.person
             assert person is not None
+            # Joints that follow the one before are not grabbed while they move.
+            wait_for("joints that follow", lambda: not self.window.estimation.busy)
             joint = self.document.person(self.image, person).joints[index]
             start, end = self.to_screen(joint.x, joint.y), self.to_screen(x, y)
             there = self.drag_from((joint.x, joint.y), start, end)
@@ -167,18 +169,18 @@ class Labeller(Person):
         """Space makes labels of what is shown, and goes on."""
         image = self.image
         shown = [proposal.prediction for proposal in self.window.proposals.now().shown]
-        assert shown
+        info = self.window.engine.info
+        assert shown and info is not None
+        acceptance = self.window.session.acceptance_of(info.hash)  # by then a habit of the seven before is known
         self.key(Qt.Key.Key_Space)
         wait_for("the next image", lambda: self.image != image)
-        info = self.window.engine.info
-        assert info is not None
         self.drawn[self.document.image(image).path] = [
             {
                 "bbox": [found.box.x, found.box.y, found.box.w, found.box.h],
                 # Only what the model thinks to be labelled becomes a label.
                 "keypoints": [
                     number
-                    for joint, v in zip(found.joints, accepted_v(found.joints, Acceptance(info.tau)), strict=True)
+                    for joint, v in zip(found.joints, accepted_v(found.joints, acceptance), strict=True)
                     for number in ((joint.x, joint.y, v) if v else (0, 0, 0))
                 ],
                 "iscrowd": 0,
