@@ -21,7 +21,7 @@ def test_every_row_is_complete(spec: ActionSpec) -> None:
     assert spec.tooltip and not spec.tooltip.endswith(".")
     assert spec.enabled_when == "always" or spec.enabled_when in NAMES
     assert spec.handler.count(".") == 1
-    assert not spec.layer or spec.layer in (*SWITCHES, "automatic", "flag")
+    assert not spec.layer or spec.layer in (*SWITCHES, "automatic", "refine", "flag")
     assert all(not QKeySequence(key).isEmpty() for key in spec.shortcuts)
 
 

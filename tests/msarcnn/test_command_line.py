@@ -116,7 +116,7 @@ def test_evaluate_simulates_an_annotator(capsys, people, tiny_checkpoint, tmp_pa
     with_model = [*arguments, "--images", people / "images", "--model", tiny_checkpoint]
     figures = json.loads(run(capsys, *with_model)[1])
     assert list(figures) == ["keypoints", "bbox", "effort", "effort_without", "problems"]
-    assert list(figures["effort_without"]) == ["estimates", "visibility", "both"]
+    assert list(figures["effort_without"]) == ["estimates", "following", "visibility", "groups", "all"]
     assert all(value > 0 for value in figures["effort_without"].values())
     assert list(figures["effort"]) == list(perfect)
     assert figures["effort"]["actions_per_person"] > 0
