@@ -71,6 +71,16 @@ def write_turned(data: Coco, source: Path, images: list[dict[str, Any]], turns: 
     return {"images": entries, "annotations": annotations, "categories": [coco17().coco_category()]}
 
 
+def write_photos(options: argparse.Namespace, count: int, seed: int, folder: Path) -> Coco:
+    """Photos in FOLDER/images and their labels: those that --annotations and its options choose, else drawn ones."""
+    if not options.annotations:
+        drawn: Coco = json.loads(write_dataset(folder, count, seed, (400, 300)).read_text())
+        return drawn
+    source = json.loads(options.annotations.read_text())
+    images = chosen_images(source, options.names, count, seed)
+    return write_turned(source, options.images, images, options.quarter_turns, folder / "images")
+
+
 def subset(data: Coco, ids: set[int], path: Path) -> Path:
     """Writes the labels of some images."""
     images = [image for image in data["images"] if image["id"] in ids]
@@ -116,12 +126,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         total = options.held_out + max(options.counts)
-        if options.annotations:
-            source = json.loads(options.annotations.read_text())
-            images = chosen_images(source, options.names, total, options.seed)
-            data = write_turned(source, options.images, images, options.quarter_turns, folder / "images")
-        else:
-            data = json.loads(write_dataset(folder, total, options.seed, (400, 300)).read_text())
+        data = write_photos(options, total, options.seed, folder)
         ids = [image["id"] for image in data["images"]]
         held_out = subset(data, set(ids[: options.held_out]), folder / "held_out.json")
         judged_on = {"held out": (held_out, folder / "images")}

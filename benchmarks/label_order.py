@@ -16,14 +16,13 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
-from fine_tuning import chosen_images, msarcnn, subset, write_turned
+from fine_tuning import msarcnn, subset, write_photos
 
 from msarcnn.config import fine_tuning_defaults
 from msarcnn.image_order import expected_actions, farthest_first
 from msarcnn.images import load_image
 from msarcnn.predictor import Predictor
 from msarcnn.presets import DEFAULT_MODEL
-from msarcnn.synthetic import write_dataset
 
 ORDERS = ("work", "difference", "random")
 
@@ -69,13 +68,7 @@ def main() -> None:
             done: dict[str, float] = json.loads(known.read_text()) if known.exists() else {}
             labels = folder / "labels.json"
             if not labels.exists():
-                if options.annotations:
-                    source = json.loads(options.annotations.read_text())
-                    images = chosen_images(source, options.names, total, seed)
-                    data = write_turned(source, options.images, images, options.quarter_turns, folder / "images")
-                else:
-                    data = json.loads(write_dataset(folder, total, seed, (400, 300)).read_text())
-                labels.write_text(json.dumps(data))
+                labels.write_text(json.dumps(write_photos(options, total, seed, folder)))
             data = json.loads(labels.read_text())
             held_out, pool = data["images"][: options.held_out], data["images"][options.held_out :]
             truth = subset(data, {image["id"] for image in held_out}, folder / "held_out.json")

@@ -89,6 +89,16 @@ def pretend(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> Questions:
     return questions
 
 
+def draw_person(window: MainWindow, monkeypatch: pytest.MonkeyPatch, box: Box) -> Questions:
+    """Somebody was drawn whose joints the model has placed in the middle of the box; nothing is asked any more."""
+    questions = pretend(window, monkeypatch)
+    window.editing.add_person(box)
+    questions[0].answer(OLD, 0.9)
+    questions.clear()
+    window.session.undo_stack.clear()
+    return questions
+
+
 @pytest.fixture
 def window(make_window: WindowMaker, open_in: Opener, coco_file: Path) -> MainWindow:
     window = make_window()

@@ -6,7 +6,7 @@ import pytest
 from PySide6.QtCore import Qt
 from PySide6.QtTest import QTest
 from pytestqt.qtbot import QtBot
-from test_asking_the_model import NEW, OLD, Questions, pretend, switch_model
+from test_asking_the_model import NEW, OLD, Questions, draw_person, switch_model
 from test_gestures import move, press, release
 from test_proposals import FOUND, propose
 from window_helpers import Opener, WindowMaker, people, trigger
@@ -26,12 +26,7 @@ def window(make_window: WindowMaker, open_in: Opener, coco_file: Path) -> MainWi
 
 @pytest.fixture
 def questions(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> Questions:
-    """A person was drawn, whose joints the model has placed in the middle of the box; nothing is asked any more."""
-    questions = pretend(window, monkeypatch)
-    window.editing.add_person(START)
-    questions[0].answer(OLD, 0.9)
-    questions.clear()
-    window.session.undo_stack.clear()
+    questions = draw_person(window, monkeypatch, START)
     assert window.session.selection.person == people(window)[1].key
     return questions
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 from pytestqt.qtbot import QtBot
-from test_asking_the_model import NEW, OLD, Questions, pretend
+from test_asking_the_model import NEW, OLD, Questions, draw_person
 from test_proposals import FOUND, propose
 from window_helpers import Opener, WindowMaker, people, trigger
 
@@ -32,13 +32,7 @@ def window(make_window: WindowMaker, open_in: Opener, coco_file: Path, monkeypat
 
 @pytest.fixture
 def questions(window: MainWindow, monkeypatch: pytest.MonkeyPatch) -> Questions:
-    """A person was drawn whose joints the model has placed in the box's middle."""
-    questions = pretend(window, monkeypatch)
-    window.editing.add_person(BOX)
-    questions[0].answer(OLD, 0.9)
-    questions.clear()
-    window.session.undo_stack.clear()
-    return questions
+    return draw_person(window, monkeypatch, BOX)
 
 
 def drawn(window: MainWindow) -> Person:
