@@ -4,9 +4,12 @@ import atexit
 import os
 import shutil
 import tempfile
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
+from pytestqt.qtbot import QtBot
 
 import msarcnn  # noqa: F401  (decides how threads wait, before any test imports torch)
 
@@ -39,6 +42,39 @@ LONGEST = (
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files are shared out in this order; within a file nothing changes."""
     items.sort(key=lambda item: LONGEST.index(item.path.stem) if item.path.stem in LONGEST else len(LONGEST))
+
+
+PATIENCE_MS = 120_000
+"""What a busy machine may need for anything: only a test that fails waits so long."""
+
+
+class PatientBot(QtBot):
+    """Waits for what must come; pytest-qt's own five seconds are too few to start a process beside other work."""
+
+    def waitUntil(self, callback: Any, *, timeout: int = 0) -> None:
+        super().waitUntil(callback, timeout=max(timeout, PATIENCE_MS))
+
+    def waitSignal(self, signal: Any, *, timeout: int = 0, raising: bool = True, **options: Any) -> Any:
+        """raising=False asks whether it comes within the timeout."""
+        patience = max(timeout, PATIENCE_MS) if raising else timeout
+        return super().waitSignal(signal, timeout=patience, raising=raising, **options)
+
+    def waitSignals(self, signals: Any, *, timeout: int = 0, **options: Any) -> Any:
+        return super().waitSignals(signals, timeout=max(timeout, PATIENCE_MS), **options)
+
+    def until_still(self, count: Callable[[], int], quiet_ms: int = 1000) -> int:
+        """Waits until a count has not changed for a while; returns it."""
+        before = -1
+        while count() != before:
+            before = count()
+            self.wait(quiet_ms)
+        return before
+
+
+@pytest.fixture
+def qtbot(qapp: object, request: pytest.FixtureRequest) -> QtBot:
+    """pytest-qt's, with more patience."""
+    return PatientBot(request)
 
 
 def missing(what: str) -> None:

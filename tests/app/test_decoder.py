@@ -15,7 +15,6 @@ from pytestqt.qtbot import QtBot
 from app.workers.decoder_client import ImageLoader, PixelCache
 from app.workers.payloads import DecodedImage, ImageFile
 
-TIMEOUT = 15_000
 Make = Callable[..., ImageLoader]
 
 
@@ -62,7 +61,7 @@ def file(folder: Path, index: int | str) -> ImageFile:
 
 
 def load(qtbot: QtBot, loader: ImageLoader, image: ImageFile) -> DecodedImage:
-    with qtbot.waitSignal(loader.loaded, timeout=TIMEOUT) as blocker:
+    with qtbot.waitSignal(loader.loaded) as blocker:
         loader.request(image)
     assert blocker.args[0] == image
     return blocker.args[1]
@@ -94,14 +93,14 @@ def test_exif_orientation_and_the_labelled_size(qtbot: QtBot, make: Make, tmp_pa
 
 def test_thumbnails(qtbot: QtBot, make: Make, folder: Path) -> None:
     loader = make()
-    with qtbot.waitSignal(loader.thumbnail_loaded, timeout=TIMEOUT) as blocker:
+    with qtbot.waitSignal(loader.thumbnail_loaded) as blocker:
         loader.request_thumbnail(file(folder, 0), 50)
     image, result = blocker.args
     assert (image.key, result.pixels.shape, result.width, result.height) == (0, (30, 50, 3), 100, 60)
-    with qtbot.waitSignal(loader.thumbnail_failed, timeout=TIMEOUT) as failed:
+    with qtbot.waitSignal(loader.thumbnail_failed) as failed:
         loader.request_thumbnail(file(folder, "broken"), 50)
     assert "broken.png" in failed.args[1]
-    with qtbot.waitSignal(loader.thumbnail_loaded, timeout=TIMEOUT) as small:
+    with qtbot.waitSignal(loader.thumbnail_loaded) as small:
         loader.request_thumbnail(file(folder, 0), 1000)
     assert small.args[1].pixels.shape == (60, 100, 3)
 
@@ -111,7 +110,7 @@ def test_thumbnails_newest_first_and_cancelled(qtbot: QtBot, make: Make, folder:
     log = Log(loader)
     for index in (0, 1, 2):
         loader.request_thumbnail(file(folder, index), 40)
-    qtbot.waitUntil(lambda: len(log.events) == 3, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: len(log.events) == 3)
     assert log.kinds == [("thumbnail_loaded", key) for key in (2, 1, 0)]
     loader.request_thumbnail(file(folder, 3), 40)
     loader.cancel_thumbnails()
@@ -122,7 +121,7 @@ def test_thumbnails_newest_first_and_cancelled(qtbot: QtBot, make: Make, folder:
 def test_damaged_file_names_itself(qtbot: QtBot, make: Make, folder: Path) -> None:
     loader = make()
     for image in (file(folder, "broken"), file(folder, "missing"), ImageFile(1, "../0.png", str(folder))):
-        with qtbot.waitSignal(loader.failed, timeout=TIMEOUT) as blocker:
+        with qtbot.waitSignal(loader.failed) as blocker:
             loader.request(image)
         assert Path(image.path).name in blocker.args[1]
     load(qtbot, loader, file(folder, 0))
@@ -140,7 +139,7 @@ def test_a_photo_for_which_memory_is_short_is_no_damaged_one(
     with monkeypatch.context() as patch:
         patch.setenv("PYTHONPATH", f"{short}{os.pathsep}{Path(__file__).parents[2]}")
         Image.new("P", (30, 20)).save(folder / "short.png")
-        with qtbot.assertNotEmitted(loader.failed), qtbot.waitSignal(loader.troubled, timeout=TIMEOUT) as blocker:
+        with qtbot.assertNotEmitted(loader.failed), qtbot.waitSignal(loader.troubled) as blocker:
             loader.request(file(folder, "short"))
     assert "short.png" in blocker.args[1] and "memory" in blocker.args[1]
 
@@ -154,7 +153,7 @@ def test_a_reader_that_cannot_be_started_says_nothing_against_the_photo(
     loader = make()
     with monkeypatch.context() as patch:
         patch.setattr("app.workers.process.subprocess.Popen", refuse)
-        with qtbot.assertNotEmitted(loader.failed), qtbot.waitSignal(loader.troubled, timeout=TIMEOUT) as blocker:
+        with qtbot.assertNotEmitted(loader.failed), qtbot.waitSignal(loader.troubled) as blocker:
             loader.request(file(folder, 0))
     assert "0.png" in blocker.args[1] and "too many open files" in blocker.args[1]
     load(qtbot, loader, file(folder, 0))
@@ -165,10 +164,10 @@ def test_newest_request_supersedes(qtbot: QtBot, make: Make, folder: Path) -> No
     log = Log(loader)
     for index in (0, 1, 2):
         loader.request(file(folder, index))
-    qtbot.waitUntil(lambda: len(log.events) == 1, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: len(log.events) == 1)
     load(qtbot, loader, file(folder, 2))
     loader.request(file(folder, "broken"))
-    qtbot.waitUntil(lambda: len(log.events) == 3, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: len(log.events) == 3)
     qtbot.wait(200)
     assert log.kinds == [("loaded", 2), ("loaded", 2), ("failed", 99)]
 
@@ -178,7 +177,7 @@ def test_prefetched_images_come_from_the_cache_and_requests_go_first(qtbot: QtBo
     log = Log(loader)
     loader.prefetch([file(folder, "broken"), file(folder, 1), file(folder, 2)])
     loader.request(file(folder, 0))
-    qtbot.waitUntil(lambda: loader.cached(file(folder, 2)) is not None, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: loader.cached(file(folder, 2)) is not None)
     assert log.kinds == [("loaded", 0)]
     (pid,) = loader.pids
     os.kill(pid, signal.SIGSTOP)  # nothing can be read now
@@ -190,7 +189,7 @@ def test_killed_reader_is_restarted_and_the_file_is_read_after_all(qtbot: QtBot,
     load(qtbot, loader, file(folder, 0))
     (pid,) = loader.pids
     os.kill(pid, signal.SIGSTOP)
-    with qtbot.waitSignal(loader.loaded, timeout=TIMEOUT) as blocker:
+    with qtbot.waitSignal(loader.loaded) as blocker:
         loader.request(file(folder, 1))
         qtbot.wait(50)
         os.kill(pid, signal.SIGKILL)
@@ -216,7 +215,7 @@ def test_file_that_kills_the_reader_twice_is_reported(
     )
     monkeypatch.setenv("PYTHONPATH", f"{fault}{os.pathsep}{Path(__file__).parents[2]}")
     loader = make()
-    with qtbot.waitSignal(loader.failed, timeout=TIMEOUT) as blocker:
+    with qtbot.waitSignal(loader.failed) as blocker:
         loader.request(file(folder, 1))
     assert "1.png" in blocker.args[1]
     assert "SIGSEGV" in blocker.args[1]
@@ -228,7 +227,7 @@ def test_hanging_file_is_given_up(qtbot: QtBot, make: Make, folder: Path) -> Non
     load(qtbot, loader, file(folder, 0))
     (pid,) = loader.pids
     os.kill(pid, signal.SIGSTOP)
-    with qtbot.waitSignal(loader.failed, timeout=TIMEOUT) as blocker:
+    with qtbot.waitSignal(loader.failed) as blocker:
         loader.request(file(folder, 1))
     assert "1.png" in blocker.args[1]
     assert "more than 2 s" in blocker.args[1]

@@ -9,7 +9,7 @@ from PIL import Image
 from PySide6.QtCore import QCoreApplication
 from pytestqt.qtbot import QtBot
 from small_models import save_small_model
-from test_engine import BOXES, PATIENT, TIMEOUT, BatchLog, ask, files
+from test_engine import BOXES, PATIENT, BatchLog, ask, files
 
 from app.workers.engine_client import COMPLETED, EngineClient
 from app.workers.payloads import DeviceInfo
@@ -38,7 +38,7 @@ def engine(qapp: QCoreApplication, qtbot: QtBot, gpu: Path, model: str) -> Itera
     found: list[tuple[DeviceInfo, ...]] = []
     client.devices_found.connect(found.append)
     client.start(model)
-    qtbot.waitUntil(lambda: bool(found), timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: bool(found))
     assert [device.id for device in found[0]] == ["fake:0", "cpu"]
     yield client
     client.close()
@@ -62,7 +62,7 @@ def test_a_batch_goes_through_it_in_groups_of_like_shape(
     images[3] = images[3].__class__(103, "damaged.jpg", str(photos))
     images[4] = images[4].__class__(104, "missing.jpg", str(photos))
     batch = engine.prefill(images)
-    qtbot.waitUntil(lambda: log.status(batch) is not None, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: log.status(batch) is not None)
     assert log.status(batch) == COMPLETED
     assert sorted(key for key, _ in log.of("image_failed", batch)) == [103, 104]
     assert sorted(key for key, _ in log.of("image_done", batch)) == [100, 101, 102, *range(105, 112)]
@@ -74,13 +74,13 @@ def test_a_batch_goes_through_it_in_groups_of_like_shape(
 def test_results_are_those_of_one_image_at_a_time(qtbot: QtBot, engine: EngineClient, photos: Path) -> None:
     log = BatchLog(engine)
     together = engine.prefill(files(photos))
-    qtbot.waitUntil(lambda: log.status(together) is not None, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: log.status(together) is not None)
     engine.set_device("cpu")
-    with qtbot.waitSignal(engine.ready, timeout=TIMEOUT):
+    with qtbot.waitSignal(engine.ready):
         pass
     assert engine.info is not None and engine.info.device == "cpu" and engine.info.batch == 1
     single = engine.prefill(files(photos))
-    qtbot.waitUntil(lambda: log.status(single) is not None, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: log.status(single) is not None)
     expected = dict(log.of("image_done", single))
     moved = []
     for key, result in log.of("image_done", together):
@@ -98,7 +98,7 @@ def test_too_little_memory_halves_the_batch_and_damages_no_photo(
     engine.noticed.connect(said.append)
     log = BatchLog(engine)
     batch = engine.prefill(files(photos))
-    qtbot.waitUntil(lambda: log.status(batch) is not None, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: log.status(batch) is not None)
     assert len(log.of("image_done", batch)) == 12
     assert log.of("image_failed", batch) == log.of("image_troubled", batch) == said == []
     (gpu / "room").write_text("0")
@@ -119,13 +119,13 @@ def test_a_gpu_that_goes_away_is_said_once_and_the_cpu_goes_on(
     batch = engine.prefill(files(photos))
     answers = ask(qtbot, engine, image, BOXES)
     np.testing.assert_allclose(answers.done[0].keypoints, expected.keypoints, atol=1e-2)
-    qtbot.waitUntil(lambda: log.status(batch) is not None, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: log.status(batch) is not None)
     assert len(log.of("image_done", batch)) == 12
     assert said == ["fake:0 does not answer any more: the CPU goes on. Choose it again to try it anew."]
     assert engine.info is not None and (engine.info.device, engine.info.batch) == ("cpu", 1)
     (gpu / "lost").unlink()
     pid = engine.pid
-    with qtbot.waitSignal(engine.ready, timeout=TIMEOUT):
+    with qtbot.waitSignal(engine.ready):
         engine.set_device("auto")
     assert engine.info is not None and engine.info.device == "fake:0" and engine.pid != pid
 
@@ -138,7 +138,7 @@ def test_a_device_that_was_chosen_once_and_is_not_there_is_said(
     said: list[str] = []
     client.noticed.connect(said.append)
     client.start(model)
-    qtbot.waitUntil(lambda: len(said) == 1, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: len(said) == 1)
     assert "Device 'cuda:7' cannot be used here" in said[0] and said[0].endswith("The CPU computes.")
     assert client.info is not None and client.info.device == "cpu"
     client.close()
@@ -149,7 +149,7 @@ def test_a_group_that_fails_is_done_image_by_image(qtbot: QtBot, engine: EngineC
     (gpu / "broken").touch()
     log = BatchLog(engine)
     batch = engine.prefill(files(photos))
-    qtbot.waitUntil(lambda: log.status(batch) is not None, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: log.status(batch) is not None)
     assert log.status(batch) == COMPLETED
     assert len(log.of("image_done", batch)) == 12 and log.of("image_troubled", batch) == []
 
@@ -160,11 +160,11 @@ def test_a_full_gpu_is_said_and_the_cpu_computes(qtbot: QtBot, gpu: Path, model:
     said: list[str] = []
     client.noticed.connect(said.append)
     client.start(model)
-    qtbot.waitUntil(lambda: len(said) == 1, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: len(said) == 1)
     assert "cannot be loaded onto fake:0 (CUDA out of memory" in said[0]
     assert client.info is not None and client.info.device == "cpu"
     (gpu / "full").unlink()
-    with qtbot.waitSignal(client.ready, timeout=TIMEOUT):
+    with qtbot.waitSignal(client.ready):
         client.set_device("auto")
     assert client.info is not None and client.info.device == "fake:0"
     client.close()
@@ -180,8 +180,8 @@ def test_queued_images_are_done_by_the_model_that_was_asked_however_often_it_is_
     batch = engine.prefill(files(photos))
     for other in (*others, model, others[0]):
         engine.load(other)
-    qtbot.waitUntil(lambda: log.status(batch) is not None, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: log.status(batch) is not None)
     assert log.of("image_troubled", batch) == []
     assert asked.hash in {result.model_hash for _, result in log.of("image_done", batch)}
-    qtbot.waitUntil(lambda: engine.info is not None and engine.info.model == others[0], timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: engine.info is not None and engine.info.model == others[0])
     assert ask(qtbot, engine, files(photos, 2)[0], BOXES).done

@@ -12,8 +12,6 @@ from pytestqt.qtbot import QtBot
 from app.workers.jobs import CANCELLED_CODE, ChildJob, run_child
 from app.workers.process import WORKING_FOLDER
 
-TIMEOUT = 10_000
-
 
 @pytest.fixture(autouse=True)
 def importable(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -24,7 +22,7 @@ def run(qtbot: QtBot, behaviour: str) -> tuple[list[dict], int, str]:
     job = run_child("job_child", [behaviour])
     lines: list[dict] = []
     job.progress.connect(lines.append)
-    with qtbot.waitSignal(job.finished, timeout=TIMEOUT) as blocker:
+    with qtbot.waitSignal(job.finished) as blocker:
         assert job.running
     assert not job.running
     return lines, *blocker.args
@@ -57,11 +55,11 @@ def test_cancel(qtbot: QtBot, behaviour: str, lines: int) -> None:
     job = run_child("job_child", [behaviour])
     seen: list[dict] = []
     job.progress.connect(seen.append)
-    qtbot.waitUntil(lambda: len(seen) == lines, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: len(seen) == lines)
     pid = job.pid
     assert pid
     begin = time.monotonic()
-    with qtbot.waitSignal(job.finished, timeout=TIMEOUT) as blocker:
+    with qtbot.waitSignal(job.finished) as blocker:
         job.cancel()
     assert time.monotonic() - begin < 2
     assert blocker.args == [CANCELLED_CODE, "cancelled"]
@@ -70,14 +68,14 @@ def test_cancel(qtbot: QtBot, behaviour: str, lines: int) -> None:
 
 def test_cancel_before_the_start(qtbot: QtBot) -> None:
     job = run_child("job_child", ["wait"])
-    with qtbot.waitSignal(job.finished, timeout=TIMEOUT) as blocker:
+    with qtbot.waitSignal(job.finished) as blocker:
         job.cancel()
     assert blocker.args[0] == CANCELLED_CODE
 
 
 def test_command_that_does_not_exist(qtbot: QtBot) -> None:
     job = ChildJob(["/does/not/exist"])
-    with qtbot.waitSignal(job.finished, timeout=TIMEOUT) as blocker:
+    with qtbot.waitSignal(job.finished) as blocker:
         pass
     assert blocker.args[0] != 0
     assert "cannot be started" in blocker.args[1]
@@ -85,7 +83,7 @@ def test_command_that_does_not_exist(qtbot: QtBot) -> None:
 
 def test_close_ends_the_child_silently(qtbot: QtBot) -> None:
     job = run_child("job_child", ["wait"])
-    with qtbot.waitSignal(job.progress, timeout=TIMEOUT):
+    with qtbot.waitSignal(job.progress):
         pass
     pid = job.pid
     assert pid

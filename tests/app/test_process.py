@@ -40,13 +40,13 @@ def start(qtbot: QtBot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
 
 
 def echo(qtbot: QtBot, worker: WorkerProcess, **message: object) -> dict:
-    with qtbot.waitSignal(worker.message, timeout=10_000) as blocker:
+    with qtbot.waitSignal(worker.message) as blocker:
         assert worker.send(message)
     return blocker.args[0]
 
 
 def died(qtbot: QtBot, worker: WorkerProcess, act: Callable[[], object]) -> str:
-    with qtbot.waitSignal(worker.died, timeout=10_000) as blocker:
+    with qtbot.waitSignal(worker.died) as blocker:
         act()
     return blocker.args[0]
 
@@ -166,7 +166,7 @@ def test_gives_up_after_repeated_deaths_and_can_be_started_again(
     deaths: list[str] = []
     worker = WorkerProcess("echo_child", "test child", FAST)
     worker.died.connect(deaths.append)
-    with qtbot.waitSignal(worker.gave_up, timeout=10_000) as blocker:
+    with qtbot.waitSignal(worker.gave_up) as blocker:
         worker.start()
     assert len(deaths) == 3
     assert "3 times" in blocker.args[0]
@@ -226,7 +226,7 @@ def test_sending_to_a_stopped_child_does_not_block(qtbot: QtBot, start: Start) -
     answers: list[object] = []
     worker.message.connect(answers.append)
     os.kill(pid, signal.SIGCONT)
-    qtbot.waitUntil(lambda: len(answers) == 20, timeout=10_000)
+    qtbot.waitUntil(lambda: len(answers) == 20)
 
 
 def test_messages_of_a_closed_child_are_dropped(qtbot: QtBot, start: Start) -> None:

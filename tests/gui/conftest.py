@@ -101,7 +101,7 @@ def make_window(
         windows.append(window)
         window.show()
         if engine:
-            with qtbot.waitSignal(window.engine.ready, timeout=30_000):
+            with qtbot.waitSignal(window.engine.ready):
                 window.engine.start(str(small_model))
         return window
 
@@ -117,9 +117,9 @@ def open_in(qtbot: QtBot) -> Callable[[MainWindow, Path], None]:
     """Opens a path and waits until the first image's labels and pixels are there."""
 
     def open_and_wait(window: MainWindow, path: Path) -> None:
-        with qtbot.waitSignal(window.session.opened, timeout=20_000):
+        with qtbot.waitSignal(window.session.opened):
             window.open_paths([path])
-        qtbot.waitUntil(lambda: loaded(window), timeout=20_000)
+        qtbot.waitUntil(lambda: loaded(window))
 
     return open_and_wait
 

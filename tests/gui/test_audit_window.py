@@ -15,7 +15,6 @@ from app.main_window import MainWindow
 from app.storage.audit_marks import Suspect
 from app.workers.payloads import EngineInfo
 
-TIMEOUT = 60_000
 BOX = Box(60, 40, 100, 180)
 
 
@@ -66,7 +65,7 @@ def test_a_person_labelled_twice_is_found_and_once_called_right_never_again(
     first, second = people(window)
     trigger(window, qtbot, "audit")
     dialog = shown(window)
-    qtbot.waitUntil(lambda: "suspicions on 2 images" in dialog.status.text(), timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: "suspicions on 2 images" in dialog.status.text())
     twice = [row for row in rows(dialog) if row[2] == "labelled twice"]
     assert [row[1] for row in twice] == ["1.00"] and twice[0][4] == "0.jpg"
     dialog.kinds.setCurrentText("labelled twice")
@@ -76,8 +75,8 @@ def test_a_person_labelled_twice_is_found_and_once_called_right_never_again(
     QTest.keyClick(dialog, Qt.Key.Key_R)
     assert dialog.kinds.currentText() == "Everything" and "labelled twice" not in {row[2] for row in rows(dialog)}
     dialog.again.click()
-    qtbot.waitUntil(lambda: dialog.status.text() == "Looking through the labels…", timeout=TIMEOUT)
-    qtbot.waitUntil(lambda: "suspicions on 2 images" in dialog.status.text(), timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: dialog.status.text() == "Looking through the labels…")
+    qtbot.waitUntil(lambda: "suspicions on 2 images" in dialog.status.text())
     assert "labelled twice" not in {row[2] for row in rows(dialog)}, "it is kept in the project"
     assert {person.key for person in people(window)} == {first.key, second.key}, "nothing was changed"
 
@@ -143,7 +142,7 @@ def test_a_model_that_is_not_ready_or_cannot_be_read_is_said(
     assert "not ready" in shown(window).status.text()
     answers_with(monkeypatch, window, str(tmp_path / "gone.safetensors"))
     shown(window).again.click()
-    qtbot.waitUntil(lambda: "could not be looked through" in window.message_bar.text, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: "could not be looked through" in window.message_bar.text)
     assert "gone.safetensors" in window.message_bar.text
 
 
@@ -152,7 +151,7 @@ def test_a_look_can_be_cancelled(
 ) -> None:
     answers_with(monkeypatch, window, str(save_small_model(tmp_path / "small.safetensors", 3)))
     trigger(window, qtbot, "audit")
-    qtbot.waitUntil(lambda: window.auditing._job is not None, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: window.auditing._job is not None)
     window.auditing.cancel()
-    qtbot.waitUntil(lambda: shown(window).status.text() == "Cancelled.", timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: shown(window).status.text() == "Cancelled.")
     assert rows(shown(window)) == []

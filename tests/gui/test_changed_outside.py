@@ -13,8 +13,6 @@ from window_helpers import Opener, WindowMaker, people, two_sessions
 from app.document.records import Box
 from app.main_window import MainWindow
 
-_LONG = 30_000
-
 
 def change(path: Path, edit: Callable[[dict[str, Any]], None]) -> None:
     content = json.loads(path.read_text())
@@ -28,7 +26,7 @@ def reopened(window: MainWindow, path: Path, open_in: Opener) -> None:
 
 
 def quiet(window: MainWindow, qtbot: QtBot) -> bool:
-    qtbot.waitUntil(lambda: window.merging._merge is None and window.merging._job is None, timeout=_LONG)
+    qtbot.waitUntil(lambda: window.merging._merge is None and window.merging._job is None)
     qtbot.wait(50)
     return window.message_bar.text == ""
 
@@ -47,10 +45,10 @@ def test_new_labels_are_offered_though_the_project_was_edited_since(
     change(coco_file, add)
     os.utime(coco_file, (1, 1))  # older than the project: its content says that it is another one
     reopened(window, coco_file, open_in)
-    qtbot.waitUntil(lambda: "Merge" in window.message_bar.choice_texts(), timeout=_LONG)
+    qtbot.waitUntil(lambda: "Merge" in window.message_bar.choice_texts())
     assert "train.json was changed since it was imported: 1 person is new, 2 here already" in window.message_bar.text
     window.message_bar.choose("Merge")
-    qtbot.waitUntil(lambda: sum(row.people for row in window.session.rows.values()) == 4, timeout=_LONG)
+    qtbot.waitUntil(lambda: sum(row.people for row in window.session.rows.values()) == 4)
     window.message_bar.clear()
     reopened(window, coco_file, open_in)
     assert quiet(window, qtbot), "what was merged is not asked about again"
@@ -68,11 +66,11 @@ def test_corrected_joints_are_offered_and_deletions_are_said(
 
     change(coco_file, correct)
     reopened(window, coco_file, open_in)
-    qtbot.waitUntil(lambda: "Theirs" in window.message_bar.choice_texts(), timeout=_LONG)
+    qtbot.waitUntil(lambda: "Theirs" in window.message_bar.choice_texts())
     assert "1 lies on labels of this project (0.jpg)" in window.message_bar.text
     assert "1 person of its earlier version is not in it any more, but stays here" in window.message_bar.text
     window.message_bar.choose("Theirs")
-    qtbot.waitUntil(lambda: people(window)[0].joints[0].x == 99.0, timeout=_LONG)
+    qtbot.waitUntil(lambda: people(window)[0].joints[0].x == 99.0)
 
 
 def test_nothing_is_said_about_a_file_that_says_the_same(
@@ -112,7 +110,7 @@ def test_a_changed_yolo_data_set_is_offered_too(
     assert quiet(window, qtbot)
     (labels / "1.txt").write_text("0 0.5 0.5 0.2 0.4\n")
     reopened(window, yaml, open_in)
-    qtbot.waitUntil(lambda: "Merge" in window.message_bar.choice_texts(), timeout=_LONG)
+    qtbot.waitUntil(lambda: "Merge" in window.message_bar.choice_texts())
     assert "1 person is new, 1 here already" in window.message_bar.text
 
 
@@ -123,8 +121,8 @@ def add_a_person(content: dict[str, Any]) -> None:
 
 def merged_people(window: MainWindow, qtbot: QtBot) -> dict[str, int]:
     """Merges what is offered; people by the photo's path."""
-    qtbot.waitUntil(lambda: "Merge" in window.message_bar.choice_texts(), timeout=_LONG)
-    with qtbot.waitSignal(window.session.refreshed, timeout=_LONG):
+    qtbot.waitUntil(lambda: "Merge" in window.message_bar.choice_texts())
+    with qtbot.waitSignal(window.session.refreshed):
         window.message_bar.choose("Merge")
     return {str(window.session.image_path(row.key)): row.people for row in window.session.rows.values() if row.people}
 
@@ -136,7 +134,7 @@ def test_changed_labels_come_onto_the_photos_that_they_were_imported_for(
     window = make_window()
     window.open_paths([labels])
     window.message_bar.choose("tuesday")
-    qtbot.waitUntil(lambda: window.model.total == 4, timeout=_LONG)
+    qtbot.waitUntil(lambda: window.model.total == 4)
     change(labels, add_a_person)
     reopened(window, labels, open_in)
     tuesday = tmp_path / "both" / "tuesday"
@@ -151,7 +149,7 @@ def test_changed_labels_far_from_their_photos_add_no_images(
     (tmp_path / "deep" / "down").mkdir(parents=True)
     moved = photos.rename(tmp_path / "deep" / "down" / "photos")
     window = make_window()
-    with qtbot.waitSignal(window.session.opened, timeout=_LONG):
+    with qtbot.waitSignal(window.session.opened):
         window.open_paths([labels], moved)
     change(labels, add_a_person)
     reopened(window, labels, open_in)
@@ -171,13 +169,13 @@ def test_what_somebody_has_read_is_not_said_again(
     change(coco_file, delete_the_crowd)
     for _ in range(2):  # nobody has read it the first time
         reopened(window, coco_file, open_in)
-        qtbot.waitUntil(lambda: "1 person of its earlier version" in window.message_bar.text, timeout=_LONG)
+        qtbot.waitUntil(lambda: "1 person of its earlier version" in window.message_bar.text)
     window.message_bar.dismiss()
     reopened(window, coco_file, open_in)
     assert quiet(window, qtbot)
     change(coco_file, lambda content: content["info"].update(comment="another content"))
     reopened(window, coco_file, open_in)
-    qtbot.waitUntil(lambda: "1 person of its earlier version" in window.message_bar.text, timeout=_LONG)
+    qtbot.waitUntil(lambda: "1 person of its earlier version" in window.message_bar.text)
 
 
 @pytest.mark.parametrize("yolo", [False, True])
@@ -192,7 +190,7 @@ def test_what_was_left_is_not_offered_again_and_can_be_merged_by_the_menu(
     else:
         change(coco_file, add_a_person)
     reopened(window, source, open_in)
-    qtbot.waitUntil(lambda: "Merge" in window.message_bar.choice_texts(), timeout=_LONG)
+    qtbot.waitUntil(lambda: "Merge" in window.message_bar.choice_texts())
     window.message_bar.choose("Leave it")
     window.message_bar.clear()
     before = sum(row.people for row in window.session.rows.values())

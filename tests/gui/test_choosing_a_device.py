@@ -9,8 +9,6 @@ from window_helpers import Opener, WindowMaker
 
 from app.main_window import MainWindow
 
-TIMEOUT = 30_000
-
 
 def entries(window: MainWindow) -> dict[str, QAction]:
     """What Predict, Device offers, by text."""
@@ -20,7 +18,7 @@ def entries(window: MainWindow) -> dict[str, QAction]:
 
 
 def started(window: MainWindow, qtbot: QtBot, model: Path) -> None:
-    with qtbot.waitSignal(window.engine.devices_found, timeout=TIMEOUT):
+    with qtbot.waitSignal(window.engine.devices_found):
         window.engine.start(str(model))
 
 
@@ -35,7 +33,7 @@ def test_a_device_is_chosen_named_and_remembered(
     assert fake == "Fake GPU (fake:0), 8 GB" and cpu.startswith("CPU, ")
     assert offered[automatic].isChecked() and not offered[fake].isChecked()
     assert window.status.model.text().endswith("Fake GPU (fake:0), 8 GB")
-    with qtbot.waitSignal(window.engine.ready, timeout=TIMEOUT):
+    with qtbot.waitSignal(window.engine.ready):
         offered[cpu].trigger()
     assert window.engine.info is not None and window.engine.info.device == "cpu"
     assert window.status.model.text().endswith(cpu)
@@ -50,7 +48,7 @@ def test_a_remembered_device_that_is_gone_is_said_and_stays_in_the_list(
     window = make_window()
     window.settings.set_value("device", "cuda:5")
     window = make_window()
-    with qtbot.waitSignal(window.engine.noticed, timeout=TIMEOUT):
+    with qtbot.waitSignal(window.engine.noticed):
         started(window, qtbot, small_model)
     assert "cuda:5" in window.message_bar.text and "The CPU computes." in window.message_bar.text
     offered = entries(window)
@@ -65,8 +63,8 @@ def test_a_gpu_that_goes_away_becomes_a_message(
     started(window, qtbot, small_model)
     open_in(window, photos)
     for _ in range(2):
-        with qtbot.waitSignal(window.prefill.stored, timeout=TIMEOUT):
+        with qtbot.waitSignal(window.prefill.stored):
             window.prefill.this_image()
         (gpu / "lost").touch()
-    qtbot.waitUntil(lambda: "the CPU goes on" in window.message_bar.text, timeout=TIMEOUT)
-    qtbot.waitUntil(lambda: "CPU, " in window.status.model.text(), timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: "the CPU goes on" in window.message_bar.text)
+    qtbot.waitUntil(lambda: "CPU, " in window.status.model.text())

@@ -33,7 +33,7 @@ def go_on(window: MainWindow, qtbot: QtBot) -> int:
     """Goes to the next image while a button is down."""
     window.navigation.next()
     key = current(window)
-    qtbot.waitUntil(lambda: labelled(window, key), timeout=20_000)
+    qtbot.waitUntil(lambda: labelled(window, key))
     return key
 
 
@@ -93,9 +93,9 @@ def test_a_read_only_window_refuses_every_edit_in_one_sentence(
     assert path is not None
     window.closing.finish()
     reader = make_window()
-    with qtbot.waitSignal(reader.session.opened, timeout=20_000):
+    with qtbot.waitSignal(reader.session.opened):
         reader.opening.open_project(path, read_only=True)
-    qtbot.waitUntil(lambda: labelled(reader, current(reader)), timeout=20_000)
+    qtbot.waitUntil(lambda: labelled(reader, current(reader)))
     image = current(reader)
     before = reader.session.document.people(image)
     reader.joints.model.visibility_set.emit(before[0].key, 5, 1)
@@ -120,7 +120,7 @@ def test_a_read_only_project_can_be_looked_at_by_keys(
     path = window.session.path
     assert path is not None
     window.opening.open_project(path, read_only=True)
-    qtbot.waitUntil(lambda: window.session.read_only and window.session.current_record() is not None, timeout=20_000)
+    qtbot.waitUntil(lambda: window.session.read_only and window.session.current_record() is not None)
     actions = window.actions_by_id
     for name in ("fit", "one_to_one", "brighter", "lighten_shadows", "cancel", "next_person", "select_person_1"):
         qtbot.waitUntil(actions[name].isEnabled)

@@ -23,7 +23,6 @@ from app.main_window import MainWindow
 from app.storage.project import Project
 
 Dialog = TypeVar("Dialog", bound=QDialog)
-_LONG = 30_000
 
 
 @pytest.fixture
@@ -46,7 +45,7 @@ def answer(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
 
 
 def dialog_of(window: MainWindow, kind: type[Dialog], qtbot: QtBot) -> Dialog:
-    qtbot.waitUntil(lambda: window.findChild(kind) is not None, timeout=_LONG)
+    qtbot.waitUntil(lambda: window.findChild(kind) is not None)
     found = window.findChild(kind)
     assert found is not None
     return found
@@ -54,8 +53,8 @@ def dialog_of(window: MainWindow, kind: type[Dialog], qtbot: QtBot) -> Dialog:
 
 def choose(window: MainWindow, qtbot: QtBot, text: str, done: SignalInstance) -> None:
     """Clicks a button of the message bar and waits for what follows."""
-    qtbot.waitUntil(lambda: text in window.message_bar.choice_texts(), timeout=_LONG)
-    with qtbot.waitSignal(done, timeout=_LONG):
+    qtbot.waitUntil(lambda: text in window.message_bar.choice_texts())
+    with qtbot.waitSignal(done):
         window.message_bar.choose(text)
 
 
@@ -65,7 +64,7 @@ def export(window: MainWindow, qtbot: QtBot, kind: str, only: str = "all", sourc
     dialog.format.setCurrentIndex(dialog.format.findData(kind))
     dialog.only.setCurrentIndex(dialog.only.findData(only))
     dialog.source.setCurrentIndex(dialog.source.findData(source))
-    with qtbot.waitSignal(window.exporting.ended, timeout=_LONG):
+    with qtbot.waitSignal(window.exporting.ended):
         dialog.go.click()
 
 
@@ -78,9 +77,9 @@ def test_a_data_set_for_yolo(window: MainWindow, qtbot: QtBot, tmp_path: Path, a
     assert "It trains by its dataset.yaml from any folder, and may be moved" in window.message_bar.text
     export(window, qtbot, YOLO)
     assert "was not written: there is something in it already" in window.message_bar.text
-    with qtbot.waitSignal(window.session.opened, timeout=_LONG):
+    with qtbot.waitSignal(window.session.opened):
         window.open_paths([tmp_path / "yolo/dataset.yaml"])
-    qtbot.waitUntil(lambda: window.model.total == 4, timeout=_LONG)
+    qtbot.waitUntil(lambda: window.model.total == 4)
     assert sum(record.people for record in window.model.records()) == 1
 
 
@@ -107,7 +106,7 @@ def test_lines_that_yolo_loses_are_a_warning_with_their_reasons(
     (photos / "0.txt").write_text("\n".join([f"0 {person}", f"1 {person}", f"2 {person}", *["0 0.5 0.5"] * 150]))
     window = make_window()
     open_in(window, photos / "data.yaml")
-    qtbot.waitUntil(lambda: "150 people could not be read" in window.message_bar.text, timeout=_LONG)
+    qtbot.waitUntil(lambda: "150 people could not be read" in window.message_bar.text)
     assert window.message_bar.property("message") == "warning"
     window.message_bar.choose("Show report…")
     dialog = window.findChild(ImportReportDialog)
@@ -143,9 +142,9 @@ def test_predictions_of_another_model_are_accepted_like_ours(
     assert image is not None
     person = window.session.document.people(image)[0]
     window.session.selection.select_joint(person.key, 4)
-    with qtbot.waitSignal(window.detections.ended, timeout=_LONG):
+    with qtbot.waitSignal(window.detections.ended):
         trigger(window, qtbot, "import_results")
-    qtbot.waitUntil(lambda: len(window.session.document.predictions(image)) == 1, timeout=_LONG)
+    qtbot.waitUntil(lambda: len(window.session.document.predictions(image)) == 1)
     assert "2 people on 2 images" in window.message_bar.text and "1 are on images" in window.message_bar.text
     assert window.session.selection.current_image == image
     assert (window.session.selection.person, window.session.selection.joint) == (person.key, 4)
@@ -164,7 +163,7 @@ def test_results_that_do_not_fit_are_refused_in_one_sentence(
 ) -> None:
     (tmp_path / "hands.json").write_text(json.dumps([results((7, 0.9))[0] | {"keypoints": [1.0] * 63}]))
     answer(tmp_path / "hands.json")
-    with qtbot.waitSignal(window.detections.ended, timeout=_LONG):
+    with qtbot.waitSignal(window.detections.ended):
         trigger(window, qtbot, "import_results")
     assert "21 keypoints" in window.message_bar.text and "hands.json" in window.message_bar.text
 
@@ -221,11 +220,11 @@ def test_merging_asks_whose_labels_stay(
     assert image is not None
     trigger(window, qtbot, "merge")
     choose(window, qtbot, "Theirs", window.merging.ended)
-    qtbot.waitUntil(lambda: window.session.document.people(image)[0].box.x == 62, timeout=_LONG)
+    qtbot.waitUntil(lambda: window.session.document.people(image)[0].box.x == 62)
     assert len(window.session.document.people(image)) == 1 and window.session.selection.current_image == image
     assert "1 person came for 1 label that was here" in window.message_bar.text
     trigger(window, qtbot, "merge")
-    qtbot.waitUntil(lambda: "is here already" in window.message_bar.text, timeout=_LONG)
+    qtbot.waitUntil(lambda: "is here already" in window.message_bar.text)
 
 
 def test_people_measured_in_another_frame_are_said_to_be_left_out(
@@ -239,9 +238,7 @@ def test_people_measured_in_another_frame_are_said_to_be_left_out(
     theirs.write_text(json.dumps(content))
     answer(theirs)
     trigger(window, qtbot, "merge")
-    qtbot.waitUntil(
-        lambda: "0 people are new, 1 here already. 1 person of it is left out" in window.message_bar.text, timeout=_LONG
-    )
+    qtbot.waitUntil(lambda: "0 people are new, 1 here already. 1 person of it is left out" in window.message_bar.text)
     choose(window, qtbot, "Merge", window.merging.ended)
     assert "0 people came, 1 did not. 1 person of it is left out" in window.message_bar.text
     assert "(0.jpg)" in window.message_bar.text
@@ -284,7 +281,7 @@ def test_a_photo_is_shown_as_the_labels_that_come_are_measured(
     answer(stored)
     trigger(window, qtbot, "merge")
     choose(window, qtbot, "Merge", window.merging.ended)
-    qtbot.waitUntil(lambda: window.scene.shown_pixels().width() == 600, timeout=_LONG)
+    qtbot.waitUntil(lambda: window.scene.shown_pixels().width() == 600)
     assert window.scene.shown_pixels().height() == 400 and people(window)[0].box.x == 450
 
 
@@ -298,25 +295,25 @@ def test_split_and_back(
     dialog = dialog_of(window, SplitDialog, qtbot)
     dialog.only_unfinished.setChecked(False)
     assert "About 2 images each" in dialog.note.text()
-    with qtbot.waitSignal(window.splitting.ended, timeout=_LONG):
+    with qtbot.waitSignal(window.splitting.ended):
         dialog.go.click()
     first, second = sorted(parts.iterdir())
-    with qtbot.waitSignal(window.session.opened, timeout=_LONG):
+    with qtbot.waitSignal(window.session.opened):
         pass_on = window.session.path
         window.open_paths([first])
-    qtbot.waitUntil(lambda: window.session.current_record() is not None, timeout=_LONG)
+    qtbot.waitUntil(lambda: window.session.current_record() is not None)
     window.editing.add_person(Box(200, 40, 60, 120))
     assert pass_on is not None
-    with qtbot.waitSignal(window.session.opened, timeout=_LONG):
+    with qtbot.waitSignal(window.session.opened):
         window.open_paths([pass_on])
     answer(first)
-    with qtbot.waitSignal(window.merging.ended, timeout=_LONG):
+    with qtbot.waitSignal(window.merging.ended):
         trigger(window, qtbot, "merge")
     people = window.session.store.call(lambda project: sum(row.people for row in project.image_rows()))
     assert people == 3, "the two of the file, and the one drawn in the part"
     answer(second)
     trigger(window, qtbot, "merge")
-    qtbot.waitUntil(lambda: "nothing was done in this part" in window.message_bar.text, timeout=_LONG)
+    qtbot.waitUntil(lambda: "nothing was done in this part" in window.message_bar.text)
 
 
 def test_another_project_comes_like_a_coco_file(
@@ -328,7 +325,7 @@ def test_another_project_comes_like_a_coco_file(
     answer(tmp_path / "other.poseproj")
     trigger(window, qtbot, "merge")
     choose(window, qtbot, "Merge", window.merging.ended)
-    qtbot.waitUntil(lambda: window.model.total == 5, timeout=_LONG)
+    qtbot.waitUntil(lambda: window.model.total == 5)
 
 
 def test_frames_of_a_video_become_photos(window: MainWindow, qtbot: QtBot, tmp_path: Path, answer: Any) -> None:
@@ -344,11 +341,11 @@ def test_frames_of_a_video_become_photos(window: MainWindow, qtbot: QtBot, tmp_p
     dialog = dialog_of(window, VideoDialog, qtbot)
     dialog.every.setValue(2)
     answer(tmp_path / "frames")
-    with qtbot.waitSignal(window.videos.ended, timeout=_LONG):
+    with qtbot.waitSignal(window.videos.ended):
         dialog.chosen.emit(dialog.settings())
     assert len(list((tmp_path / "frames").glob("walk_*.jpg"))) == 3
     choose(window, qtbot, "Open them", window.session.opened)
-    qtbot.waitUntil(lambda: window.model.total == 3, timeout=_LONG)
+    qtbot.waitUntil(lambda: window.model.total == 3)
 
 
 def test_a_broken_video_is_refused(window: MainWindow, qtbot: QtBot, tmp_path: Path, answer: Any) -> None:
@@ -357,7 +354,7 @@ def test_a_broken_video_is_refused(window: MainWindow, qtbot: QtBot, tmp_path: P
     trigger(window, qtbot, "open_video")
     dialog = dialog_of(window, VideoDialog, qtbot)
     answer(tmp_path / "frames")
-    with qtbot.waitSignal(window.videos.ended, timeout=_LONG):
+    with qtbot.waitSignal(window.videos.ended):
         dialog.chosen.emit(dialog.settings())
     assert "x.mp4" in window.message_bar.text and not (tmp_path / "frames").exists()
 
@@ -371,7 +368,7 @@ def test_the_effort_report(window: MainWindow, qtbot: QtBot, tmp_path: Path, ans
     assert drawn is not None and drawn.text() == "1"
     answer(tmp_path / "effort.csv")
     dialog.save.click()
-    qtbot.waitUntil(lambda: (tmp_path / "effort.csv").is_file(), timeout=_LONG)
+    qtbot.waitUntil(lambda: (tmp_path / "effort.csv").is_file())
 
 
 def test_statistics_count_what_is_on_screen(window: MainWindow, qtbot: QtBot, tmp_path: Path, answer: Any) -> None:

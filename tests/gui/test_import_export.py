@@ -25,7 +25,7 @@ def test_a_cancelled_import_says_so(
     store = ProjectStore.create(tmp_path / "p.poses")
     running = LabelImport(store, coco_file, photos, qapp)  # as in the window, its parent outlives it
     running.progress.connect(lambda what, done, total: running.cancel() if what.startswith(stage) else None)
-    with qtbot.waitSignal(running.finished, timeout=20_000) as finished:
+    with qtbot.waitSignal(running.finished) as finished:
         pass
     assert sentence in finished.args[0].text and finished.args[0].report is None
     store.close()
@@ -43,7 +43,7 @@ def test_exporting_over_the_opened_file_and_opening_it_again(
     window = make_window()
     open_in(window, coco_file)
     for _ in range(2):
-        with qtbot.waitSignal(window.exporting.ended, timeout=30_000):
+        with qtbot.waitSignal(window.exporting.ended):
             window.exporting.export(coco_file)
         open_in(window, coco_file)
         assert window.session.store.call(lambda project: len(project.sources())) == 1

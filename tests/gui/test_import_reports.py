@@ -16,8 +16,6 @@ from app.dialogs.choice import ChoiceDialog
 from app.dialogs.import_report import ImportReportDialog
 from app.main_window import MainWindow
 
-_LONG = 30_000
-
 
 def change(coco_file: Path, edit: Callable[[dict[str, Any]], None]) -> Path:
     content = json.loads(coco_file.read_text())
@@ -27,7 +25,7 @@ def change(coco_file: Path, edit: Callable[[dict[str, Any]], None]) -> Path:
 
 
 def import_ended(window: MainWindow, qtbot: QtBot) -> None:
-    qtbot.waitUntil(lambda: window.opening._import is None and bool(window.message_bar.text), timeout=_LONG)
+    qtbot.waitUntil(lambda: window.opening._import is None and bool(window.message_bar.text))
 
 
 @pytest.mark.parametrize(
@@ -45,10 +43,10 @@ def test_the_reason_of_a_refused_import_is_what_is_read_first(
     labels = photos / "labels.json"
     labels.write_text(content)
     window = make_window()
-    with qtbot.waitSignal(window.session.opened, timeout=_LONG):
+    with qtbot.waitSignal(window.session.opened):
         window.open_paths([labels])
     import_ended(window, qtbot)
-    qtbot.waitUntil(lambda: reason in window.message_bar.text, timeout=_LONG)
+    qtbot.waitUntil(lambda: reason in window.message_bar.text)
     qtbot.wait(100)  # whatever else has something to say
     assert "labels.json was not imported" in window.message_bar.text and reason in window.message_bar.text
 
@@ -62,7 +60,7 @@ def test_lost_people_are_a_warning_that_stays_with_a_report_that_stays(
 
     window = make_window()
     open_in(window, change(coco_file, lose))
-    qtbot.waitUntil(lambda: "150 people could not be read" in window.message_bar.text, timeout=_LONG)
+    qtbot.waitUntil(lambda: "150 people could not be read" in window.message_bar.text)
     assert window.message_bar.property("message") == "warning"
     middle = window.message_bar.geometry().center()
     qtbot.waitUntil(lambda: window.central.currentWidget() is window.desk)
@@ -84,7 +82,7 @@ def test_lost_people_are_a_warning_that_stays_with_a_report_that_stays(
     window.session.close()
     open_in(again, coco_file)
     again.actions_by_id["import_report"].trigger()
-    qtbot.waitUntil(lambda: again.findChild(ImportReportDialog) is not None, timeout=_LONG)
+    qtbot.waitUntil(lambda: again.findChild(ImportReportDialog) is not None)
     assert "150 left out: bbox is empty" in again.findChild(ImportReportDialog).text.toPlainText()
 
 
@@ -97,13 +95,11 @@ def test_who_is_a_person_is_asked_and_the_answer_imports(
 
     window = make_window()
     window.open_paths([change(coco_file, rename)])
-    qtbot.waitUntil(
-        lambda: window.message_bar.choice_texts() == ("target", "other thing", "All of them"), timeout=_LONG
-    )
+    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("target", "other thing", "All of them"))
     assert "does not say who is a person: target (2), other thing (1)." in window.message_bar.text
     window.message_bar.choose("target")
-    qtbot.waitUntil(lambda: window.model.total == 4 and window.session.current_record() is not None, timeout=_LONG)
-    qtbot.waitUntil(lambda: len(people(window)) == 1, timeout=_LONG)
+    qtbot.waitUntil(lambda: window.model.total == 4 and window.session.current_record() is not None)
+    qtbot.waitUntil(lambda: len(people(window)) == 1)
 
 
 def test_an_order_of_joints_that_is_not_known_is_asked(make_window: WindowMaker, coco_file: Path, qtbot: QtBot) -> None:
@@ -112,11 +108,11 @@ def test_an_order_of_joints_that_is_not_known_is_asked(make_window: WindowMaker,
 
     window = make_window()
     window.open_paths([change(coco_file, rename)])
-    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("They are in COCO's order",), timeout=_LONG)
+    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("They are in COCO's order",))
     assert "--" not in window.message_bar.text, "no option of the command line"
     window.message_bar.choose(1)
-    qtbot.waitUntil(lambda: window.model.total == 4 and window.session.current_record() is not None, timeout=_LONG)
-    qtbot.waitUntil(lambda: people(window) != () and people(window)[0].joints[0].x == 80.0, timeout=_LONG)
+    qtbot.waitUntil(lambda: window.model.total == 4 and window.session.current_record() is not None)
+    qtbot.waitUntil(lambda: people(window) != () and people(window)[0].joints[0].x == 80.0)
 
 
 def test_another_sessions_photos_of_the_same_names_are_not_taken_unasked(
@@ -128,18 +124,18 @@ def test_another_sessions_photos_of_the_same_names_are_not_taken_unasked(
     window.open_paths([labels])
     assert window.message_bar.choice_texts() == ("monday", "tuesday")
     window.message_bar.choose("tuesday")
-    qtbot.waitUntil(lambda: window.model.total == 4, timeout=_LONG)
+    qtbot.waitUntil(lambda: window.model.total == 4)
     assert list(window.session.roots.values()) == [folder / "tuesday"]
     window.session.close()
     again = make_window()
-    with qtbot.waitSignal(again.session.opened, timeout=_LONG):
+    with qtbot.waitSignal(again.session.opened):
         again.open_paths([labels])
     assert list(again.session.roots.values()) == [folder / "tuesday"], "asked once, not at every start"
 
     named = folder / "person_keypoints_monday.json"
     named.write_bytes(labels.read_bytes())
     third = make_window()
-    with qtbot.waitSignal(third.session.opened, timeout=_LONG):
+    with qtbot.waitSignal(third.session.opened):
         third.open_paths([named])
     assert list(third.session.roots.values()) == [folder / "monday"], "the file is called as its folder is"
 
@@ -151,9 +147,9 @@ def test_merging_asks_whose_photos_are_meant_too(
     window = make_window()
     open_in(window, tmp_path / "both" / "monday")
     window.merging.take(labels)
-    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("monday", "tuesday"), timeout=_LONG)
+    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("monday", "tuesday"))
     window.message_bar.choose("tuesday")
-    qtbot.waitUntil(lambda: "Merge" in window.message_bar.choice_texts(), timeout=_LONG)
+    qtbot.waitUntil(lambda: "Merge" in window.message_bar.choice_texts())
     assert "4 images are new" in window.message_bar.text
 
 
@@ -167,7 +163,7 @@ def test_many_categories_are_a_list_and_the_answer_imports(
 
     window = make_window()
     window.open_paths([change(coco_file, many)])
-    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("Choose…",), timeout=_LONG)
+    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("Choose…",))
     assert window.message_bar.height() < window.central.height() / 2
     assert window.message_bar.text.endswith("Whose labels are people's?")
     window.message_bar.choose(1)
@@ -175,8 +171,8 @@ def test_many_categories_are_a_list_and_the_answer_imports(
     assert dialog.choices.count() == 101 and dialog.isModal()
     dialog.choices.setCurrentRow(41)
     dialog.go.click()
-    qtbot.waitUntil(lambda: window.model.total == 4 and window.session.current_record() is not None, timeout=_LONG)
-    qtbot.waitUntil(lambda: len(people(window)) == 1, timeout=_LONG)
+    qtbot.waitUntil(lambda: window.model.total == 4 and window.session.current_record() is not None)
+    qtbot.waitUntil(lambda: len(people(window)) == 1)
 
 
 def test_a_list_of_answers_goes_with_its_question(

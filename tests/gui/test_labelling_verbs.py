@@ -207,11 +207,11 @@ def test_reestimating_keeps_what_a_person_has_placed(
     window.canvas.cancel()
     before = people(window)[0]
     (by_hand,) = [index for index, joint in enumerate(before.joints) if joint.v]
-    with qtbot.waitSignal(window.engine.ready, timeout=30_000):
+    with qtbot.waitSignal(window.engine.ready):
         window.engine.start(str(small_model))
     assert window.session.selection.person == before.key
     trigger(window, qtbot, "reestimate")
-    qtbot.waitUntil(lambda: people(window)[0] != before, timeout=20_000)
+    qtbot.waitUntil(lambda: people(window)[0] != before)
     after = people(window)[0]
     assert after.joints[by_hand] == before.joints[by_hand] and after.joints[by_hand].origin == HUMAN
     assert after.box == before.box and all(joint.origin for joint in after.joints)

@@ -13,7 +13,6 @@ from app.workers.payloads import DecodedImage, ImageFile
 
 Opener = Callable[[MainWindow, Path], None]
 WindowMaker = Callable[..., MainWindow]
-_LONG = 20_000
 
 
 @pytest.fixture
@@ -29,7 +28,7 @@ def test_pictures_of_another_project_are_not_shown(window: MainWindow, qtbot: Qt
     mine = window.session.image_file(current)
     theirs = ImageFile(current, mine.path, "/somewhere/else")
     picture = DecodedImage(np.zeros((50, 70, 3), np.uint8), 70, 50)
-    qtbot.waitUntil(lambda: not window.model.lacks_thumbnail(current), timeout=_LONG)
+    qtbot.waitUntil(lambda: not window.model.lacks_thumbnail(current))
     before = window.model.data(window.model.index(0), 0x0100 + 1).toImage()
     for signal in (window.loader.loaded, window.loader.thumbnail_loaded):
         signal.emit(theirs, picture)
@@ -66,7 +65,7 @@ def test_an_edit_during_a_refresh_is_in_the_list(window: MainWindow, qtbot: QtBo
     current = window.session.selection.current_image
     record = window.session.current_record()
     assert current is not None and record is not None
-    with qtbot.waitSignal(window.session.refreshed, timeout=_LONG):
+    with qtbot.waitSignal(window.session.refreshed):
         window.session.refresh(None)
         window.editing.mark_done()
     row = window.model.record(current)
@@ -84,7 +83,7 @@ def overlapping(coco_file: Path) -> Path:
 
 def ask(window: MainWindow, qtbot: QtBot, file: Path) -> None:
     window.merging.take(file)
-    qtbot.waitUntil(lambda: "Theirs" in window.message_bar.choice_texts(), timeout=_LONG)
+    qtbot.waitUntil(lambda: "Theirs" in window.message_bar.choice_texts())
 
 
 def test_a_merge_that_nobody_answered_can_be_asked_for_again(window: MainWindow, qtbot: QtBot, coco_file: Path) -> None:
@@ -98,7 +97,7 @@ def test_an_export_does_not_end_the_question_of_a_merge(
     window: MainWindow, qtbot: QtBot, coco_file: Path, tmp_path: Path
 ) -> None:
     ask(window, qtbot, overlapping(coco_file))
-    with qtbot.waitSignal(window.exporting.ended, timeout=_LONG):
+    with qtbot.waitSignal(window.exporting.ended):
         window.exporting.export(tmp_path / "out.json")
     window.message_bar.choose("OK")
     assert "Theirs" in window.message_bar.choice_texts()
@@ -108,7 +107,7 @@ def test_what_theirs_replaces_is_in_a_snapshot(window: MainWindow, qtbot: QtBot,
     ask(window, qtbot, overlapping(coco_file))
     project = window.session.path
     assert project is not None
-    with qtbot.waitSignal(window.merging.ended, timeout=_LONG):
+    with qtbot.waitSignal(window.merging.ended):
         window.message_bar.choose("Theirs")
     (copy,) = project.with_name(f"{project.name}.backups").iterdir()
     assert copy.suffix == project.suffix
@@ -118,7 +117,7 @@ def test_what_theirs_replaces_is_in_a_snapshot(window: MainWindow, qtbot: QtBot,
 def test_nothing_is_left_of_a_merge_when_another_project_is_opened(
     window: MainWindow, qtbot: QtBot, coco_file: Path, photos: Path, open_in: Opener
 ) -> None:
-    with qtbot.waitSignal(window.merging.progress, timeout=_LONG):
+    with qtbot.waitSignal(window.merging.progress):
         window.merging.take(overlapping(coco_file))
     open_in(window, photos)
     assert window.job_strip.isHidden()

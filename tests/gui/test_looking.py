@@ -65,7 +65,7 @@ def test_a_large_photo_is_first_shown_small_then_in_full(qtbot: QtBot) -> None:
     adjusted.set_adjustments(Adjustments(brightness=0.1))
     adjusted.set_adjustments(Adjustments(brightness=0.2))
     assert [picture.width() < 1300 for picture in shown[1:]] == [True, True]
-    qtbot.waitUntil(lambda: shown[-1].width() == 2000, timeout=5_000)
+    qtbot.waitUntil(lambda: shown[-1].width() == 2000)
     assert shown[-1].pixelColor(7, 7) == QColor(151, 151, 151) and len(shown) == 4
     adjusted.set_adjustments(Adjustments())
     assert shown[-1].pixelColor(7, 7) == QColor(100, 100, 100)

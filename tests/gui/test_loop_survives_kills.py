@@ -119,7 +119,7 @@ def photos(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 def loop(make_window: WindowMaker, open_in: Opener, photos: Path, qtbot: QtBot) -> Loop:
     """A window with the bundled model on photos of people, the first of which is pre-filled by itself."""
     window = make_window(automatic_prefill=True)
-    with qtbot.waitSignal(window.engine.ready, timeout=60_000):
+    with qtbot.waitSignal(window.engine.ready):
         window.models.start_engine()
     open_in(window, photos)
     return Loop(window, qtbot)

@@ -22,7 +22,6 @@ from msarcnn.library_file import LibraryFile
 from msarcnn.model_library import ModelLibrary, find_model
 
 CONTENT = weights_file(3_000_000)
-TIMEOUT = 30_000
 
 
 @pytest.fixture
@@ -42,7 +41,7 @@ def open_dialog(window: MainWindow, qtbot: QtBot, rows: int) -> ModelsDialog:
     """Opens the library from the menu and waits until it is read."""
     window.actions_by_id["models"].trigger()
     (dialog,) = window.findChildren(ModelsDialog)
-    qtbot.waitUntil(lambda: dialog.table.rowCount() == rows, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: dialog.table.rowCount() == rows)
     return dialog
 
 
@@ -75,12 +74,12 @@ def test_it_lists_pose_models_and_lets_another_one_answer(
     assert not dialog.use.isEnabled() and not dialog.folder.isEnabled() and server.url in dialog.details.text()
     select(dialog, "MSA R-CNN MobileNetV2, wide")
     assert not dialog.remove.isEnabled() and not dialog.download.isEnabled()
-    with qtbot.waitSignal(window.engine.ready, timeout=TIMEOUT):
+    with qtbot.waitSignal(window.engine.ready):
         dialog.use.click()
     assert states(dialog) == ["in use", "not downloaded", "ready"]
     assert window.models.model_path is None and dialog.sentence.text() == ""
     select(dialog, "Kitchen")
-    with qtbot.waitSignal(window.engine.ready, timeout=TIMEOUT):
+    with qtbot.waitSignal(window.engine.ready):
         dialog.use.click()
     assert window.models.model_path == small_model and window.settings.value("model", "") == str(small_model)
 
@@ -106,19 +105,19 @@ def test_a_download_is_watched_cancelled_and_resumed(
     select(dialog, "COCO Keypoint R-CNN")
     dialog.download.click()
     assert dialog.download.text() == "Cancel" and states(dialog)[1] == "connecting…"
-    qtbot.waitUntil(lambda: "downloading, " in states(dialog)[1], timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: "downloading, " in states(dialog)[1])
     assert dialog.bar.isVisible() and "COCO Keypoint R-CNN, MB" in window.job_strip.text
     dialog.download.click()
-    qtbot.waitUntil(lambda: dialog.download.text() == "Resume", timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: dialog.download.text() == "Resume")
     assert "% is here" in states(dialog)[1] and not dialog.bar.isVisible() and window.job_strip.isHidden()
     assert dialog.remove.isEnabled(), "what is here can be deleted"
     server.pause = 0
     dialog.download.click()
-    qtbot.waitUntil(lambda: states(dialog)[1] == "ready", timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: states(dialog)[1] == "ready")
     assert "Range" in server.asked[-1] and dialog.sentence.text() == "COCO Keypoint R-CNN is here."
     assert dialog.use.isEnabled() and (home / name_of(CONTENT)).read_bytes() == CONTENT
     dialog.remove.click()
-    qtbot.waitUntil(lambda: states(dialog)[1] == "not downloaded", timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: states(dialog)[1] == "not downloaded")
     assert not (home / name_of(CONTENT)).exists()
 
 
@@ -130,19 +129,19 @@ def test_a_download_goes_on_without_the_dialog_and_says_when_it_is_done(
     dialog = open_dialog(window, qtbot, 2)
     window.models.download("coco")
     dialog.reject()
-    qtbot.waitUntil(lambda: window.models.arrived[0] > 0, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: window.models.arrived[0] > 0)
     window.models.show()
     again = window.findChildren(ModelsDialog)[-1]
     assert again is not dialog and states(again)[1].startswith("downloading, ") and again.bar.isVisible()
     server.pause = 0
     again.reject()
-    qtbot.waitUntil(lambda: window.message_bar.text == "COCO Keypoint R-CNN is here.", timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: window.message_bar.text == "COCO Keypoint R-CNN is here.")
     assert window.message_bar.choice_texts() == ("Use it",)
-    qtbot.waitUntil(lambda: not window.models.downloading, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: not window.models.downloading)
     server.content, server.pause = b"<html>Log in</html>", 0
     (home / name_of(CONTENT)).unlink()
     window.models.download("coco")
-    qtbot.waitUntil(lambda: "swapped or damaged" in window.message_bar.text, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: "swapped or damaged" in window.message_bar.text)
 
 
 def test_files_are_added_shown_in_their_folder_and_forgotten(
@@ -161,17 +160,17 @@ def test_files_are_added_shown_in_their_folder_and_forgotten(
     answers = [str(odd), str(small_model)]
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_: (answers.pop(0), ""))
     dialog.add.click()
-    qtbot.waitUntil(lambda: "odd.safetensors: not a model file" in dialog.sentence.text(), timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: "odd.safetensors: not a model file" in dialog.sentence.text())
     dialog.add.click()
     assert dialog.sentence.text() == "", "that was about the other one"
-    qtbot.waitUntil(lambda: column(dialog, 0)[-1] == "small", timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: column(dialog, 0)[-1] == "small")
     opened: list[str] = []
     monkeypatch.setattr(QDesktopServices, "openUrl", lambda url: opened.append(url.toLocalFile()) or True)
     select(dialog, "small")
     dialog.folder.click()
     assert opened == [str(small_model.parent)]
     dialog.remove.click()
-    qtbot.waitUntil(lambda: dialog.table.rowCount() == 2, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: dialog.table.rowCount() == 2)
     assert small_model.is_file()
 
 
@@ -194,7 +193,7 @@ def test_a_damaged_library_is_a_sentence_in_the_dialog(make_window: WindowMaker,
     window = make_window()
     window.actions_by_id["models"].trigger()
     (dialog,) = window.findChildren(ModelsDialog)
-    qtbot.waitUntil(lambda: "library.json: damaged" in dialog.sentence.text(), timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: "library.json: damaged" in dialog.sentence.text())
 
 
 def test_a_model_that_is_gone_is_said_until_another_is_chosen(
@@ -202,11 +201,11 @@ def test_a_model_that_is_gone_is_said_until_another_is_chosen(
 ) -> None:
     window, gone = make_window(), str(tmp_path / "gone.safetensors")
     window.settings.set_value("model", gone)
-    with qtbot.waitSignal(window.engine.ready, timeout=TIMEOUT):
+    with qtbot.waitSignal(window.engine.ready):
         window.models.start_engine()
     assert window.message_bar.text.startswith(f"{gone}: the file of the model that was used last is gone. Put it back")
     assert window.settings.value("model", "") == gone, "its disk may be back tomorrow"
-    with qtbot.waitSignal(window.engine.ready, timeout=TIMEOUT):
+    with qtbot.waitSignal(window.engine.ready):
         window.models.use_bundled()
     assert window.message_bar.text == "" and window.settings.value("model", "") == ""
 
@@ -219,7 +218,7 @@ def test_a_model_that_is_refused_is_said_in_the_dialog(
     before = window.models.in_use
     dialog = open_dialog(window, qtbot, 2)
     select(dialog, "COCO Keypoint R-CNN")
-    with qtbot.waitSignal(window.engine.refused, timeout=TIMEOUT):
+    with qtbot.waitSignal(window.engine.refused):
         dialog.use.click()
     assert "cannot be used" in dialog.sentence.text() and window.models.in_use == before
 
@@ -231,7 +230,7 @@ def test_the_larger_model_is_offered_once_to_whom_it_would_be_fast(
 
     def offer(device: str) -> tuple[str, ...]:
         window.message_bar.clear()
-        with qtbot.waitSignal(window.models.listed, timeout=TIMEOUT):
+        with qtbot.waitSignal(window.models.listed):
             window.models.offer_download_once(device)
             window.models.refresh()
         return window.message_bar.choice_texts()
@@ -244,7 +243,7 @@ def test_the_larger_model_is_offered_once_to_whom_it_would_be_fast(
     assert offer("mps")[1] == "Not now"
     window.message_bar.choose(1)
     (dialog,) = window.findChildren(ModelsDialog)
-    qtbot.waitUntil(lambda: states(dialog)[-1:] == ["ready"], timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: states(dialog)[-1:] == ["ready"])
     window.settings.remove("coco_offered")
     assert offer("cuda:0") == (), "it is here"
 
@@ -263,12 +262,12 @@ def test_what_a_run_has_made_joins_the_library_when_it_is_found(
     assert window.session.path is not None
     best = finished_run(window.session.path, small_model)
     window.session.close()
-    with qtbot.waitSignal(window.models.listed, timeout=TIMEOUT):
+    with qtbot.waitSignal(window.models.listed):
         open_in(window, photos)
     (entry,) = [entry for entry in window.models.known if entry.kind == "fine-tuned"]
     assert (entry.title, entry.path) == ("photos, 2026-01-02 03:04", best)
     assert entry.name == "photos-2026-01-02-03-04" and LibraryFile(home).read().added[0].path == str(best)
-    with qtbot.waitSignal(window.models.listed, timeout=TIMEOUT):
+    with qtbot.waitSignal(window.models.listed):
         window.training.use.click()
     assert entry.name in [known.name for known in window.models.known] and len(LibraryFile(home).read().added) == 1
 
@@ -280,12 +279,12 @@ def test_a_fine_tuning_starts_from_any_model_that_is_here(
     window = make_window()
     window.fine_tuning.asked.emit(LabelCounts(6, 9, 20, 60))
     (dialog,) = window.findChildren(FineTuneDialog)
-    qtbot.waitUntil(lambda: dialog.init.count() == 3, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: dialog.init.count() == 3)
     texts = [dialog.init.itemText(index) for index in range(3)]
     assert texts == ["the bundled model, in use", "MSA R-CNN MobileNetV2, wide", "Kitchen"], "nothing that is not here"
     assert dialog.settings().init is None
     dialog.init.setCurrentIndex(2)
-    with qtbot.waitSignal(window.models.listed, timeout=TIMEOUT):
+    with qtbot.waitSignal(window.models.listed):
         window.models.refresh()
     assert dialog.settings().init == small_model, "the choice stays"
     arguments = window.fine_tuning.arguments(Path("labels.json"), [], dialog.settings())
@@ -303,6 +302,6 @@ def test_closing_the_window_ends_a_download_and_keeps_its_beginning(
     window = make_window()
     window.models.download("coco")
     part = home / f"{name_of(CONTENT)}.part"
-    qtbot.waitUntil(lambda: part.is_file() and part.stat().st_size > 0, timeout=TIMEOUT)
+    qtbot.waitUntil(lambda: part.is_file() and part.stat().st_size > 0)
     window.closing.finish()
     assert CONTENT.startswith(part.read_bytes()) and not (home / name_of(CONTENT)).exists()

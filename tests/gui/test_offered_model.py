@@ -52,12 +52,12 @@ def test_a_run_that_ended_without_the_window_offers_its_model_until_it_is_used(
     assert window.message_bar.text == "Something else."
     window.message_bar.dismiss()
     assert str(best) in window.message_bar.text
-    with qtbot.waitSignal(window.engine.ready, timeout=30_000):
+    with qtbot.waitSignal(window.engine.ready):
         window.training.use.click()
     assert window.models.model_path == best
     assert window.training.use.isHidden()
     assert str(best) not in window.message_bar.text
-    with qtbot.waitSignal(window.engine.ready, timeout=30_000):
+    with qtbot.waitSignal(window.engine.ready):
         window.models.use_bundled()
     assert window.models.model_path is None
     window = close_and_open(window, make_window, open_in, photos)
@@ -98,7 +98,7 @@ def test_a_model_that_is_refused_stays_on_offer(
     window.session.close()
     assert window.training.use.isHidden()
     open_in(window, photos)
-    with qtbot.waitSignal(window.engine.refused, timeout=30_000):
+    with qtbot.waitSignal(window.engine.refused):
         window.training.use.click()
     assert not window.training.use.isHidden()
     assert window.models.model_path == before

@@ -15,8 +15,6 @@ from app.controllers.messages import Message
 from app.controllers.places import SUFFIX
 from app.dialogs.choice import ChoiceDialog
 
-_LONG = 20_000
-
 
 def test_labels_dropped_with_their_folder_are_opened_with_it(
     make_window: WindowMaker, coco_file: Path, photos: Path, qtbot: QtBot
@@ -24,7 +22,7 @@ def test_labels_dropped_with_their_folder_are_opened_with_it(
     moved = photos.rename(photos.parents[1] / f"{photos.parent.name}-far-away")
     window = make_window()
     for paths in ([moved, coco_file], [coco_file, moved]):
-        with qtbot.waitSignal(window.session.opened, timeout=20_000):
+        with qtbot.waitSignal(window.session.opened):
             window.open_paths(paths)
         assert list(window.session.roots.values()) == [moved]
         assert [row.path for row in window.model.records()] == ["0.jpg", "1.jpg", "2.jpg", "3.jpg"]
@@ -75,7 +73,7 @@ def test_photos_that_cannot_be_read_are_counted_with_the_cure(
         (tmp_path / f"telephone/IMG_{index}.HEIC").write_bytes(b"x")
         (photos / f"scan_{index}.jp2").write_bytes(b"x")
     window = make_window()
-    with qtbot.waitSignal(window.session.opened, timeout=20_000):
+    with qtbot.waitSignal(window.session.opened):
         window.open_paths([tmp_path / "telephone"])
     text = "3 HEIC photos are not read (the first: IMG_0.HEIC): convert them to JPEG, or install pillow-heif"
     assert window.message_bar.text.startswith(text)
@@ -99,7 +97,7 @@ def test_the_projects_opened_last_are_in_the_menu(
     open_in(window, photos / "more")
     recent.aboutToShow.emit()
     assert [entry.text() for entry in recent.actions()] == ["&1 more", "&2 photos"]
-    with qtbot.waitSignal(window.session.opened, timeout=20_000):
+    with qtbot.waitSignal(window.session.opened):
         recent.actions()[1].trigger()
     assert window.session.path == project
 
@@ -125,15 +123,15 @@ def test_whose_photos_is_asked_until_the_labels_are_here(
     window = make_window()
     window.open_paths([labels])
     window.message_bar.choose("monday")
-    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("They are in COCO's order",), timeout=_LONG)
+    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("They are in COCO's order",))
     window.session.close()
     window.open_paths([labels])
-    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("monday", "tuesday"), timeout=_LONG)
+    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("monday", "tuesday"))
     assert not window.session.is_open
     window.message_bar.choose("tuesday")
-    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("They are in COCO's order",), timeout=_LONG)
+    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("They are in COCO's order",))
     window.message_bar.choose(1)
-    qtbot.waitUntil(lambda: window.model.total == 4, timeout=_LONG)
+    qtbot.waitUntil(lambda: window.model.total == 4)
     assert list(window.session.roots.values()) == [tmp_path / "both" / "tuesday"]
 
 
@@ -157,7 +155,7 @@ def test_nobody_is_asked_where_the_photos_of_a_healthy_project_are(
 ) -> None:
     labels = far_from(photos, coco_file)
     window = make_window()
-    with qtbot.waitSignal(window.session.opened, timeout=_LONG):
+    with qtbot.waitSignal(window.session.opened):
         window.open_paths([labels], photos)
     window.session.close()
     open_in(window, labels)
@@ -174,15 +172,15 @@ def test_where_the_photos_are_can_be_said_as_soon_as_it_is_asked_and_until_it_is
     for _ in range(2):
         window.session.close()
         window.open_paths([labels])
-        qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("Choose folder…",), timeout=_LONG)
+        qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("Choose folder…",))
         assert "its images were not found near it" in window.message_bar.text
         monkeypatch.setattr(window.opening._asker, "folder", chooses([], asked))
         window.message_bar.choose(1)
         assert window.message_bar.choice_texts() == ("Choose folder…",), "asked until it is answered"
     monkeypatch.setattr(window.opening._asker, "folder", chooses([photos], asked))
-    with qtbot.waitSignal(window.session.opened, timeout=_LONG):
+    with qtbot.waitSignal(window.session.opened):
         window.message_bar.choose(1)
-    qtbot.waitUntil(lambda: window.scene.has_photo, timeout=_LONG)
+    qtbot.waitUntil(lambda: window.scene.has_photo)
     assert list(window.session.roots.values()) == [photos] and len(asked) == 3
     assert window.message_bar.text == ""
 
@@ -196,10 +194,10 @@ def test_where_the_photos_are_is_asked_after_other_questions_about_the_labels(
     labels.write_text(json.dumps(content))
     window = make_window()
     window.open_paths([labels])
-    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("They are in COCO's order",), timeout=_LONG)
-    qtbot.waitUntil(lambda: window.session.is_open and window.central.currentWidget() is window.desk, timeout=_LONG)
+    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("They are in COCO's order",))
+    qtbot.waitUntil(lambda: window.session.is_open and window.central.currentWidget() is window.desk)
     window.message_bar.choose(1)
-    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("Choose folder…",), timeout=_LONG)
+    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("Choose folder…",))
 
 
 def test_a_folder_that_the_project_has_already_is_refused_and_asked_again(
@@ -209,23 +207,23 @@ def test_a_folder_that_the_project_has_already_is_refused_and_asked_again(
     other.mkdir()
     (other / "0.jpg").write_bytes((photos / "0.jpg").read_bytes())
     window = make_window()
-    with qtbot.waitSignal(window.session.opened, timeout=_LONG):
+    with qtbot.waitSignal(window.session.opened):
         window.open_paths([photos, other])
     photos.rename(tmp_path / "moved")
     project = window.session.path
     window.session.close()
     assert project is not None
     window.open_paths([project])
-    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("Choose folder…",), timeout=_LONG)
+    qtbot.waitUntil(lambda: window.message_bar.choice_texts() == ("Choose folder…",))
     (tmp_path / "empty").mkdir()
     answers = [other, tmp_path / "empty", tmp_path / "moved"]
     monkeypatch.setattr(window.opening._asker, "folder", chooses(answers, []))
     for reason in ("already is an image folder", "none of the images that it expects is in"):
         window.message_bar.choose("Choose folder…")
-        qtbot.waitUntil(lambda reason=reason: reason in window.message_bar.text, timeout=_LONG)
+        qtbot.waitUntil(lambda reason=reason: reason in window.message_bar.text)
         assert window.status.saved.text() == "saved"
         window.message_bar.dismiss()
-    with qtbot.waitSignal(window.session.opened, timeout=_LONG):
+    with qtbot.waitSignal(window.session.opened):
         window.message_bar.choose("Choose folder…")
     assert set(window.session.roots.values()) == {other, tmp_path / "moved"}
     assert window.message_bar.text == ""
@@ -240,7 +238,7 @@ def test_no_images_is_said_whatever_waits_that_is_not_the_reason(
     window.open_paths([tmp_path / "notes.txt"])
     assert window.message_bar.text.startswith("notes.txt: ")
     window.engine.gave_up.emit("The pose engine stopped.")
-    with qtbot.waitSignal(window.session.opened, timeout=_LONG):
+    with qtbot.waitSignal(window.session.opened):
         window.open_paths([tmp_path / "empty"])
     assert "no images here" in window.message_bar.text
     window.message_bar.dismiss()
@@ -264,7 +262,7 @@ def test_a_listing_ends_for_everybody_when_something_else_is_opened(
     project = window.session.path
     assert project is not None
     window.open_paths([photos])
-    qtbot.waitUntil(lambda: window.job_strip.text == "Looking for images", timeout=_LONG)
+    qtbot.waitUntil(lambda: window.job_strip.text == "Looking for images")
     open_in(window, project)
     assert window.job_strip.isHidden()
 
@@ -274,7 +272,7 @@ def test_an_opened_project_leaves_the_question_about_other_labels(
 ) -> None:
     labels = two_sessions(tmp_path / "both", coco_file)
     window = make_window()
-    with qtbot.waitSignal(window.session.opened, timeout=_LONG):
+    with qtbot.waitSignal(window.session.opened):
         window.open_paths([photos])
         window.open_paths([labels])
     assert window.message_bar.choice_texts() == ("monday", "tuesday")
@@ -289,16 +287,16 @@ def test_folders_of_one_name_are_told_apart_and_many_are_in_a_list(
     open_in(window, tmp_path / "one/img/monday")
     window.session.close()
     roots = [tmp_path / name / "monday" for name in ("one/img", "two/img")]
-    with qtbot.waitSignal(window.session.opened, timeout=_LONG):
+    with qtbot.waitSignal(window.session.opened):
         window.open_paths(roots)
     labels = tmp_path / "far" / "away" / "labels.json"
     labels.parent.mkdir(parents=True)
     labels.write_bytes(coco_file.read_bytes())
     window.merging.take(labels)
-    qtbot.waitUntil(lambda: window.message_bar.choice_texts() != (), timeout=_LONG)
+    qtbot.waitUntil(lambda: window.message_bar.choice_texts() != ())
     assert window.message_bar.choice_texts() == ("one/img/monday", "two/img/monday")
     window.message_bar.choose("two/img/monday")
-    qtbot.waitUntil(lambda: "Merge" in window.message_bar.choice_texts(), timeout=_LONG)
+    qtbot.waitUntil(lambda: "Merge" in window.message_bar.choice_texts())
     window.session.close()
 
     many = tmp_path / "many"
@@ -317,6 +315,6 @@ def test_folders_of_one_name_are_told_apart_and_many_are_in_a_list(
     window.message_bar.choose(1)
     dialog = window.findChildren(ChoiceDialog)[-1]
     dialog.choices.setCurrentRow(7)
-    with qtbot.waitSignal(window.session.opened, timeout=_LONG):
+    with qtbot.waitSignal(window.session.opened):
         dialog.accept()
     assert list(window.session.roots.values()) == [many / "day 7"]

@@ -52,11 +52,11 @@ def test_predictions_can_be_asked_for_only_with_an_image(
     panel = window.predictions
     assert not panel.accept.isEnabled() and not panel.prefill.isEnabled()
     open_in(window, photos)
-    qtbot.waitUntil(panel.prefill.isEnabled, timeout=5_000)
+    qtbot.waitUntil(panel.prefill.isEnabled)
     panel.show_counts(2, 0, 0)
     assert panel.accept.isEnabled()
     window.session.selection.current_image = None
-    qtbot.waitUntil(lambda: not panel.prefill.isEnabled(), timeout=5_000)
+    qtbot.waitUntil(lambda: not panel.prefill.isEnabled())
     assert not panel.accept.isEnabled()
 
 
@@ -193,11 +193,11 @@ def test_effort_that_is_asked_for_twice_is_shown_once(
     window.effort.counted.connect(lambda *_: counted.append(1))
     for _ in range(2):
         window.effort.show()
-    qtbot.waitUntil(lambda: len(counted) == 1, timeout=20_000)
+    qtbot.waitUntil(lambda: len(counted) == 1)
     qtbot.wait(1500)
     assert len(counted) == 1
     window.effort.show()
-    qtbot.waitUntil(lambda: len(counted) == 2, timeout=20_000)
+    qtbot.waitUntil(lambda: len(counted) == 2)
 
 
 def test_the_footer_counts_finished_images(
@@ -208,7 +208,7 @@ def test_the_footer_counts_finished_images(
     assert window.image_list.count.text() == "5 images  ·  0 finished"
     window.actions_by_id["mark_empty"].trigger()
     assert window.image_list.count.text() == "5 images  ·  1 finished"
-    qtbot.waitUntil(window.actions_by_id["undo"].isEnabled, timeout=5_000)
+    qtbot.waitUntil(window.actions_by_id["undo"].isEnabled)
     window.actions_by_id["undo"].trigger()
     assert window.image_list.count.text() == "5 images  ·  0 finished"
 

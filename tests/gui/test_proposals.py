@@ -188,9 +188,9 @@ def test_nothing_is_promised_where_labels_cannot_be_changed(
     assert path is not None
     window.closing.finish()
     reader = make_window()
-    with qtbot.waitSignal(reader.session.opened, timeout=20_000):
+    with qtbot.waitSignal(reader.session.opened):
         reader.opening.open_project(path, read_only=True)
-    qtbot.waitUntil(lambda: len(reader.proposals.now().shown) == 1, timeout=20_000)
+    qtbot.waitUntil(lambda: len(reader.proposals.now().shown) == 1)
     assert "accepts" not in hint(reader, qtbot)
     reader.session.selection.prediction = reader.proposals.now().shown[0].key
     (written,) = reader.scene._proposed._scores._written

@@ -9,8 +9,6 @@ from window_helpers import Opener, WindowMaker
 
 from app.main_window import MainWindow
 
-_LONG = 20_000
-
 
 @pytest.fixture
 def other(photos: Path) -> Path:
@@ -111,7 +109,7 @@ def test_the_question_about_a_locked_project_goes_when_another_is_opened(
     first, second = make_window(), make_window()
     open_in(first, photos)
     second.open_paths([photos])
-    qtbot.waitUntil(lambda: second.message_bar.choice_texts() == ("Open read-only",), timeout=_LONG)
+    qtbot.waitUntil(lambda: second.message_bar.choice_texts() == ("Open read-only",))
     open_in(second, other)
     assert second.message_bar.choice_texts() == ()
 
@@ -124,7 +122,7 @@ def test_a_coco_file_without_its_images_asks_for_them_once_it_is_open(
     coco_file.rename(alone)
     window = make_window()
     open_in(window, photos)
-    with qtbot.waitSignal(window.session.opened, timeout=_LONG):
+    with qtbot.waitSignal(window.session.opened):
         window.open_paths([alone])
     while window.message_bar.text and window.message_bar.choice_texts() != ("Choose folder…",):
         window.message_bar.dismiss()

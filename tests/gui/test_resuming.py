@@ -26,7 +26,7 @@ def start(window: MainWindow, qtbot: QtBot, epochs: int, until: str) -> Path:
     seen: list[str] = []
     window.fine_tuning.logged.connect(lambda event: seen.append(event["event"]))
     window.fine_tuning.start(FineTuneSettings("labelled", 0.0, 1, "heads", epochs, 1, 0.001, "cpu"))
-    qtbot.waitUntil(lambda: until in seen, timeout=90_000)
+    qtbot.waitUntil(lambda: until in seen)
     assert window.trainer.run_folder is not None
     return window.trainer.run_folder
 
@@ -36,7 +36,7 @@ def start_and_kill(window: MainWindow, qtbot: QtBot, epochs: int, after: str) ->
     run, pid = start(window, qtbot, epochs, after), window.trainer.pid
     assert pid is not None
     os.kill(pid, signal.SIGKILL)
-    qtbot.waitUntil(lambda: not window.fine_tuning.running, timeout=10_000)
+    qtbot.waitUntil(lambda: not window.fine_tuning.running)
     return run
 
 
@@ -59,7 +59,7 @@ def test_a_run_is_ended_from_the_menu(
     run = start(window, qtbot, 10_000, "step")
     qtbot.waitUntil(window.actions_by_id[action].isEnabled)
     window.actions_by_id[action].trigger()
-    qtbot.waitUntil(lambda: not window.fine_tuning.running, timeout=30_000)
+    qtbot.waitUntil(lambda: not window.fine_tuning.running)
     last = json.loads((run / "log.jsonl").read_text().splitlines()[-1])
     assert (last["event"], last["status"]) == ("end", status)
     assert (run / "checkpoints" / "best.safetensors").exists() == (status == "stopped")
@@ -80,7 +80,7 @@ def test_a_killed_run_is_resumed_from_its_checkpoint(
     assert button.text() == "Resume"
     button.click()
     assert window.fine_tuning.running and window.trainer.run_folder == run
-    qtbot.waitUntil(lambda: not window.fine_tuning.running, timeout=90_000)
+    qtbot.waitUntil(lambda: not window.fine_tuning.running)
     assert "fine-tuning is complete" in window.message_bar.text
     events = [json.loads(line) for line in (run / "log.jsonl").read_text().splitlines()]
     steps = [event["step"] for event in events if event["event"] == "step"]
@@ -101,7 +101,7 @@ def test_a_killed_run_without_a_checkpoint_offers_the_dialog_again(
     start_and_kill(window, qtbot, 500, "start")
     assert "start it again" in window.message_bar.text
     (button,) = window.message_bar._buttons
-    with qtbot.waitSignal(window.fine_tuning.asked, timeout=5_000):
+    with qtbot.waitSignal(window.fine_tuning.asked):
         button.click()
     path = window.session.path
     assert path is not None and len(places.runs_newest_first(path)) == 1

@@ -17,7 +17,6 @@ from app.storage.project import Project
 from app.workers.payloads import EngineInfo
 
 A, B, C = "aaaaaaaaaaaa", "bbbbbbbbbbbb", "cccccccccccc"
-_LONG = 20_000
 
 
 def found(model: str, *scores: float) -> list[Prediction]:
@@ -184,7 +183,7 @@ def test_an_edit_of_an_image_that_is_not_open_leaves_its_shown_look(window: Main
 
 def test_the_exported_predictions_are_the_shown_ones(window: MainWindow, qtbot: QtBot, tmp_path: Path) -> None:
     def scores(name: str) -> list[float]:
-        with qtbot.waitSignal(window.exporting.ended, timeout=_LONG):
+        with qtbot.waitSignal(window.exporting.ended):
             window.exporting.run(tmp_path / name, ExportSettings(RESULTS))
         return [entry["score"] for entry in json.loads((tmp_path / name).read_text())]
 
@@ -209,7 +208,7 @@ def test_what_somebody_brings_in_is_shown(
     results = tmp_path / "theirs.json"
     results.write_text(json.dumps(people))
     monkeypatch.setattr(QFileDialog, "getOpenFileName", lambda *_, **__: (str(results), ""))
-    with qtbot.waitSignal(window.session.refreshed, timeout=_LONG):
+    with qtbot.waitSignal(window.session.refreshed):
         trigger(window, qtbot, "import_results")
     qtbot.waitUntil(lambda: on_screen(window) == [0.7])
     assert ("theirs", True) in offered(window)

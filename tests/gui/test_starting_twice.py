@@ -23,12 +23,12 @@ def test_a_second_export_is_refused_while_the_first_waits_for_the_disk(
     said: list[Message] = []
     window.messages.posted.connect(said.append)
     window.editing.add_person(Box(60, 40, 80, 180))
-    with qtbot.waitSignal(window.exporting.ended, timeout=30_000):
+    with qtbot.waitSignal(window.exporting.ended):
         window.exporting.export(tmp_path / "first.json")
         window.exporting.export(tmp_path / "second.json")
     assert any("running already" in message.text for message in said)
     assert (tmp_path / "first.json").is_file() and not (tmp_path / "second.json").exists()
-    with qtbot.waitSignal(window.exporting.ended, timeout=30_000):
+    with qtbot.waitSignal(window.exporting.ended):
         window.exporting.export(tmp_path / "third.json")
 
 
@@ -47,9 +47,9 @@ def test_a_second_fine_tuning_is_refused_while_the_first_waits_for_the_disk(
     assert window.fine_tuning.running
     window.fine_tuning.start(settings)
     assert any("is under way" in message.text for message in said)
-    qtbot.waitUntil(lambda: window.trainer.run_folder is not None, timeout=30_000)
+    qtbot.waitUntil(lambda: window.trainer.run_folder is not None)
     window.fine_tuning.cancel()
-    qtbot.waitUntil(lambda: not window.fine_tuning.running, timeout=30_000)
+    qtbot.waitUntil(lambda: not window.fine_tuning.running)
     path = window.session.path
     assert path is not None and len(places.runs_newest_first(path)) == 1
 
@@ -63,6 +63,6 @@ def test_a_wait_ends_with_its_project(
     window.fine_tuning.start(FineTuneSettings("labelled", 0.0, 1, "heads", 1, 1, 0.001, "cpu"))
     open_in(window, photos / "more")
     assert not window.fine_tuning.running
-    with qtbot.waitSignal(window.exporting.ended, timeout=30_000):
+    with qtbot.waitSignal(window.exporting.ended):
         window.exporting.export(tmp_path / "out.json")
     assert (tmp_path / "out.json").is_file() and not (tmp_path / "never.json").exists()

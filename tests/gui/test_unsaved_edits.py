@@ -73,7 +73,7 @@ def test_what_was_said_of_unsaved_edits_goes_when_they_are_saved(
         qtbot.waitUntil(lambda: "not saved yet; see the message" in window.message_bar.text)
         assert not window.close()
         assert window.message_bar.choice_texts() == ("Close without saving them",)
-    qtbot.waitUntil(lambda: window.status.saved.text() == "saved", timeout=20_000)
+    qtbot.waitUntil(lambda: window.status.saved.text() == "saved")
     assert window.message_bar.text == ""
 
 
@@ -107,7 +107,7 @@ def test_the_question_about_a_training_goes_with_it_and_is_asked_of_the_next(
         window.editing.mark_done()
         window.message_bar.choose("Keep it running")
         assert window.message_bar.choice_texts() == ("Close without saving them",)
-    qtbot.waitUntil(lambda: window.session.store.pending == 0, timeout=20_000)
+    qtbot.waitUntil(lambda: window.session.store.pending == 0)
     assert window.message_bar.text == ""
     assert not window.close(), "nobody has closed the window: it is asked anew"
     assert window.message_bar.choice_texts() == ("Keep it running", "Stop it, keep the best")

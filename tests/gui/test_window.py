@@ -67,11 +67,11 @@ def test_a_damaged_image_is_named_and_the_rest_goes_on(
     open_in(window, photos)
     window.navigation.next()
     damaged = current(window)
-    qtbot.waitUntil(lambda: window.model.damage(damaged) is not None, timeout=20_000)
-    qtbot.waitUntil(lambda: "1.jpg" in window.message_bar.text, timeout=20_000)
+    qtbot.waitUntil(lambda: window.model.damage(damaged) is not None)
+    qtbot.waitUntil(lambda: "1.jpg" in window.message_bar.text)
     assert not window.scene.has_photo
     window.navigation.next()
-    qtbot.waitUntil(lambda: window.scene.has_photo, timeout=20_000)
+    qtbot.waitUntil(lambda: window.scene.has_photo)
     assert window.message_bar.text == ""
     window.navigation.previous_unfinished()
     assert current(window) != damaged
@@ -86,7 +86,7 @@ def test_what_cannot_be_opened_is_refused_with_a_sentence(
         path.write_text("this is neither JSON nor a project")
     window = make_window()
     window.open_paths([path])
-    qtbot.waitUntil(lambda: path.name in window.message_bar.text, timeout=20_000)
+    qtbot.waitUntil(lambda: path.name in window.message_bar.text)
 
 
 def test_dragging_on_the_canvas_changes_the_label_and_can_be_undone(
@@ -179,16 +179,16 @@ def test_drawing_prefilling_accepting_and_the_heatmap(
     window = make_window(engine=True, automatic_prefill=True)
     open_in(window, photos)
     image, document = current(window), window.session.document
-    qtbot.waitUntil(lambda: document.image(image).model != "", timeout=30_000)
+    qtbot.waitUntil(lambda: document.image(image).model != "")
     window.editing.add_person(Box(60, 40, 80, 180))
     key = window.session.selection.person
     assert key is not None
     assert window.session.undo_stack.count() == 1
-    qtbot.waitUntil(lambda: document.person(image, key).joints[0].origin != "", timeout=30_000)
+    qtbot.waitUntil(lambda: document.person(image, key).joints[0].origin != "")
     assert window.session.undo_stack.count() == 1
     window.layers.switch("heatmap", True)
     window.session.selection.joint = 9
-    qtbot.waitUntil(lambda: window.scene._heatmap.isVisible(), timeout=30_000)
+    qtbot.waitUntil(lambda: window.scene._heatmap.isVisible())
     window.editing.set_box(key, Box(50, 30, 100, 190))
     window.layers.set_threshold(0.05)
     shown = window.proposals.now().shown
@@ -213,7 +213,7 @@ def test_prefilling_everything_and_killing_the_engine_loses_nothing(
     image = current(window)
     pid = window.engine.pid
     assert pid is not None
-    with qtbot.waitSignal(window.prefill.ended, timeout=60_000):
+    with qtbot.waitSignal(window.prefill.ended):
         window.prefill.all_unfinished()
         os.kill(pid, signal.SIGKILL)
     qtbot.waitUntil(lambda: sum(row.state is ImageState.PREDICTED for row in window.model.records()) == 4)
@@ -235,7 +235,7 @@ def test_export_writes_what_was_drawn(
     person = window.session.document.people(current(window))[0]
     window.editing.move_joint(person.key, 0, 100.5, 70.25)
     out = tmp_path / "out.json"
-    with qtbot.waitSignal(window.exporting.ended, timeout=30_000):
+    with qtbot.waitSignal(window.exporting.ended):
         window.exporting.export(out)
     assert str(out) in window.message_bar.text
     exported = json.loads(out.read_text())
@@ -264,11 +264,11 @@ def test_fine_tuning_refuses_images_that_do_not_say_where_nobody_is(
     settings = FineTuneSettings("labelled", 0.0, 1, "heads", 1, 1, 0.001, "cpu")
     window.editing.add_person(Box(60, 40, 80, 180))
     window.fine_tuning.start(settings)
-    qtbot.waitUntil(lambda: "neither finished nor pre-filled" in window.message_bar.text, timeout=30_000)
+    qtbot.waitUntil(lambda: "neither finished nor pre-filled" in window.message_bar.text)
     assert "Mark those as done on which everybody is labelled" in window.message_bar.text
     assert not window.fine_tuning.running
     trigger(window, qtbot, "mark_done")
-    with qtbot.waitSignal(window.trainer.finished, timeout=90_000) as ended:
+    with qtbot.waitSignal(window.trainer.finished) as ended:
         window.fine_tuning.start(settings)
     assert ended.args[0] == "completed", ended.args[2]
 
@@ -282,7 +282,7 @@ def test_fine_tuning_freezes_the_labels_trains_and_offers_the_model(
     events: list[str] = []
     window.fine_tuning.logged.connect(lambda event: events.append(event["event"]))
     window.fine_tuning.start(FineTuneSettings("labelled", 0.0, 1, "heads", 1, 1, 0.001, "cpu"))
-    with qtbot.waitSignal(window.trainer.finished, timeout=90_000) as ended:
+    with qtbot.waitSignal(window.trainer.finished) as ended:
         pass
     status, model, message = ended.args
     assert status == "completed", message
@@ -345,8 +345,8 @@ def test_saying_where_the_images_are_keeps_the_labels(
     open_in(again, project)
     assert "not there any more" in again.message_bar.text
     monkeypatch.setattr(again.opening._asker, "folder", lambda title: moved)
-    with qtbot.waitSignal(again.session.opened, timeout=20_000):
+    with qtbot.waitSignal(again.session.opened):
         again.message_bar.choose("Choose folder…")
-    qtbot.waitUntil(lambda: again.scene.has_photo, timeout=20_000)
+    qtbot.waitUntil(lambda: again.scene.has_photo)
     assert again.session.path == project
     assert Box(5, 6, 70, 80) in [person.box for person in again.session.document.people(current(again))]
