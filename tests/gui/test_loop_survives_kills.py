@@ -64,8 +64,8 @@ class Loop:
         assert key is not None
         return key
 
-    def until(self, condition: Callable[[], bool], seconds: int = 60) -> None:
-        self.qtbot.waitUntil(condition, timeout=seconds * 1000)
+    def until(self, condition: Callable[[], bool]) -> None:
+        self.qtbot.waitUntil(condition)
 
     def said(self, *parts: str) -> bool:
         return any(all(part in message.text for part in parts) for message in self.messages)
@@ -200,7 +200,7 @@ def kill_the_trainer(loop: Loop) -> None:
     steps: list[int] = []
     window.fine_tuning.logged.connect(lambda event: steps.append(1) if event["event"] == "step" else None)
     window.fine_tuning.start(settings(epochs=500))
-    loop.until(lambda: bool(steps), 90)
+    loop.until(lambda: bool(steps))
     pid = window.trainer.pid
     assert pid is not None and window.fine_tuning.running
     os.kill(pid, signal.SIGKILL)
@@ -218,7 +218,7 @@ def fine_tune_and_use_the_model(loop: Loop) -> None:
     old = window.engine.info
     assert old is not None
     window.fine_tuning.start(settings(epochs=1))
-    loop.until(lambda: not window.fine_tuning.running, 120)
+    loop.until(lambda: not window.fine_tuning.running)
     assert loop.said("fine-tuning is complete"), window.message_bar.text
     (button,) = window.message_bar._buttons
     button.click()
