@@ -118,7 +118,9 @@ class PersonRPN(RegionProposalNetwork):
         y = (cells // width)[:, None, None] + steps[:, None]
         x = (cells % width)[:, None, None] + steps
         inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
-        around = level.permute(0, 2, 3, 1)[images[:, None, None], y.clamp(0, height - 1), x.clamp(0, width - 1)]
+        cell = (images[:, None, None] * height + y.clamp(0, height - 1)) * width + x.clamp(0, width - 1)
+        # Neighbourhoods overlap, and the gradient of indexing adds up on several threads in no order; this one does.
+        around = functional.embedding(cell, level.permute(0, 2, 3, 1).flatten(0, 2))
         convolution, logits, deltas = self.head.conv[0][0], self.head.cls_logits, self.head.bbox_pred
         weight = convolution.weight.permute(0, 2, 3, 1).flatten(1)
         hidden = functional.linear((around * inside[..., None]).flatten(1), weight, convolution.bias).relu()

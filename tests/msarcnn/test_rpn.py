@@ -69,3 +69,16 @@ def test_where_everything_is_ignored_there_is_nothing_to_learn(tiny_model):
     sum(mean.value for mean in losses.values()).backward()
     every_part = [*tiny_model.rpn.parameters(), *maps.values()]
     assert all(bool((one.grad == 0).all()) for one in every_part), "or other processes would wait for them"
+
+
+def test_gradients_are_the_same_every_time(tiny_model):
+    """Neighbourhoods overlap; what is added up where they do must not depend on which thread is the first."""
+    channels = tiny_model.rpn.head.conv[0][0].in_channels
+    level = torch.randn(1, channels, 4, 4, generator=torch.Generator().manual_seed(1), requires_grad=True)
+    images, places = torch.zeros(512, dtype=torch.int64), torch.arange(512) % 8  # all of them around one corner
+    weight = torch.logspace(-6, 6, 512)[torch.randperm(512, generator=torch.Generator().manual_seed(2))]
+    gradients = []
+    for _ in range(50):
+        logits, deltas = tiny_model.rpn._head_on(level, images, places)
+        gradients += torch.autograd.grad(((logits + deltas.sum(dim=1)) * weight).sum(), [level])
+    assert all(torch.equal(one, gradients[0]) for one in gradients)
