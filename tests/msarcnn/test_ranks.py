@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import sys
+from dataclasses import replace
 
 import pytest
 import torch
@@ -63,11 +64,15 @@ def check_alike(one, other):
 
 @pytest.fixture
 def decided(tiny_model, tmp_path):
-    """A network that prefers one proposal to another by more than the last digit, in which sums differ."""
+    """A network that prefers one proposal to another by more than the last digit, in which sums differ.
+
+    Of a few proposals: among the thousands of pairs of 2,000 some overlap by the very threshold within that digit.
+    """
     with torch.no_grad():
         tiny_model.rpn.head.cls_logits.weight.mul_(100)
     path = tmp_path / "decided.safetensors"
-    save_checkpoint(path, tiny_model, CheckpointInfo(tiny_model.config))
+    few = replace(tiny_model.config, rpn_pre_nms_train=40, rpn_post_nms_train=40)
+    save_checkpoint(path, tiny_model, CheckpointInfo(few))
     return path
 
 
